@@ -1,0 +1,9 @@
+//! Kernel or file to packets.
+//!
+//! A [`PacketSource`] lends batches of packets. What comes after it does not
+//! know whether they came from a file, a pipe or a ring.
+
+pub mod file;
+mod source;
+
+pub use source::{Batch, CaptureStats, Interface, Next, PacketSource, Record};

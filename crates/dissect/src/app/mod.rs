@@ -1,0 +1,75 @@
+//! Application dissectors: what a payload says.
+//!
+//! Each is asked by the ports it names. It is given the bytes of one datagram,
+//! or the contiguous bytes of one stream direction from where the last message
+//! ended, and says what they are. Adding one is a file here, its `mod` line and
+//! its line in [`DISSECTORS`].
+
+use crate::FiveTuple;
+
+pub mod dns;
+
+/// Every application dissector.
+static DISSECTORS: &[&dyn AppDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR];
+
+/// A port that an application protocol is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// A UDP port, at either end.
+    Udp(u16),
+    /// A TCP port, at either end.
+    Tcp(u16),
+}
+
+/// What an application dissector found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// One DNS, mDNS or LLMNR message.
+    Dns(Box<dns::Message>),
+}
+
+/// What an application dissector says of the bytes it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// This is another protocol.
+    NotMine,
+    /// The message goes on in bytes that were not given.
+    NeedMore,
+    /// One message, which ends after `consumed` bytes; what follows may be another.
+    Is {
+        /// Bytes up to the message's end.
+        consumed: usize,
+        /// What it says.
+        fact: Fact,
+    },
+    /// One message that its specification rules out, for `reason`; it ends after `consumed` bytes.
+    Malformed {
+        /// Bytes up to the message's end.
+        consumed: usize,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+}
+
+/// One application protocol.
+pub trait AppDissector: Sync {
+    /// Its name: lower case, as the field writes it.
+    fn name(&self) -> &'static str;
+    /// Where it is usually spoken.
+    fn ports(&self) -> &'static [Port];
+    /// Reads the message at the start of `bytes`, which `tuple`'s source sent.
+    fn dissect(&self, tuple: &FiveTuple, bytes: &[u8]) -> Verdict;
+}
+
+/// Who speaks on one of these ports; the destination's counts first.
+pub fn by_port(protocol: u8, src_port: u16, dst_port: u16) -> Option<&'static dyn AppDissector> {
+    let speaks = |port: u16| {
+        let wanted = match protocol {
+            6 => Port::Tcp(port),
+            17 => Port::Udp(port),
+            _ => return None,
+        };
+        DISSECTORS.iter().copied().find(|d| d.ports().contains(&wanted))
+    };
+    speaks(dst_port).or_else(|| speaks(src_port))
+}

@@ -1,0 +1,227 @@
+//! What one packet says.
+
+use crate::facts::{Icmp, Ip, Packet, Stop, Tcp};
+use crate::packet::{self, Claim, DissectorId, Registry, Step};
+
+/// Layers that a dissection keeps; a deeper packet ends in [`Stop::TooDeep`].
+pub const MAX_LAYERS: usize = 20;
+
+/// Enclosing headers that a dissection keeps; further ones are followed but not listed.
+pub const MAX_TUNNELS: usize = 4;
+
+/// One understood layer: who understood it, and where it starts in the packet.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Who read it.
+    pub dissector: DissectorId,
+    /// Bytes from the start of the packet.
+    pub offset: u16,
+}
+
+/// One enclosing header on the way to the innermost flow.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Tunnel {
+    /// Who read it; its name is the tunnel's type.
+    pub dissector: DissectorId,
+    /// The number it carries: VNI, key, TEID, session; `None` where it has none.
+    pub id: Option<u32>,
+    /// Offset of the IP header that carries it, in bytes from the start of the packet.
+    pub ip_at: u16,
+}
+
+/// What one packet says. Lives on the stack, borrows the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dissection<'a> {
+    bytes: &'a [u8],
+    wire_len: u32,
+    /// The innermost IP header that was found.
+    pub ip: Option<Ip>,
+    /// The outermost IP header, where it is not the innermost.
+    pub outer: Option<Ip>,
+    /// The TCP header behind [`Self::ip`].
+    pub tcp: Option<Tcp>,
+    /// The ICMP or ICMPv6 header behind [`Self::ip`].
+    pub icmp: Option<Icmp>,
+    /// What was captured of the innermost payload that was reached.
+    pub payload: &'a [u8],
+    /// Why reading ended.
+    pub stop: Stop,
+    layers: [Layer; MAX_LAYERS],
+    depth: u8,
+    tunnels: [Tunnel; MAX_TUNNELS],
+    tunnel_depth: u8,
+    /// How many of `tunnels` enclose [`Self::ip`].
+    tunnels_at_ip: u8,
+}
+
+impl<'a> Dissection<'a> {
+    /// Dissects `packet`, outermost layer first. Total: accepts any bytes.
+    #[inline]
+    pub fn of(packet: &Packet<'a>, registry: &Registry) -> Self {
+        if let Some(fast) = packet::fast::dissect(packet, registry) {
+            return fast;
+        }
+        Self::general(packet, registry)
+    }
+
+    /// Dissects by the registry alone; [`Self::of`] gives the same, sooner where it can.
+    pub fn general(packet: &Packet<'a>, registry: &Registry) -> Self {
+        let mut d = Self::start(packet);
+        let mut claim = Claim::Link(packet.link_type);
+        let mut rest = packet.bytes;
+        let Some(mut id) = registry.claimant(claim) else {
+            d.stop = Stop::Unclaimed(claim);
+            return d;
+        };
+        loop {
+            if !d.push_layer(id, rest) {
+                d.stop = Stop::TooDeep;
+                return d;
+            }
+            match id.dissector().dissect(rest, &mut d) {
+                Step::Next(next, bytes) => (claim, rest) = (next, bytes),
+                Step::Offer(offers, bytes) => {
+                    d.payload = bytes;
+                    let Some((taker, step)) = d.accept(registry, offers, bytes) else { return d };
+                    match step {
+                        Step::Next(next, bytes) => (claim, rest) = (next, bytes),
+                        Step::Payload(bytes) => {
+                            d.payload = bytes;
+                            return d;
+                        }
+                        Step::Stop(stop) => {
+                            d.stop = stop;
+                            return d;
+                        }
+                        Step::Offer(..) | Step::Decline => {
+                            d.stop =
+                                Stop::Malformed { layer: taker.name(), reason: "nothing follows an offer" };
+                            return d;
+                        }
+                    }
+                }
+                Step::Payload(bytes) => {
+                    d.payload = bytes;
+                    return d;
+                }
+                Step::Decline => {
+                    d.stop = Stop::Unclaimed(claim);
+                    return d;
+                }
+                Step::Stop(stop) => {
+                    d.stop = stop;
+                    return d;
+                }
+            }
+            d.payload = rest;
+            match registry.claimant(claim) {
+                Some(next) => id = next,
+                None => {
+                    d.stop = Stop::Unclaimed(claim);
+                    return d;
+                }
+            }
+        }
+    }
+
+    /// Lets the first of the claimants that does not decline read `bytes`.
+    fn accept(
+        &mut self,
+        registry: &Registry,
+        offers: [Claim; 2],
+        bytes: &'a [u8],
+    ) -> Option<(DissectorId, Step<'a>)> {
+        for claim in offers {
+            let Some(id) = registry.claimant(claim) else { continue };
+            let before = *self;
+            if !self.push_layer(id, bytes) {
+                self.stop = Stop::TooDeep;
+                return None;
+            }
+            match id.dissector().dissect(bytes, self) {
+                Step::Decline => *self = before,
+                step => return Some((id, step)),
+            }
+        }
+        None
+    }
+
+    pub(crate) fn start(packet: &Packet<'a>) -> Self {
+        Dissection {
+            bytes: packet.bytes,
+            wire_len: packet.wire_len,
+            ip: None,
+            outer: None,
+            tcp: None,
+            icmp: None,
+            payload: packet.bytes,
+            stop: Stop::Complete,
+            layers: [Layer::default(); MAX_LAYERS],
+            depth: 0,
+            tunnels: [Tunnel::default(); MAX_TUNNELS],
+            tunnel_depth: 0,
+            tunnels_at_ip: 0,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn push_layer(&mut self, dissector: DissectorId, bytes: &[u8]) -> bool {
+        let offset = self.offset_of(bytes) as u16;
+        let Some(layer) = self.layers.get_mut(usize::from(self.depth)) else { return false };
+        *layer = Layer { dissector, offset };
+        self.depth += 1;
+        true
+    }
+
+    /// Layers, outermost first.
+    pub fn layers(&self) -> &[Layer] {
+        self.layers.get(..usize::from(self.depth)).unwrap_or_default()
+    }
+
+    /// The headers that enclose [`Self::ip`], outermost first.
+    pub fn tunnels(&self) -> &[Tunnel] {
+        self.tunnels.get(..usize::from(self.tunnels_at_ip)).unwrap_or_default()
+    }
+
+    /// Where `bytes`, a part of this packet, begins; in bytes from the packet's start.
+    #[inline]
+    pub fn offset_of(&self, bytes: &[u8]) -> usize {
+        (bytes.as_ptr() as usize).wrapping_sub(self.bytes.as_ptr() as usize).min(self.bytes.len())
+    }
+
+    /// How many bytes the wire carried from `bytes`, a part of this packet, to the packet's end.
+    ///
+    /// Never less than `bytes` itself: a capture may claim a wire length below the captured one.
+    #[inline]
+    pub fn wire_rest(&self, bytes: &[u8]) -> usize {
+        (self.wire_len as usize).saturating_sub(self.offset_of(bytes)).max(bytes.len())
+    }
+
+    /// How many bytes the innermost IP header says there are from `bytes`, inside it, to its end.
+    #[inline]
+    pub fn ip_rest(&self, bytes: &[u8]) -> usize {
+        let Some(ip) = &self.ip else { return bytes.len() };
+        (usize::from(ip.at) + ip.bytes as usize).saturating_sub(self.offset_of(bytes))
+    }
+
+    /// Enters an IP header: it is the innermost one from now on.
+    #[inline]
+    pub fn enter_ip(&mut self, ip: Ip) {
+        if let Some(enclosing) = self.ip.replace(ip) {
+            self.outer.get_or_insert(enclosing);
+        }
+        self.tcp = None;
+        self.icmp = None;
+        self.tunnels_at_ip = self.tunnel_depth;
+    }
+
+    /// Notes that the current layer encloses what follows in a tunnel.
+    pub fn enter_tunnel(&mut self, id: Option<u32>) {
+        let Some(layer) = self.layers().last().copied() else { return };
+        let ip_at = self.ip.map_or(0, |ip| ip.at);
+        if let Some(tunnel) = self.tunnels.get_mut(usize::from(self.tunnel_depth)) {
+            *tunnel = Tunnel { dissector: layer.dissector, id, ip_at };
+            self.tunnel_depth += 1;
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The words dissectors speak: packets, addresses, what a header said, why reading ended.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::packet::Claim;
+
+/// Nanoseconds since the Unix epoch, as the source stamped the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(pub i64);
+
+/// LINKTYPE_ value (<https://www.tcpdump.org/linktypes.html>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LinkType(pub u16);
+
+impl LinkType {
+    /// BSD loopback: a 4-byte address family in the capturing host's byte order.
+    pub const NULL: Self = Self(0);
+    /// IEEE 802.3, from the destination address on.
+    pub const ETHERNET: Self = Self(1);
+    /// An IPv4 or IPv6 header, told apart by its version.
+    pub const RAW: Self = Self(101);
+}
+
+/// Which way a packet passed the interface that saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash)]
+pub enum Direction {
+    /// The source does not say.
+    #[default]
+    Unknown,
+    /// Towards this host.
+    Inbound,
+    /// From this host.
+    Outbound,
+}
+
+/// One captured packet, borrowed from the ring or file buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    /// When it was captured.
+    pub timestamp: Timestamp,
+    /// What `bytes` begins with.
+    pub link_type: LinkType,
+    /// Length on the wire, in bytes; `bytes` may be shorter (snaplen).
+    pub wire_len: u32,
+    /// What was captured.
+    pub bytes: &'a [u8],
+    /// Number of the interface, within the source.
+    pub interface: u32,
+    /// The VLAN tag that the kernel took out of the frame, if any.
+    pub vlan_tci: Option<u16>,
+    /// Which way it passed the interface.
+    pub direction: Direction,
+}
+
+/// One end of a flow. The port is 0 for protocols without ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    /// Its address.
+    pub addr: IpAddr,
+    /// Its port.
+    pub port: u16,
+}
+
+/// Five-tuple as seen on the wire: direction kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FiveTuple {
+    /// Sender.
+    pub src: Endpoint,
+    /// Receiver.
+    pub dst: Endpoint,
+    /// IANA protocol number.
+    pub protocol: u8,
+}
+
+/// A piece of an IP packet (RFC 791, section 3.2; RFC 8200, section 4.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fragment {
+    /// Identification: 16 bits in IPv4, 32 in IPv6.
+    pub id: u32,
+    /// Where the piece stands in the whole payload, in bytes.
+    pub offset: u16,
+    /// More pieces follow.
+    pub more: bool,
+}
+
+/// What one IP header, its extension headers and the ports behind them said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ip {
+    /// Source address; an IPv4 address is its 32 bits.
+    pub src: u128,
+    /// Destination address, likewise.
+    pub dst: u128,
+    /// Source port; 0 where there is none.
+    pub src_port: u16,
+    /// Destination port; 0 where there is none.
+    pub dst_port: u16,
+    /// IP bytes: IPv4 total length, IPv6 40 + payload length, or the rest of
+    /// the packet on the wire where that is 0 (segmentation offload, RFC 2675).
+    pub bytes: u32,
+    /// Where the header begins, in bytes from the start of the packet.
+    pub at: u16,
+    /// Upper-layer protocol (IANA number), behind extension headers.
+    pub protocol: u8,
+    /// 4 or 6.
+    pub version: u8,
+    /// Present when this is not a whole packet.
+    pub fragment: Option<Fragment>,
+}
+
+impl Ip {
+    /// Source address.
+    pub fn source(&self) -> IpAddr {
+        address(self.version, self.src)
+    }
+
+    /// Destination address.
+    pub fn destination(&self) -> IpAddr {
+        address(self.version, self.dst)
+    }
+
+    /// Addresses, ports and protocol, in the direction of the packet.
+    pub fn five_tuple(&self) -> FiveTuple {
+        FiveTuple {
+            src: Endpoint { addr: self.source(), port: self.src_port },
+            dst: Endpoint { addr: self.destination(), port: self.dst_port },
+            protocol: self.protocol,
+        }
+    }
+}
+
+fn address(version: u8, bits: u128) -> IpAddr {
+    if version == 4 {
+        IpAddr::V4(Ipv4Addr::from_bits(bits as u32))
+    } else {
+        IpAddr::V6(Ipv6Addr::from_bits(bits))
+    }
+}
+
+/// TCP flag bits (RFC 9293, section 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash)]
+pub struct TcpFlags(pub u8);
+
+impl TcpFlags {
+    /// No more data from the sender.
+    pub const FIN: u8 = 0x01;
+    /// Synchronize sequence numbers.
+    pub const SYN: u8 = 0x02;
+    /// Reset the connection.
+    pub const RST: u8 = 0x04;
+    /// Push.
+    pub const PSH: u8 = 0x08;
+    /// The acknowledgment field counts.
+    pub const ACK: u8 = 0x10;
+
+    /// Whether any of `bits` is set.
+    #[inline]
+    pub fn has(self, bits: u8) -> bool {
+        self.0 & bits != 0
+    }
+}
+
+/// What one TCP header said (RFC 9293, section 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Tcp {
+    /// Sequence number of the first payload byte, or of SYN.
+    pub seq: u32,
+    /// Acknowledgment number.
+    pub ack: u32,
+    /// Window, not scaled.
+    pub window: u16,
+    /// Flags.
+    pub flags: TcpFlags,
+    /// Payload length on the wire, in bytes, from the IP header's account.
+    pub payload_len: u32,
+}
+
+/// Type and code of an ICMP or ICMPv6 message (RFC 792; RFC 4443).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Icmp {
+    /// Type.
+    pub kind: u8,
+    /// Code.
+    pub code: u8,
+}
+
+/// Why dissection ended. Never an error: what was understood stays usable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stop {
+    /// Everything that a dissector knows was read.
+    Complete,
+    /// `layer` needed `need` bytes, `have` were captured.
+    Truncated {
+        /// Who ran out of bytes.
+        layer: &'static str,
+        /// How many it needed.
+        need: usize,
+        /// How many there were.
+        have: usize,
+    },
+    /// `layer` found something that its specification rules out.
+    Malformed {
+        /// Who found it.
+        layer: &'static str,
+        /// What it was.
+        reason: &'static str,
+    },
+    /// A header named what follows, and no dissector knows it.
+    Unclaimed(Claim),
+    /// More layers than any real packet has ([`crate::MAX_LAYERS`]).
+    TooDeep,
+}

@@ -1,0 +1,19 @@
+//! Bytes to facts.
+//!
+//! [`Dissection::of`] reads one packet from its link type down to its
+//! transport payload; [`app`] reads what the payload says. Pure: no I/O, no
+//! clock, no allocation per packet, no panic. Any bytes give a dissection;
+//! how it ended is [`Stop`].
+#![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
+
+pub mod app;
+mod dissection;
+mod facts;
+pub mod names;
+pub mod packet;
+
+pub use dissection::{Dissection, Layer, MAX_LAYERS, MAX_TUNNELS, Tunnel};
+pub use facts::{
+    Direction, Endpoint, FiveTuple, Fragment, Icmp, Ip, LinkType, Packet, Stop, Tcp, TcpFlags, Timestamp,
+};

@@ -1,0 +1,117 @@
+//! IPv6 and its extension headers (RFC 8200, section 4; RFC 4302 for AH; RFC 6275 for mobility).
+//!
+//! Extension headers are skipped to the upper-layer protocol. ESP hides what follows and ends the walk.
+
+use super::bytes::{be16, be32, be128, header, tri, u8_at};
+use super::{Claim, Dissector, Step};
+use crate::{Dissection, Fragment, Ip, LinkType, Stop};
+
+const HEADER: usize = 40;
+/// Extension headers whose second byte counts 8-byte units beyond the first.
+const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const AUTHENTICATION: u8 = 51;
+const DESTINATION: u8 = 60;
+const MOBILITY: u8 = 135;
+const HIP: u8 = 139;
+const SHIM6: u8 = 140;
+
+#[derive(Debug)]
+pub(super) struct Ipv6;
+
+impl Dissector for Ipv6 {
+    fn name(&self) -> &'static str {
+        "ipv6"
+    }
+
+    fn claims(&self) -> &'static [Claim] {
+        &[Claim::EtherType(0x86dd), Claim::IpProtocol(41), Claim::Link(LinkType(229))]
+    }
+
+    fn dissect<'a>(&self, bytes: &'a [u8], out: &mut Dissection<'a>) -> Step<'a> {
+        let (h, _) = tri!(header::<HEADER>(self.name(), bytes));
+        if u8_at(h, 0) >> 4 != 6 {
+            return Step::Stop(Stop::Malformed { layer: "ipv6", reason: "version is not 6" });
+        }
+        let mut ip = facts(h, bytes, out);
+        let packet = bytes.get(..ip.bytes as usize).unwrap_or(bytes);
+        let (protocol, rest, fragment) = upper(u8_at(h, 6), packet.get(HEADER..).unwrap_or_default());
+        ip.protocol = protocol;
+        ip.fragment = fragment;
+        out.enter_ip(ip);
+        match fragment {
+            Some(f) if f.offset > 0 => Step::Payload(rest),
+            _ => Step::Next(Claim::IpProtocol(protocol), rest),
+        }
+    }
+}
+
+/// What the fixed header says.
+#[inline]
+pub(super) fn facts(h: &[u8; HEADER], bytes: &[u8], out: &Dissection<'_>) -> Ip {
+    let payload = usize::from(be16(h, 4));
+    let len = if payload == 0 { out.wire_rest(bytes) } else { HEADER + payload };
+    Ip {
+        src: be128(h, 8),
+        dst: be128(h, 24),
+        src_port: 0,
+        dst_port: 0,
+        bytes: len as u32,
+        at: out.offset_of(bytes) as u16,
+        protocol: u8_at(h, 6),
+        version: 6,
+        fragment: None,
+    }
+}
+
+/// Walks the extension headers: upper-layer protocol, its bytes, and the fragment header if one stood there.
+///
+/// A header that is cut short ends the walk at its own number.
+fn upper(mut protocol: u8, mut rest: &[u8]) -> (u8, &[u8], Option<Fragment>) {
+    let mut fragment = None;
+    loop {
+        let len = match protocol {
+            HOP_BY_HOP | ROUTING | DESTINATION | MOBILITY | HIP | SHIM6 => {
+                (usize::from(u8_at(rest, 1)) + 1) * 8
+            }
+            AUTHENTICATION => (usize::from(u8_at(rest, 1)) + 2) * 4,
+            FRAGMENT => 8,
+            _ => return (protocol, rest, fragment),
+        };
+        let Some(after) = rest.get(len..) else { return (protocol, rest, fragment) };
+        let next = u8_at(rest, 0);
+        if protocol == FRAGMENT {
+            let piece = be16(rest, 2);
+            let (offset, more) = (piece & !7, piece & 1 != 0);
+            // An atomic fragment is a whole packet (RFC 6946).
+            if offset > 0 || more {
+                fragment = Some(Fragment { id: be32(rest, 4), offset, more });
+            }
+            if offset > 0 {
+                return (next, after, fragment);
+            }
+        }
+        (protocol, rest) = (next, after);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extension_headers_lead_to_the_upper_protocol() {
+        let mut chain = vec![ROUTING, 0, 0, 0, 0, 0, 0, 0];
+        chain.extend([FRAGMENT, 0, 0, 0, 0, 0, 0, 0]);
+        chain.extend([17, 0, 0, 1, 0, 0, 0, 9, 0xab]);
+        let (protocol, rest, fragment) = upper(HOP_BY_HOP, &chain);
+        assert_eq!((protocol, rest), (17, &[0xab][..]));
+        assert_eq!(fragment, Some(Fragment { id: 9, offset: 0, more: true }));
+    }
+
+    #[test]
+    fn a_cut_extension_header_keeps_its_number() {
+        assert_eq!(upper(ROUTING, &[17, 3, 0, 0]), (ROUTING, &[17, 3, 0, 0][..], None));
+    }
+}

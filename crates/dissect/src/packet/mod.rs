@@ -1,0 +1,158 @@
+//! Packet-level dissectors: link, network, tunnel and transport layers.
+//!
+//! A dissector says in [`Dissector::claims`] what it reads, and in its
+//! [`Step`] what follows; it never knows who is above or below it. Adding a
+//! protocol is a file here, its `mod` line and its line in [`DISSECTORS`].
+
+use std::sync::LazyLock;
+
+use crate::{Dissection, LinkType, Stop};
+
+mod bytes;
+pub(crate) mod fast;
+
+mod ethernet;
+mod ipv4;
+mod ipv6;
+mod tcp;
+mod udp;
+mod vlan;
+
+/// Every packet dissector.
+static DISSECTORS: &[&dyn Dissector] =
+    &[&ethernet::Ethernet, &ipv4::Ipv4, &ipv6::Ipv6, &tcp::Tcp, &udp::Udp, &vlan::Vlan];
+
+/// What a lower layer says comes next; what a dissector says it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Claim {
+    /// The first byte of a packet of this link type.
+    Link(LinkType),
+    /// What this EtherType names (IEEE 802.3, clause 3.2.6).
+    EtherType(u16),
+    /// What this IANA protocol number names, behind an IP header.
+    IpProtocol(u8),
+    /// What UDP carries from or to this port.
+    UdpPort(u16),
+    /// What this PPP protocol number names (RFC 1661, section 2).
+    PppProtocol(u16),
+    /// What this LLC service access point names (IEEE 802.2).
+    LlcSap(u8),
+    /// A form that has no number of its own, by name.
+    Form(Form),
+}
+
+/// Forms that several protocols carry and no registry numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Form {
+    /// IPv4 or IPv6, told apart by the first four bits.
+    Ip,
+    /// An LLC header (IEEE 802.2).
+    Llc,
+    /// An IEEE 802.11 MAC header.
+    Wlan,
+    /// A PPP frame, with or without its address and control bytes (RFC 1662).
+    Ppp,
+    /// A label stack's payload, which only its first bits tell apart (RFC 4385).
+    Pseudowire,
+}
+
+/// What a dissector says of the bytes it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// The header names what follows; unclaimed is worth counting.
+    Next(Claim, &'a [u8]),
+    /// What follows may be claimed, first by the one, then by the other; unclaimed is plain payload.
+    Offer([Claim; 2], &'a [u8]),
+    /// Nothing below the application follows.
+    Payload(&'a [u8]),
+    /// The bytes are not this protocol's after all; only for what was offered.
+    Decline,
+    /// Reading ends here.
+    Stop(Stop),
+}
+
+/// One protocol.
+pub trait Dissector: Sync {
+    /// Its name: lower case, as the field writes it.
+    fn name(&self) -> &'static str;
+    /// What it reads.
+    fn claims(&self) -> &'static [Claim];
+    /// Reads its header at the start of `bytes`, adds facts to `out`, says what follows.
+    fn dissect<'a>(&self, bytes: &'a [u8], out: &mut Dissection<'a>) -> Step<'a>;
+}
+
+/// Names one of the packet dissectors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DissectorId(u8);
+
+impl DissectorId {
+    #[inline]
+    pub(crate) fn dissector(self) -> &'static dyn Dissector {
+        DISSECTORS.get(usize::from(self.0)).copied().unwrap_or(&ethernet::Ethernet)
+    }
+
+    /// Name of the protocol.
+    pub fn name(self) -> &'static str {
+        self.dissector().name()
+    }
+}
+
+const NONE: u8 = u8::MAX;
+
+/// Which dissector reads what: built once from [`DISSECTORS`].
+#[derive(Debug)]
+pub struct Registry {
+    ether_types: Box<[u8; 65536]>,
+    udp_ports: Box<[u8; 65536]>,
+    ip_protocols: [u8; 256],
+    others: Vec<(Claim, DissectorId)>,
+}
+
+impl Registry {
+    /// The one registry of the process.
+    pub fn global() -> &'static Self {
+        static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::build);
+        &REGISTRY
+    }
+
+    fn build() -> Self {
+        let mut r = Registry {
+            ether_types: Box::new([NONE; 65536]),
+            udp_ports: Box::new([NONE; 65536]),
+            ip_protocols: [NONE; 256],
+            others: Vec::new(),
+        };
+        for (number, dissector) in DISSECTORS.iter().enumerate() {
+            for &claim in dissector.claims() {
+                debug_assert!(r.claimant(claim).is_none(), "{claim:?} is claimed twice");
+                r.claim(claim, DissectorId(number as u8));
+            }
+        }
+        r
+    }
+
+    fn claim(&mut self, claim: Claim, id: DissectorId) {
+        let slot = match claim {
+            Claim::EtherType(t) => self.ether_types.get_mut(usize::from(t)),
+            Claim::UdpPort(p) => self.udp_ports.get_mut(usize::from(p)),
+            Claim::IpProtocol(p) => self.ip_protocols.get_mut(usize::from(p)),
+            _ => None,
+        };
+        match slot {
+            Some(slot) => *slot = id.0,
+            None => self.others.push((claim, id)),
+        }
+    }
+
+    /// Who reads what `claim` names.
+    #[inline]
+    pub fn claimant(&self, claim: Claim) -> Option<DissectorId> {
+        let number = match claim {
+            Claim::EtherType(t) => self.ether_types.get(usize::from(t)).copied(),
+            Claim::UdpPort(p) => self.udp_ports.get(usize::from(p)).copied(),
+            Claim::IpProtocol(p) => self.ip_protocols.get(usize::from(p)).copied(),
+            _ => self.others.iter().find(|(c, _)| *c == claim).map(|&(_, id)| id.0),
+        };
+        number.filter(|&n| n != NONE).map(DissectorId)
+    }
+}
