@@ -204,6 +204,19 @@ impl<'a> Dissection<'a> {
         (usize::from(ip.at) + ip.bytes as usize).saturating_sub(self.offset_of(bytes))
     }
 
+    /// The innermost transport's payload, for TCP and UDP whose header was whole.
+    #[inline]
+    pub fn app_payload(&self) -> Option<&'a [u8]> {
+        let ip = self.ip.as_ref()?;
+        (self.stop == Stop::Complete && matches!(ip.protocol, 6 | 17) && ip.fragment.is_none())
+            .then_some(self.payload)
+    }
+
+    /// What was captured of the innermost IP packet's payload.
+    pub fn ip_payload(&self) -> &'a [u8] {
+        self.payload
+    }
+
     /// Enters an IP header: it is the innermost one from now on.
     #[inline]
     pub fn enter_ip(&mut self, ip: Ip) {

@@ -1,1 +1,3 @@
-//! program
+//! The program, as a library for its tests.
+
+pub mod view;

@@ -5,6 +5,8 @@
 //! ended, and says what they are. Adding one is a file here, its `mod` line and
 //! its line in [`DISSECTORS`].
 
+use std::sync::LazyLock;
+
 use crate::FiveTuple;
 
 pub mod dns;
@@ -61,8 +63,27 @@ pub trait AppDissector: Sync {
     fn dissect(&self, tuple: &FiveTuple, bytes: &[u8]) -> Verdict;
 }
 
+/// The ports that some application dissector names, a bit each: most packets are none's.
+static NAMED: LazyLock<Box<[u64; 1024]>> = LazyLock::new(|| {
+    let mut bits = Box::new([0; 1024]);
+    for port in DISSECTORS.iter().flat_map(|d| d.ports()) {
+        let (Port::Udp(port) | Port::Tcp(port)) = port;
+        if let Some(word) = bits.get_mut(usize::from(port >> 6)) {
+            *word |= 1 << (port & 63);
+        }
+    }
+    bits
+});
+
 /// Who speaks on one of these ports; the destination's counts first.
+#[inline]
 pub fn by_port(protocol: u8, src_port: u16, dst_port: u16) -> Option<&'static dyn AppDissector> {
+    let named =
+        |port: u16| NAMED.get(usize::from(port >> 6)).is_some_and(|word| word >> (port & 63) & 1 != 0);
+    if named(dst_port) || named(src_port) { registered(protocol, src_port, dst_port) } else { None }
+}
+
+fn registered(protocol: u8, src_port: u16, dst_port: u16) -> Option<&'static dyn AppDissector> {
     let speaks = |port: u16| {
         let wanted = match protocol {
             6 => Port::Tcp(port),

@@ -1,0 +1,71 @@
+//! DNS messages as events, and answers joined to their queries.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use dissect::app::dns::Message;
+use dissect::{FiveTuple, Timestamp};
+use hashbrown::HashMap;
+
+use crate::ledger::InterfaceId;
+
+/// Queries that wait for their answer; the oldest makes room.
+const MAX_WAITING: usize = 65_536;
+
+/// One DNS, mDNS or LLMNR message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DnsEvent {
+    /// When the packet that completes it was captured.
+    pub timestamp: Timestamp,
+    /// Number of that packet in its capture, from 1.
+    pub frame: u64,
+    /// Where that packet was seen.
+    pub interface: InterfaceId,
+    /// `dns`, `mdns` or `llmnr`.
+    pub protocol: &'static str,
+    /// Who sent it to whom.
+    pub tuple: FiveTuple,
+    /// What it says.
+    pub message: Message,
+    /// Of an answer: how long after its query it passed the capture point; `None` if no query was seen.
+    pub latency: Option<Duration>,
+}
+
+/// Who asked whom, under which number, for what.
+type Asked = (FiveTuple, u16, String, u16);
+
+/// Queries that were not answered yet.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    queries: HashMap<Asked, Timestamp>,
+    order: VecDeque<Asked>,
+}
+
+impl Waiting {
+    /// Remembers a query, or gives an answer its latency.
+    ///
+    /// A query that is sent again keeps its first time: that is how long the asker waited.
+    pub(crate) fn join(&mut self, event: &mut DnsEvent) {
+        let Some(question) = event.message.questions.first() else { return };
+        let mut tuple = event.tuple;
+        if event.message.answer {
+            std::mem::swap(&mut tuple.src, &mut tuple.dst);
+        }
+        // Names are compared without regard to case (RFC 4343); some resolvers change it.
+        let asked = (tuple, event.message.id, question.name.to_ascii_lowercase(), question.kind);
+        if event.message.answer {
+            let sent = self.queries.remove(&asked);
+            event.latency = sent
+                .and_then(|sent| u64::try_from(event.timestamp.0 - sent.0).ok())
+                .map(Duration::from_nanos);
+        } else if !self.queries.contains_key(&asked) {
+            self.queries.insert(asked.clone(), event.timestamp);
+            self.order.push_back(asked);
+            if self.order.len() > MAX_WAITING
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.queries.remove(&oldest);
+            }
+        }
+    }
+}

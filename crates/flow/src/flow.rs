@@ -1,0 +1,99 @@
+//! One flow's counters: what every packet touches, and nothing else.
+
+use dissect::{Icmp, Timestamp};
+
+use crate::key::{FlowKey, Side};
+
+/// Packets and bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Packets.
+    pub packets: u64,
+    /// IP bytes: IPv4 total length; IPv6 40 + payload length.
+    pub ip_bytes: u64,
+    /// Bytes on the wire, from the link header on.
+    pub frame_bytes: u64,
+}
+
+impl std::ops::AddAssign for Counters {
+    #[inline]
+    fn add_assign(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.ip_bytes += other.ip_bytes;
+        self.frame_bytes += other.frame_bytes;
+    }
+}
+
+impl std::ops::Add for Counters {
+    type Output = Self;
+
+    fn add(mut self, other: Self) -> Self {
+        self += other;
+        self
+    }
+}
+
+/// The end that the source of packets knows to be on its own host.
+pub(crate) const LOCAL: [u8; 2] = [1, 2];
+
+/// One flow, in two cache lines.
+///
+/// The first holds what a look-up and most of an update need. Facts that few
+/// flows have stand in side tables, by number.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Flow {
+    /// Who talks to whom.
+    pub(crate) key: FlowKey,
+    pub(crate) last: Timestamp,
+    pub(crate) frame_bytes: [u64; 2],
+    pub(crate) ip_bytes: [u64; 2],
+    pub(crate) packets: [u64; 2],
+    pub(crate) first: Timestamp,
+    pub(crate) hash: u32,
+    /// Number of its TCP facts, +1; 0 for none.
+    pub(crate) tcp: u32,
+    /// Number of its enclosing headers, +1; 0 for none.
+    pub(crate) tunnels: u32,
+    pub(crate) interface: u16,
+    pub(crate) icmp: Icmp,
+    pub(crate) initiator: Side,
+    /// Bits of [`LOCAL`].
+    pub(crate) local: u8,
+    pub(crate) in_use: bool,
+}
+
+impl Flow {
+    /// What `side` sent.
+    pub(crate) fn sent(&self, side: Side) -> Counters {
+        let i = side.index();
+        Counters { packets: self.packets[i], ip_bytes: self.ip_bytes[i], frame_bytes: self.frame_bytes[i] }
+    }
+
+    /// What both sides sent.
+    pub(crate) fn total(&self) -> Counters {
+        self.sent(Side::Low) + self.sent(Side::High)
+    }
+
+    /// Adds what another part of the same flow counted.
+    pub(crate) fn absorb(&mut self, part: &Flow) {
+        if part.first < self.first {
+            (self.first, self.initiator, self.icmp) = (part.first, part.initiator, part.icmp);
+            self.interface = part.interface;
+        }
+        self.last = self.last.max(part.last);
+        self.local |= part.local;
+        for i in 0..2 {
+            self.packets[i] += part.packets[i];
+            self.ip_bytes[i] += part.ip_bytes[i];
+            self.frame_bytes[i] += part.frame_bytes[i];
+        }
+    }
+
+    /// Sets the counters back: what was counted so far has been handed on.
+    pub(crate) fn clear_counters(&mut self) {
+        (self.packets, self.ip_bytes, self.frame_bytes) = ([0; 2], [0; 2], [0; 2]);
+    }
+}
+
+const _: () = assert!(size_of::<Flow>() == 128);

@@ -1,0 +1,131 @@
+//! Direction-free flow keys.
+
+use std::hash::{Hash, Hasher};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use dissect::{Endpoint, Ip};
+
+/// Which end of a flow: the one that sorts lower, or the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum Side {
+    /// The end with the lower address, or the lower port where the addresses are equal.
+    #[default]
+    Low,
+    /// The other end.
+    High,
+}
+
+impl Side {
+    /// 0 or 1: the place of this side's counters.
+    #[inline]
+    pub(crate) fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The other end.
+    #[inline]
+    #[must_use]
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Side::Low => Side::High,
+            Side::High => Side::Low,
+        }
+    }
+}
+
+/// Direction-free five-tuple: both directions of a flow share it.
+///
+/// Five words, so that the table compares and hashes it without a branch:
+/// each end's address, then both ports, the protocol and the IP version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct FlowKey {
+    words: [u64; 5],
+}
+
+impl FlowKey {
+    /// The key of `ip`'s five-tuple, and which side sent it.
+    #[inline]
+    pub(crate) fn of(ip: &Ip) -> (Self, Side) {
+        let sender_is_low = (ip.src, ip.src_port) <= (ip.dst, ip.dst_port);
+        let (low, high, low_port, high_port, side) = if sender_is_low {
+            (ip.src, ip.dst, ip.src_port, ip.dst_port, Side::Low)
+        } else {
+            (ip.dst, ip.src, ip.dst_port, ip.src_port, Side::High)
+        };
+        let ports = u64::from(low_port) << 48 | u64::from(high_port) << 32;
+        let last = ports | u64::from(ip.protocol) << 8 | u64::from(ip.version);
+        let words = [(low >> 64) as u64, low as u64, (high >> 64) as u64, high as u64, last];
+        (Self { words }, side)
+    }
+
+    /// The end on `side`.
+    pub(crate) fn endpoint(&self, side: Side) -> Endpoint {
+        let [low_upper, low_lower, high_upper, high_lower, last] = self.words;
+        let (upper, lower, port) = match side {
+            Side::Low => (low_upper, low_lower, last >> 48),
+            Side::High => (high_upper, high_lower, last >> 32),
+        };
+        let addr = if self.version() == 4 {
+            IpAddr::V4(Ipv4Addr::from_bits(lower as u32))
+        } else {
+            IpAddr::V6(Ipv6Addr::from_bits(u128::from(upper) << 64 | u128::from(lower)))
+        };
+        Endpoint { addr, port: port as u16 }
+    }
+
+    /// IANA protocol number.
+    #[inline]
+    pub(crate) fn protocol(&self) -> u8 {
+        (self.words[4] >> 8) as u8
+    }
+
+    /// 4 or 6.
+    #[inline]
+    pub(crate) fn version(&self) -> u8 {
+        self.words[4] as u8
+    }
+}
+
+impl Hash for FlowKey {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for word in self.words {
+            state.write_u64(word);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(src: u128, src_port: u16, dst: u128, dst_port: u16) -> Ip {
+        Ip { src, dst, src_port, dst_port, bytes: 40, at: 14, protocol: 6, version: 4, fragment: None }
+    }
+
+    #[test]
+    fn both_directions_share_a_key() {
+        let (forth, side) = FlowKey::of(&ip(0x0a00_0001, 40000, 0x0a00_0002, 80));
+        let (back, other) = FlowKey::of(&ip(0x0a00_0002, 80, 0x0a00_0001, 40000));
+        assert_eq!(forth, back);
+        assert_eq!((side, other), (Side::Low, Side::High));
+        assert_eq!(forth.endpoint(Side::High).to_string_parts(), ("10.0.0.2".into(), 80));
+    }
+
+    #[test]
+    fn equal_addresses_are_told_apart_by_port() {
+        let (key, side) = FlowKey::of(&ip(0x7f00_0001, 9, 0x7f00_0001, 7));
+        assert_eq!(side, Side::High);
+        assert_eq!((key.endpoint(Side::Low).port, key.endpoint(Side::High).port), (7, 9));
+    }
+
+    trait Parts {
+        fn to_string_parts(&self) -> (String, u16);
+    }
+
+    impl Parts for Endpoint {
+        fn to_string_parts(&self) -> (String, u16) {
+            (self.addr.to_string(), self.port)
+        }
+    }
+}

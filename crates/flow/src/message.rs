@@ -1,0 +1,132 @@
+//! Payloads that an application dissector reads: datagrams, stream directions, datagrams in fragments.
+
+use std::collections::BTreeMap;
+use std::mem;
+
+use dissect::app::{AppDissector, Fact, Verdict, by_port};
+use dissect::{FiveTuple, Fragment, Ip, Tcp, TcpFlags, Timestamp};
+
+use crate::dns::DnsEvent;
+use crate::fragment::Datagrams;
+use crate::key::FlowKey;
+use crate::ledger::InterfaceId;
+use crate::stream::Streams;
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+/// Which packet completed a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    pub(crate) timestamp: Timestamp,
+    pub(crate) frame: u64,
+    pub(crate) interface: InterfaceId,
+}
+
+/// What payloads said, and what is kept until they have said it.
+#[derive(Debug, Default)]
+pub(crate) struct Messages {
+    streams: Streams,
+    datagrams: Datagrams,
+    pub(crate) dns: Vec<DnsEvent>,
+    /// Messages that their specification rules out, by protocol and reason.
+    pub(crate) malformed: BTreeMap<(&'static str, &'static str), u64>,
+}
+
+impl Messages {
+    /// Reads the payload of a whole packet, if anybody speaks on its ports.
+    #[inline]
+    pub(crate) fn read(&mut self, origin: Origin, ip: &Ip, tcp: Option<&Tcp>, payload: &[u8]) {
+        if let Some(dissector) = by_port(ip.protocol, ip.src_port, ip.dst_port) {
+            match tcp {
+                Some(tcp) if ip.protocol == TCP => self.read_segment(dissector, origin, ip, tcp, payload),
+                _ => self.note(
+                    dissector,
+                    origin,
+                    ip.five_tuple(),
+                    dissector.dissect(&ip.five_tuple(), payload),
+                ),
+            }
+        }
+    }
+
+    /// Adds a fragment's payload; reads the datagram that it completes.
+    pub(crate) fn read_fragment(&mut self, origin: Origin, ip: &Ip, fragment: Fragment, payload: &[u8]) {
+        let wanted = |src, dst| by_port(UDP, src, dst).is_some();
+        if let Some(whole) = self.datagrams.assemble(ip, fragment, payload, wanted) {
+            let ip = Ip { src_port: whole.src_port, dst_port: whole.dst_port, fragment: None, ..*ip };
+            self.read(origin, &ip, None, &whole.payload);
+        }
+    }
+
+    fn read_segment(
+        &mut self,
+        dissector: &'static dyn AppDissector,
+        origin: Origin,
+        ip: &Ip,
+        tcp: &Tcp,
+        payload: &[u8],
+    ) {
+        let (key, side) = FlowKey::of(ip);
+        if tcp.flags.has(TcpFlags::SYN) {
+            self.streams.begin(key, side, tcp.seq.wrapping_add(1));
+        }
+        if payload.is_empty() {
+            return;
+        }
+        let tuple = ip.five_tuple();
+        let stream = self.streams.push(key, side, tcp.seq, payload);
+        let mut verdicts = Vec::new();
+        while !stream.ready.is_empty() {
+            let verdict = dissector.dissect(&tuple, &stream.ready);
+            match verdict {
+                Verdict::NotMine => {
+                    stream.give_up();
+                    break;
+                }
+                Verdict::NeedMore => break,
+                Verdict::Is { consumed, .. } | Verdict::Malformed { consumed, .. } => {
+                    stream.ready.drain(..consumed.clamp(1, stream.ready.len()));
+                    verdicts.push(verdict);
+                }
+            }
+        }
+        for verdict in verdicts {
+            self.note(dissector, origin, tuple, verdict);
+        }
+    }
+
+    fn note(
+        &mut self,
+        dissector: &'static dyn AppDissector,
+        origin: Origin,
+        tuple: FiveTuple,
+        verdict: Verdict,
+    ) {
+        let Origin { timestamp, frame, interface } = origin;
+        let protocol = dissector.name();
+        let reason = match verdict {
+            Verdict::Is { fact: Fact::Dns(message), .. } => {
+                let message = *message;
+                self.dns.push(DnsEvent {
+                    timestamp,
+                    frame,
+                    interface,
+                    protocol,
+                    tuple,
+                    message,
+                    latency: None,
+                });
+                return;
+            }
+            Verdict::Malformed { reason, .. } => reason,
+            Verdict::NeedMore => "cut short",
+            Verdict::NotMine => return,
+        };
+        *self.malformed.entry((protocol, reason)).or_default() += 1;
+    }
+
+    pub(crate) fn take(&mut self) -> (Vec<DnsEvent>, BTreeMap<(&'static str, &'static str), u64>) {
+        (mem::take(&mut self.dns), mem::take(&mut self.malformed))
+    }
+}

@@ -1,0 +1,107 @@
+//! The order of rows.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
+use dissect::Timestamp;
+
+use crate::flow::Flow;
+use crate::key::FlowKey;
+use crate::key::Side;
+use crate::tcp::TcpState;
+
+/// What rows are sorted by; the greatest comes first, but for `First`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SortKey {
+    /// IP bytes, both ways.
+    #[default]
+    Bytes,
+    /// IP bytes by the flow's own duration.
+    Rate,
+    /// Packets, both ways.
+    Packets,
+    /// Round-trip time of the handshake.
+    Rtt,
+    /// Segments sent again.
+    Retrans,
+    /// Earliest first packet.
+    First,
+    /// Latest last packet.
+    Last,
+}
+
+/// A flow's place: smaller comes first. Ties go to the earlier flow, then to the lower key, so that order never depends
+/// on the hash.
+pub(crate) type Place = (Reverse<u128>, Timestamp, FlowKey);
+
+impl SortKey {
+    pub(crate) fn place(self, flow: &Flow, tcp: Option<&TcpState>) -> Place {
+        let total = flow.total();
+        let score = match self {
+            SortKey::Bytes => u128::from(total.ip_bytes),
+            SortKey::Rate => {
+                let nanos = (flow.last.0 - flow.first.0).max(1_000_000) as u128;
+                u128::from(total.ip_bytes) * 1_000_000_000 / nanos
+            }
+            SortKey::Packets => u128::from(total.packets),
+            SortKey::Rtt => tcp.and_then(TcpState::rtt).map_or(0, |rtt| rtt.as_nanos()),
+            SortKey::Retrans => tcp
+                .map_or(0, |t| u128::from(t.retransmits(Side::Low)) + u128::from(t.retransmits(Side::High))),
+            SortKey::First => 0,
+            SortKey::Last => (i128::from(flow.last.0) - i128::from(i64::MIN)) as u128,
+        };
+        (Reverse(score), flow.first, flow.key)
+    }
+}
+
+/// Keeps the `limit` items with the smallest places.
+pub(crate) struct Top<T> {
+    limit: usize,
+    heap: BinaryHeap<Placed<T>>,
+}
+
+struct Placed<T> {
+    place: Place,
+    item: T,
+}
+
+impl<T> PartialEq for Placed<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.place == other.place
+    }
+}
+
+impl<T> Eq for Placed<T> {}
+
+impl<T> PartialOrd for Placed<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for Placed<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.place.cmp(&other.place)
+    }
+}
+
+impl<T> Top<T> {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, heap: BinaryHeap::new() }
+    }
+
+    pub(crate) fn offer(&mut self, place: Place, item: T) {
+        if self.heap.len() < self.limit {
+            self.heap.push(Placed { place, item });
+        } else if let Some(mut worst) = self.heap.peek_mut()
+            && place < worst.place
+        {
+            *worst = Placed { place, item };
+        }
+    }
+
+    /// The items, first place first.
+    pub(crate) fn into_sorted(self) -> impl Iterator<Item = T> {
+        self.heap.into_sorted_vec().into_iter().map(|placed| placed.item)
+    }
+}

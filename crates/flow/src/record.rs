@@ -1,0 +1,165 @@
+//! One flow with all its facts, as views show it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dissect::packet::Registry;
+use dissect::{Dissection, Endpoint, Icmp, LinkType, Packet, Timestamp};
+
+use crate::flow::{Counters, Flow};
+use crate::key::Side;
+use crate::tcp::TcpState;
+
+/// One header that encloses a flow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TunnelHeader {
+    /// Its protocol.
+    pub kind: &'static str,
+    /// The number it carries: VNI, key, TEID, session.
+    pub id: Option<u32>,
+    /// Who sends it; `None` where no IP header carries it.
+    pub source: Option<IpAddr>,
+    /// To whom.
+    pub destination: Option<IpAddr>,
+}
+
+/// Which way a flow goes, seen from the local networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FlowDirection {
+    /// A local initiator, a remote responder.
+    Outbound,
+    /// A remote initiator, a local responder.
+    Inbound,
+    /// Both local.
+    Internal,
+    /// Neither.
+    Forwarded,
+}
+
+impl FlowDirection {
+    /// The ECS word (`network.direction`).
+    pub fn name(self) -> &'static str {
+        match self {
+            FlowDirection::Outbound => "outbound",
+            FlowDirection::Inbound => "inbound",
+            FlowDirection::Internal => "internal",
+            FlowDirection::Forwarded => "forwarded",
+        }
+    }
+}
+
+/// What the TCP headers told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TcpRecord {
+    /// How it stands, as Zeek's `conn_state`.
+    pub state: &'static str,
+    /// What happened, as Zeek's `history`.
+    pub history: String,
+    /// Round-trip time of the handshake.
+    pub rtt: Option<Duration>,
+    /// Segments sent again, by both sides.
+    pub retransmits: u64,
+}
+
+/// One flow with all its facts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FlowRecord {
+    /// IANA protocol number.
+    pub protocol: u8,
+    /// 4 or 6.
+    pub ip_version: u8,
+    /// The initiator: sender of the first packet.
+    pub source: Endpoint,
+    /// The responder.
+    pub destination: Endpoint,
+    /// What the initiator sent.
+    pub sent: Counters,
+    /// What the responder sent.
+    pub received: Counters,
+    /// First packet.
+    pub first: Timestamp,
+    /// Last packet.
+    pub last: Timestamp,
+    /// Type and code of the first message, for ICMP and ICMPv6.
+    pub icmp: Option<Icmp>,
+    /// For TCP.
+    pub tcp: Option<TcpRecord>,
+    /// Enclosing headers, outermost first.
+    pub tunnels: Box<[TunnelHeader]>,
+    /// The interface that saw its first packet, where it has a name.
+    pub interface: Option<Arc<str>>,
+    /// Which way it goes, where that is known.
+    pub direction: Option<FlowDirection>,
+    /// What the initiator is called.
+    pub source_name: Option<Arc<str>>,
+    /// What the responder is called.
+    pub destination_name: Option<Arc<str>>,
+}
+
+impl FlowRecord {
+    /// What both sides sent.
+    pub fn total(&self) -> Counters {
+        self.sent + self.received
+    }
+
+    /// From first to last packet.
+    pub fn duration(&self) -> Duration {
+        Duration::from_nanos(u64::try_from(self.last.0.saturating_sub(self.first.0)).unwrap_or(0))
+    }
+
+    pub(crate) fn of(flow: &Flow, tcp: Option<&TcpState>, tunnels: &[TunnelHeader]) -> Self {
+        let (initiator, responder) = (flow.initiator, flow.initiator.other());
+        FlowRecord {
+            protocol: flow.key.protocol(),
+            ip_version: flow.key.version(),
+            source: flow.key.endpoint(initiator),
+            destination: flow.key.endpoint(responder),
+            sent: flow.sent(initiator),
+            received: flow.sent(responder),
+            first: flow.first,
+            last: flow.last,
+            icmp: matches!(flow.key.protocol(), 1 | 58).then_some(flow.icmp),
+            tcp: tcp.map(|t| TcpRecord {
+                state: t.state(initiator),
+                history: t.history(initiator),
+                rtt: t.rtt(),
+                retransmits: u64::from(t.retransmits(Side::Low)) + u64::from(t.retransmits(Side::High)),
+            }),
+            tunnels: tunnels.into(),
+            interface: None,
+            direction: None,
+            source_name: None,
+            destination_name: None,
+        }
+    }
+}
+
+/// The enclosing headers of a dissection, outermost first.
+pub(crate) fn tunnel_headers(packet: &Packet<'_>, d: &Dissection<'_>) -> Box<[TunnelHeader]> {
+    let header = |tunnel: &dissect::Tunnel| {
+        let carrier = packet.bytes.get(usize::from(tunnel.ip_at)..).and_then(carrier);
+        TunnelHeader {
+            kind: tunnel.dissector.name(),
+            id: tunnel.id,
+            source: carrier.map(|ip| ip.source()),
+            destination: carrier.map(|ip| ip.destination()),
+        }
+    };
+    d.tunnels().iter().map(header).collect()
+}
+
+/// The IP header at the start of `bytes`.
+fn carrier(bytes: &[u8]) -> Option<dissect::Ip> {
+    let packet = Packet {
+        timestamp: Timestamp::default(),
+        link_type: LinkType::RAW,
+        wire_len: bytes.len() as u32,
+        bytes,
+        interface: 0,
+        vlan_tci: None,
+        direction: dissect::Direction::Unknown,
+    };
+    let d = Dissection::of(&packet, Registry::global());
+    d.outer.or(d.ip)
+}

@@ -1,0 +1,79 @@
+//! Everything that views may show, frozen at one instant.
+
+use std::time::Duration;
+
+use dissect::Timestamp;
+
+use crate::dns::DnsEvent;
+use crate::flow::Counters;
+use crate::group::Group;
+use crate::ledger::{CaptureRecord, InterfaceId, InterfaceName, Ledger};
+use crate::record::FlowRecord;
+
+/// Something that views are told of once, as it happens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A capture was read to its end.
+    Capture(CaptureRecord),
+    /// A DNS, mDNS or LLMNR message.
+    Dns(DnsEvent),
+    /// A flow is over: no further packet will be counted in it.
+    Flow(FlowRecord),
+}
+
+/// How many DNS messages there were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DnsTotals {
+    /// Queries.
+    pub queries: u64,
+    /// Answers.
+    pub answers: u64,
+    /// Answers that say the name does not exist (NXDOMAIN).
+    pub no_such_name: u64,
+    /// Answers with another response code than success.
+    pub failed: u64,
+}
+
+/// All flows at one instant, as far as views asked for them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// Every interface so far; [`InterfaceId`] counts through it.
+    pub interfaces: Vec<InterfaceName>,
+    /// Captures that were read to their end.
+    pub captures: Vec<CaptureRecord>,
+    /// Earliest packet of all; `None` without packets.
+    pub first: Option<Timestamp>,
+    /// Latest packet of all.
+    pub last: Option<Timestamp>,
+    /// How many flows are shown or counted as "more".
+    pub flows: u64,
+    /// What they hold, evicted flows included.
+    pub total: Counters,
+    /// The first of them, by the chosen order.
+    pub rows: Vec<FlowRecord>,
+    /// Groups, most bytes first; `None` unless asked for.
+    pub groups: Option<Vec<Group>>,
+    /// Groups beyond those in `groups`.
+    pub more_groups: u64,
+    /// The latest answers, in order.
+    pub dns: Vec<DnsEvent>,
+    /// All messages.
+    pub dns_totals: DnsTotals,
+    /// The account.
+    pub ledger: Ledger,
+    /// No further snapshot follows.
+    pub is_final: bool,
+}
+
+impl Snapshot {
+    /// From the first packet to the last.
+    pub fn duration(&self) -> Duration {
+        let nanos = self.first.zip(self.last).map_or(0, |(first, last)| last.0.saturating_sub(first.0));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+    }
+
+    /// How an interface is called.
+    pub fn interface(&self, id: InterfaceId) -> Option<&InterfaceName> {
+        self.interfaces.get(usize::from(id.0))
+    }
+}

@@ -1,0 +1,211 @@
+//! The flows of one table or collector: an arena, its index, and the facts that few flows have.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+
+use crate::flow::Flow;
+use crate::index::Index;
+use crate::key::FlowKey;
+use crate::record::TunnelHeader;
+use crate::tcp::TcpState;
+
+/// Flows by key, with random access by number.
+///
+/// The hash is seeded at random for each process: five-tuples are chosen by
+/// whoever sends packets. All stores of a process share the seed, so that a
+/// flow's hash is computed once.
+#[derive(Debug, Default)]
+pub(crate) struct FlowStore {
+    index: Index,
+    flows: Vec<Flow>,
+    free: Vec<u32>,
+    tcp: Side<TcpState>,
+    tunnels: Side<Box<[TunnelHeader]>>,
+}
+
+/// A table of facts that some flows have, by number +1.
+#[derive(Debug)]
+struct Side<T> {
+    rows: Vec<T>,
+    free: Vec<u32>,
+}
+
+impl<T> Default for Side<T> {
+    fn default() -> Self {
+        Self { rows: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Side<T> {
+    fn insert(&mut self, row: T) -> u32 {
+        if let Some(number) = self.free.pop() {
+            self.rows[number as usize - 1] = row;
+            return number;
+        }
+        self.rows.push(row);
+        self.rows.len() as u32
+    }
+
+    fn get(&self, number: u32) -> Option<&T> {
+        self.rows.get((number as usize).wrapping_sub(1))
+    }
+
+    fn remove(&mut self, number: u32) {
+        if number > 0 {
+            self.free.push(number);
+        }
+    }
+}
+
+/// A flow apart from its store, with all its facts.
+#[derive(Clone, Debug)]
+pub(crate) struct FlowParts {
+    pub(crate) flow: Flow,
+    pub(crate) tcp: Option<TcpState>,
+    pub(crate) tunnels: Box<[TunnelHeader]>,
+}
+
+/// Spreads a key over 32 bits.
+#[inline]
+pub(crate) fn hash(seed: &RandomState, key: &FlowKey) -> u32 {
+    (seed.hash_one(key) >> 32) as u32
+}
+
+impl FlowStore {
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.flows.len() - self.free.len()
+    }
+
+    /// The index slot that `hash` leads to first. Reading many of these at once overlaps their cache misses.
+    #[inline]
+    pub(crate) fn warm_index(&self, hash: u32) -> u64 {
+        self.index.first(hash)
+    }
+
+    /// Reads what an update of the flow behind `slot` will need; gives the number of its TCP facts.
+    #[inline]
+    pub(crate) fn warm_flow(&self, slot: u64, hash: u32) -> (u32, u64) {
+        let flow = Index::guess(slot, hash).and_then(|number| self.flows.get(number as usize));
+        flow.map_or((0, 0), |f| (f.tcp, f.frame_bytes[0] ^ f.first.0 as u64))
+    }
+
+    /// Reads TCP facts ahead of their use.
+    #[inline]
+    pub(crate) fn warm_tcp(&self, number: u32) -> u32 {
+        self.tcp.get(number).map_or(0, |t| t.retransmits(crate::key::Side::Low))
+    }
+
+    #[inline]
+    pub(crate) fn find(&self, hash: u32, key: &FlowKey) -> Option<u32> {
+        self.index.find(hash, |n| self.flows.get(n as usize).is_some_and(|f| f.key == *key))
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, number: u32) -> &Flow {
+        &self.flows[number as usize]
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, number: u32) -> &mut Flow {
+        &mut self.flows[number as usize]
+    }
+
+    /// Adds `flow`, whose key must not be there yet.
+    pub(crate) fn insert(&mut self, flow: Flow) -> u32 {
+        let number = if let Some(number) = self.free.pop() {
+            self.flows[number as usize] = flow;
+            number
+        } else {
+            self.flows.push(flow);
+            (self.flows.len() - 1) as u32
+        };
+        self.index.insert(flow.hash, number);
+        number
+    }
+
+    /// Takes a flow out, facts and all.
+    pub(crate) fn remove(&mut self, number: u32) -> FlowParts {
+        let flow = *self.get(number);
+        let tunnels = match self.tunnels.rows.get_mut((flow.tunnels as usize).wrapping_sub(1)) {
+            Some(headers) => std::mem::take(headers),
+            None => Box::default(),
+        };
+        let removed = FlowParts { flow, tcp: self.tcp(&flow).copied(), tunnels };
+        self.tcp.remove(flow.tcp);
+        self.tunnels.remove(flow.tunnels);
+        self.index.remove(flow.hash, number);
+        self.get_mut(number).in_use = false;
+        self.free.push(number);
+        removed
+    }
+
+    /// Adds a flow from another store, or adds to the one that is here; gives its number.
+    pub(crate) fn merge(&mut self, part: FlowParts) -> u32 {
+        if let Some(number) = self.find(part.flow.hash, &part.flow.key) {
+            self.get_mut(number).absorb(&part.flow);
+            if let Some(tcp) = part.tcp {
+                *self.tcp_mut(number) = tcp;
+            }
+            return number;
+        }
+        let mut flow = part.flow;
+        flow.tcp = part.tcp.map_or(0, |tcp| self.tcp.insert(tcp));
+        flow.tunnels = if part.tunnels.is_empty() { 0 } else { self.tunnels.insert(part.tunnels) };
+        self.insert(flow)
+    }
+
+    /// A copy of one flow, facts and all.
+    fn copy(&self, flow: &Flow) -> FlowParts {
+        FlowParts { flow: *flow, tcp: self.tcp(flow).copied(), tunnels: self.tunnels(flow).into() }
+    }
+
+    /// The flows, in no order that means anything.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Flow> {
+        self.flows.iter().filter(|f| f.in_use)
+    }
+
+    /// Adds every flow of another store.
+    pub(crate) fn absorb(&mut self, other: &Self) {
+        for flow in other.iter() {
+            self.merge(other.copy(flow));
+        }
+    }
+
+    /// Copies of the flows that counted something since the last call; their counters start again at zero.
+    pub(crate) fn take_changed(&mut self) -> Vec<FlowParts> {
+        let changed = self.iter().filter(|f| f.packets != [0; 2]).map(|f| self.copy(f)).collect();
+        self.flows.iter_mut().for_each(Flow::clear_counters);
+        changed
+    }
+
+    /// The place that a clock hand points to, if a flow stands there.
+    pub(crate) fn at_hand(&self, hand: usize) -> Option<(u32, &Flow)> {
+        let number = hand % self.flows.len().max(1);
+        self.flows.get(number).filter(|f| f.in_use).map(|f| (number as u32, f))
+    }
+
+    pub(crate) fn tcp(&self, flow: &Flow) -> Option<&TcpState> {
+        self.tcp.get(flow.tcp)
+    }
+
+    /// The TCP facts of a flow, made if there are none yet.
+    #[inline]
+    pub(crate) fn tcp_mut(&mut self, number: u32) -> &mut TcpState {
+        let mut place = self.flows[number as usize].tcp;
+        if place == 0 {
+            place = self.tcp.insert(TcpState::default());
+            self.flows[number as usize].tcp = place;
+        }
+        &mut self.tcp.rows[place as usize - 1]
+    }
+
+    pub(crate) fn tunnels(&self, flow: &Flow) -> &[TunnelHeader] {
+        self.tunnels.get(flow.tunnels).map_or(&[], |headers| headers)
+    }
+
+    pub(crate) fn set_tunnels(&mut self, number: u32, headers: Box<[TunnelHeader]>) {
+        self.flows[number as usize].tunnels = self.tunnels.insert(headers);
+    }
+}

@@ -1,0 +1,155 @@
+//! The bytes of TCP stream directions in order, for those whose payload somebody reads.
+//!
+//! A direction starts at its SYN, or at the first segment seen. Segments that
+//! come early wait; what was there before is dropped. A hole that does not
+//! close within the bounds ends the direction: nothing is guessed.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+
+use crate::key::{FlowKey, Side};
+
+/// Stream directions followed at once; the oldest makes room.
+const MAX_STREAMS: usize = 4096;
+/// Bytes that a direction keeps, in order and waiting. DNS allows 65,535 a message (RFC 1035, section 4.2.2).
+const MAX_KEPT: usize = 2 * (65_535 + 2);
+
+/// One direction of a stream.
+#[derive(Debug, Default)]
+pub(crate) struct Stream {
+    /// Sequence number after the last byte of `ready`.
+    next: u32,
+    /// Bytes in order that were not consumed yet.
+    pub(crate) ready: Vec<u8>,
+    /// Segments that came before their turn.
+    early: Vec<(u32, Vec<u8>)>,
+    /// Nobody reads this direction any more.
+    pub(crate) given_up: bool,
+}
+
+impl Stream {
+    /// Adds a segment; what is in order lands in `ready`.
+    fn push(&mut self, seq: u32, bytes: &[u8]) {
+        if self.given_up {
+            return;
+        }
+        let ahead = seq.wrapping_sub(self.next) as i32;
+        if ahead > 0 {
+            self.early.push((seq, bytes.to_vec()));
+        } else {
+            self.append(seq, bytes);
+            while let Some(at) = self.early.iter().position(|(s, _)| s.wrapping_sub(self.next) as i32 <= 0) {
+                let (seq, bytes) = self.early.swap_remove(at);
+                self.append(seq, &bytes);
+            }
+        }
+        let kept = self.ready.len() + self.early.iter().map(|(_, b)| b.len() + 32).sum::<usize>();
+        if kept > MAX_KEPT {
+            self.give_up();
+        }
+    }
+
+    fn append(&mut self, seq: u32, bytes: &[u8]) {
+        let known = self.next.wrapping_sub(seq) as usize;
+        if let Some(fresh) = bytes.get(known..) {
+            self.ready.extend_from_slice(fresh);
+            self.next = self.next.wrapping_add(fresh.len() as u32);
+        }
+    }
+
+    /// Stops following this direction and lets its bytes go.
+    pub(crate) fn give_up(&mut self) {
+        *self = Stream { given_up: true, ..Stream::default() };
+    }
+}
+
+/// The stream directions that are followed.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    streams: HashMap<(FlowKey, Side), Stream>,
+    order: VecDeque<(FlowKey, Side)>,
+    /// Directions that had to make room.
+    pub(crate) evicted: u64,
+}
+
+impl Streams {
+    /// Notes that a direction begins: its first byte has sequence number `first`.
+    pub(crate) fn begin(&mut self, key: FlowKey, side: Side, first: u32) {
+        let stream = self.stream(key, side, first);
+        *stream = Stream { next: first, ..Stream::default() };
+    }
+
+    /// Adds a segment, and gives the direction it belongs to.
+    pub(crate) fn push(&mut self, key: FlowKey, side: Side, seq: u32, bytes: &[u8]) -> &mut Stream {
+        let stream = self.stream(key, side, seq);
+        stream.push(seq, bytes);
+        stream
+    }
+
+    fn stream(&mut self, key: FlowKey, side: Side, first: u32) -> &mut Stream {
+        let id = (key, side);
+        if !self.streams.contains_key(&id) {
+            if self.order.len() >= MAX_STREAMS
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.streams.remove(&oldest);
+                self.evicted += 1;
+            }
+            self.order.push_back(id);
+        }
+        self.streams.entry(id).or_insert_with(|| Stream { next: first, ..Stream::default() })
+    }
+}
+
+impl std::hash::Hash for Side {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write_u8(self.index() as u8);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// However a stream is cut, shuffled and repeated, its bytes come out once and in order.
+        #[test]
+        fn any_order_gives_the_stream(
+            start in any::<u32>(),
+            cuts in prop::collection::vec(1usize..60, 1..20),
+            picks in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
+        ) {
+            let total: usize = cuts.iter().sum();
+            let bytes: Vec<u8> = (0..total).map(|n| n as u8).collect();
+            let mut segments = Vec::new();
+            let mut at = 0;
+            for len in cuts {
+                segments.push((start.wrapping_add(at as u32), &bytes[at..at + len]));
+                at += len;
+            }
+            let mut stream = Stream { next: start, ..Stream::default() };
+            for pick in picks {
+                let (seq, part) = segments[pick.index(segments.len())];
+                stream.push(seq, part);
+                prop_assert!(bytes.starts_with(&stream.ready));
+            }
+            for (seq, part) in segments {
+                stream.push(seq, part);
+            }
+            prop_assert_eq!(stream.ready, bytes);
+        }
+    }
+
+    #[test]
+    fn a_hole_is_not_waited_for_forever() {
+        let mut streams = Streams::default();
+        streams.begin(FlowKey::default(), Side::Low, 0);
+        for n in 0..200u32 {
+            streams.push(FlowKey::default(), Side::Low, 10_000 + n * 1000, &[0; 1000]);
+        }
+        assert!(streams.push(FlowKey::default(), Side::Low, 0, &[0; 10]).given_up);
+    }
+}

@@ -1,0 +1,248 @@
+//! One shard of the flows: observes packets, hands out deltas. Owned by one thread.
+
+use std::mem;
+use std::sync::Arc;
+
+use dissect::packet::Registry;
+use dissect::{Direction, Dissection, Ip, Packet, Stop, Timestamp};
+use foldhash::fast::RandomState;
+
+use crate::delta::Delta;
+use crate::flow::LOCAL;
+use crate::fragment::FirstFragments;
+use crate::key::{FlowKey, Side};
+use crate::ledger::{CaptureEnd, CaptureRecord, InterfaceId};
+use crate::message::{Messages, Origin};
+use crate::record;
+use crate::store;
+use crate::tally::{Observation, Tally};
+use crate::totals::{Frames, NoFlow, Totals};
+
+/// How a table counts.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Flows are those of the innermost IP header, else of the outermost.
+    pub decap: bool,
+    /// Flows that are kept at once; beyond, the longest idle ones are evicted.
+    pub max_flows: usize,
+    /// Seed of the hash: the same for every table and collector of a run.
+    pub seed: RandomState,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { decap: true, max_flows: 4_000_000, seed: RandomState::default() }
+    }
+}
+
+/// One shard of the flows.
+#[derive(Debug)]
+pub struct FlowTable {
+    options: Options,
+    registry: &'static Registry,
+    tally: Tally,
+    totals: Totals,
+    firsts: FirstFragments,
+    messages: Messages,
+    window: (Timestamp, Timestamp),
+    capture: Reading,
+    captures: Vec<CaptureRecord>,
+}
+
+/// The capture that is being read.
+#[derive(Clone, Debug)]
+struct Reading {
+    path: Arc<str>,
+    first_interface: u16,
+    frames: u64,
+    packets: u64,
+    bytes: u64,
+    start: Timestamp,
+    end: Timestamp,
+}
+
+impl FlowTable {
+    /// An empty table.
+    pub fn new(options: Options) -> Self {
+        FlowTable {
+            registry: Registry::global(),
+            tally: Tally::new(options.max_flows),
+            options,
+            totals: Totals::default(),
+            firsts: FirstFragments::default(),
+            messages: Messages::default(),
+            window: (Timestamp(i64::MIN), Timestamp(i64::MAX)),
+            capture: Reading::new("".into(), 0),
+            captures: Vec::new(),
+        }
+    }
+
+    /// From here on, packets are those of the capture at `path`, and its interface 0 is `first_interface` of the run.
+    pub fn begin_capture(&mut self, path: Arc<str>, first_interface: InterfaceId) {
+        self.capture = Reading::new(path, first_interface.0);
+    }
+
+    /// The capture ended, as `stop` says: its record goes into the next delta.
+    pub fn end_capture(&mut self, stop: CaptureEnd) {
+        let c = &self.capture;
+        let any = c.packets > 0;
+        self.captures.push(CaptureRecord {
+            path: Arc::clone(&c.path),
+            packets: c.packets,
+            bytes: c.bytes,
+            start: any.then_some(c.start),
+            end: any.then_some(c.end),
+            stop,
+        });
+    }
+
+    /// Only packets from `since` to before `until` count.
+    pub fn set_window(&mut self, since: Timestamp, until: Timestamp) {
+        self.window = (since, until);
+    }
+
+    /// Counts `packets`, in order.
+    pub fn observe_batch<'a>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
+        for packet in packets {
+            self.observe(&packet);
+        }
+        self.tally.flush();
+    }
+
+    /// Messages and evicted flows that wait to be taken with the next delta.
+    pub fn events(&self) -> usize {
+        self.messages.dns.len() + self.tally.evicted.len()
+    }
+
+    #[inline]
+    fn observe(&mut self, packet: &Packet<'_>) {
+        let capture = &mut self.capture;
+        capture.frames += 1;
+        if packet.timestamp < self.window.0 || packet.timestamp >= self.window.1 {
+            return;
+        }
+        capture.packets += 1;
+        capture.bytes += u64::from(packet.wire_len);
+        capture.start = capture.start.min(packet.timestamp);
+        capture.end = capture.end.max(packet.timestamp);
+        let interface = InterfaceId(capture.first_interface.saturating_add(packet.interface as u16));
+        let origin = Origin { timestamp: packet.timestamp, frame: capture.frames, interface };
+        let frame = Frames { packets: 1, bytes: u64::from(packet.wire_len) };
+        let totals = self.totals.interface(interface);
+        totals.seen += frame;
+        let d = Dissection::of(packet, self.registry);
+        let Some(ip) = &d.ip else {
+            *totals.no_flow.entry(NoFlow::of(&d)).or_default() += frame;
+            return;
+        };
+        if d.outer.is_some() || ip.fragment.is_some() || d.stop != Stop::Complete {
+            return self.observe_unusual(packet, origin, &d, ip);
+        }
+        self.tally.push(self.observation(packet, origin, &d, ip, FlowKey::of(ip)));
+        if let Some(payload) = d.app_payload() {
+            self.messages.read(origin, ip, d.tcp.as_ref(), payload);
+        }
+    }
+
+    /// Fragments, tunnels and what ended early: rare, and allowed to take longer.
+    fn observe_unusual(&mut self, packet: &Packet<'_>, origin: Origin, d: &Dissection<'_>, inner: &Ip) {
+        let oddity = NoFlow::of(d);
+        if oddity.malformed().is_some() {
+            *self.totals.odd.entry(oddity).or_default() += 1;
+        }
+        let ip = if self.options.decap { inner } else { d.outer.as_ref().unwrap_or(inner) };
+        let flow = self.flow_of(d, ip);
+        let observation = self.observation(packet, origin, d, ip, flow);
+        if self.options.decap && !d.tunnels().is_empty() {
+            self.tally.push_enclosed(&observation, || record::tunnel_headers(packet, d));
+        } else {
+            self.tally.push(observation);
+        }
+        match inner.fragment {
+            Some(fragment) => self.messages.read_fragment(origin, inner, fragment, d.ip_payload()),
+            None => {
+                if let Some(payload) = d.app_payload() {
+                    self.messages.read(origin, inner, d.tcp.as_ref(), payload);
+                }
+            }
+        }
+    }
+
+    /// Whose the packet is: a later fragment follows its first one.
+    fn flow_of(&mut self, d: &Dissection<'_>, ip: &Ip) -> (FlowKey, Side) {
+        let known = ip.fragment.filter(|f| f.offset > 0).and_then(|f| self.firsts.flow_of(ip, f));
+        let flow = known.unwrap_or_else(|| FlowKey::of(ip));
+        for ip in [d.ip.as_ref(), d.outer.as_ref()].into_iter().flatten() {
+            if let Some(fragment) = ip.fragment.filter(|f| f.offset == 0) {
+                self.firsts.note(ip, fragment, flow);
+            }
+        }
+        flow
+    }
+
+    #[inline]
+    fn observation(
+        &self,
+        packet: &Packet<'_>,
+        origin: Origin,
+        d: &Dissection<'_>,
+        ip: &Ip,
+        (key, side): (FlowKey, Side),
+    ) -> Observation {
+        let local = match packet.direction {
+            Direction::Unknown => 0,
+            Direction::Outbound => LOCAL[side.index()],
+            Direction::Inbound => LOCAL[side.other().index()],
+        };
+        // Transport facts are the innermost flow's.
+        let inner = self.options.decap || d.outer.is_none();
+        Observation {
+            key,
+            hash: store::hash(&self.options.seed, &key),
+            ip_bytes: ip.bytes,
+            at: packet.timestamp,
+            frame_bytes: packet.wire_len,
+            interface: origin.interface.0,
+            side,
+            has_tcp: inner && d.tcp.is_some(),
+            local,
+            icmp: d.icmp.filter(|_| inner).unwrap_or_default(),
+            tcp: d.tcp.unwrap_or_default(),
+        }
+    }
+
+    /// Takes what changed since the last delta; flows stay, with their counters at zero.
+    pub fn take_delta(&mut self) -> Delta {
+        let mut delta = self.take_events();
+        delta.changed = self.tally.flows.take_changed();
+        delta
+    }
+
+    /// Takes messages, evicted flows and totals, and leaves the flows' counters for a later delta.
+    pub fn take_events(&mut self) -> Delta {
+        let (dns, malformed) = self.messages.take();
+        let mut totals = mem::take(&mut self.totals);
+        totals.malformed_messages = malformed;
+        Delta {
+            evicted: mem::take(&mut self.tally.evicted),
+            captures: mem::take(&mut self.captures),
+            totals,
+            dns,
+            ..Delta::default()
+        }
+    }
+
+    /// The last delta: everything that was not taken yet, without copying it.
+    pub fn finish(mut self) -> Delta {
+        let mut delta = self.take_events();
+        delta.flows = self.tally.flows;
+        delta
+    }
+}
+
+impl Reading {
+    fn new(path: Arc<str>, first_interface: u16) -> Self {
+        let (start, end) = (Timestamp(i64::MAX), Timestamp(i64::MIN));
+        Reading { path, first_interface, frames: 0, packets: 0, bytes: 0, start, end }
+    }
+}

@@ -1,0 +1,177 @@
+//! Adds packets to flows, many at a time.
+//!
+//! All packets of a group are looked at first: the places that they will touch
+//! are read, then the counters are changed. The reads do not depend on each
+//! other, so their cache misses overlap; on a million flows this more than
+//! halves the time a packet takes.
+
+use std::hint::black_box;
+use std::mem;
+
+use dissect::{Icmp, Tcp, Timestamp};
+
+use crate::flow::Flow;
+use crate::key::{FlowKey, Side};
+use crate::record::TunnelHeader;
+use crate::store::{FlowParts, FlowStore};
+
+/// Packets that are taken together.
+const GROUP: usize = 32;
+/// Flows that the clock hand looks at to find one to evict.
+const EVICTION_SAMPLE: usize = 16;
+
+/// What one packet adds to its flow.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Observation {
+    pub(crate) key: FlowKey,
+    pub(crate) hash: u32,
+    pub(crate) ip_bytes: u32,
+    pub(crate) at: Timestamp,
+    pub(crate) frame_bytes: u32,
+    pub(crate) interface: u16,
+    pub(crate) side: Side,
+    pub(crate) has_tcp: bool,
+    /// Bits of [`crate::flow::LOCAL`].
+    pub(crate) local: u8,
+    pub(crate) icmp: Icmp,
+    pub(crate) tcp: Tcp,
+}
+
+/// The flows of one table, and the packets that wait to be added to them.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    pub(crate) flows: FlowStore,
+    pending: [Observation; GROUP],
+    waiting: usize,
+    max_flows: usize,
+    hand: usize,
+    pub(crate) evicted: Vec<FlowParts>,
+}
+
+impl Tally {
+    pub(crate) fn new(max_flows: usize) -> Self {
+        Tally {
+            flows: FlowStore::default(),
+            pending: [Observation::default(); GROUP],
+            waiting: 0,
+            max_flows: max_flows.max(1),
+            hand: 0,
+            evicted: Vec::new(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, observation: Observation) {
+        if let Some(place) = self.pending.get_mut(self.waiting) {
+            *place = observation;
+        }
+        self.waiting += 1;
+        if self.waiting == GROUP {
+            self.flush();
+        }
+    }
+
+    /// Adds one packet at once, in its turn; `headers` are kept if it begins a flow.
+    pub(crate) fn push_enclosed(
+        &mut self,
+        observation: &Observation,
+        headers: impl FnOnce() -> Box<[TunnelHeader]>,
+    ) {
+        self.flush();
+        let known = self.flows.find(observation.hash, &observation.key).is_some();
+        let number = self.apply(observation);
+        if !known {
+            self.flows.set_tunnels(number, headers());
+        }
+    }
+
+    /// Adds what waits.
+    pub(crate) fn flush(&mut self) {
+        let pending = mem::replace(&mut self.waiting, 0);
+        self.warm(pending);
+        for n in 0..pending {
+            let observation = self.pending[n];
+            self.apply(&observation);
+        }
+    }
+
+    /// Reads what the first `pending` observations will touch.
+    #[inline]
+    fn warm(&self, pending: usize) {
+        let (mut slots, mut tcp) = ([0u64; GROUP], [0u32; GROUP]);
+        let group = &self.pending[..pending.min(GROUP)];
+        for (slot, o) in slots.iter_mut().zip(group) {
+            *slot = self.flows.warm_index(o.hash);
+        }
+        let mut touched = 0;
+        for ((slot, tcp), o) in slots.iter().zip(&mut tcp).zip(group) {
+            let (number, line) = self.flows.warm_flow(*slot, o.hash);
+            *tcp = number;
+            touched ^= line;
+        }
+        let facts = tcp.iter().fold(0, |all, &number| all ^ self.flows.warm_tcp(number));
+        black_box((touched, facts));
+    }
+
+    #[inline]
+    fn apply(&mut self, o: &Observation) -> u32 {
+        let number = match self.flows.find(o.hash, &o.key) {
+            Some(number) => number,
+            None => self.add(o),
+        };
+        let flow = self.flows.get_mut(number);
+        let i = o.side.index();
+        flow.packets[i] += 1;
+        flow.ip_bytes[i] += u64::from(o.ip_bytes);
+        flow.frame_bytes[i] += u64::from(o.frame_bytes);
+        flow.first = flow.first.min(o.at);
+        flow.last = flow.last.max(o.at);
+        flow.local |= o.local;
+        if o.has_tcp {
+            self.flows.tcp_mut(number).observe(o.side, o.at, &o.tcp);
+        }
+        number
+    }
+
+    #[cold]
+    fn add(&mut self, o: &Observation) -> u32 {
+        if self.flows.len() >= self.max_flows {
+            self.evict();
+        }
+        self.flows.insert(Flow {
+            key: o.key,
+            last: o.at,
+            frame_bytes: [0; 2],
+            ip_bytes: [0; 2],
+            packets: [0; 2],
+            first: o.at,
+            hash: o.hash,
+            tcp: 0,
+            tunnels: 0,
+            interface: o.interface,
+            icmp: o.icmp,
+            initiator: o.side,
+            local: 0,
+            in_use: true,
+        })
+    }
+
+    /// Takes out the longest idle of the flows that the clock hand passes.
+    fn evict(&mut self) {
+        let mut idlest: Option<(u32, Timestamp)> = None;
+        let mut looked_at = 0;
+        while looked_at < EVICTION_SAMPLE.min(self.flows.len()) {
+            if let Some((number, flow)) = self.flows.at_hand(self.hand) {
+                looked_at += 1;
+                if idlest.is_none_or(|(_, last)| flow.last < last) {
+                    idlest = Some((number, flow.last));
+                }
+            }
+            self.hand = self.hand.wrapping_add(1);
+        }
+        if let Some((number, _)) = idlest {
+            let parts = self.flows.remove(number);
+            self.evicted.push(parts);
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! What the TCP headers of a flow tell: its history, how it stands, round-trip time, retransmissions.
+//!
+//! History and states are those of Zeek's conn.log (`history`, `conn_state`);
+//! each letter stands once a direction, in the order of first appearance,
+//! upper case for the initiator.
+
+use std::time::Duration;
+
+use dissect::{Tcp, TcpFlags, Timestamp};
+
+use crate::key::Side;
+
+/// A segment that fills a hole this soon was reordered, not sent again (as Wireshark has it).
+const REORDERING: i64 = 3_000_000;
+
+/// History letters, by bit; order decides nothing.
+const LETTERS: [u8; 11] = *b"SHADFRGTWIQ";
+const SYN: u8 = 0;
+const SYN_ACK: u8 = 1;
+const PURE_ACK: u8 = 2;
+const CONTENT: u8 = 3;
+const FIN: u8 = 4;
+const RST: u8 = 5;
+const GAP: u8 = 6;
+const RETRANSMIT: u8 = 7;
+const ZERO_WINDOW: u8 = 8;
+const INCONSISTENT: u8 = 9;
+const SYN_WITH_FIN: u8 = 10;
+
+/// Letters that one word of history holds, at 5 bits each.
+const A_WORD: u32 = 12;
+
+/// TCP facts of one flow, in one cache line.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct TcpState {
+    /// One past the highest sequence number seen, a side.
+    next: [u32; 2],
+    /// When that was reached.
+    advanced: [i64; 2],
+    syn_at: i64,
+    /// Nanoseconds from SYN to SYN-ACK, +1; 0 for none. Saturates at 4.29 s.
+    rtt: u32,
+    retransmits: [u32; 2],
+    /// Letters in order of appearance: bit 4 is the side, bits 0–3 the letter.
+    history: [u64; 2],
+    /// Letters seen: 12 bits a side; then, a side, whether `next` counts and whether a hole is open.
+    seen: u32,
+}
+
+const STARTED: u32 = 24;
+const HOLE: u32 = 26;
+
+impl TcpState {
+    /// Adds one segment that `side` sent.
+    #[inline]
+    pub(crate) fn observe(&mut self, side: Side, at: Timestamp, tcp: &Tcp) {
+        let flags = tcp.flags;
+        if flags.has(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST) {
+            self.note_control(side, at, flags);
+        }
+        if tcp.payload_len > 0 {
+            self.note(side, CONTENT);
+        } else if flags.0 & 0x3f == TcpFlags::ACK {
+            self.note(side, PURE_ACK);
+        }
+        if tcp.window == 0 && !flags.has(TcpFlags::RST) {
+            self.note(side, ZERO_WINDOW);
+        }
+        if !flags.has(TcpFlags::RST) {
+            self.note_sequence(side, at, tcp);
+        }
+    }
+
+    fn note_control(&mut self, side: Side, at: Timestamp, flags: TcpFlags) {
+        let (syn, fin, rst) = (flags.has(TcpFlags::SYN), flags.has(TcpFlags::FIN), flags.has(TcpFlags::RST));
+        if syn && (fin || rst) {
+            self.note(side, SYN_WITH_FIN);
+        }
+        if rst {
+            self.note(side, if fin { INCONSISTENT } else { RST });
+        } else if syn && flags.has(TcpFlags::ACK) {
+            if self.saw(side.other(), SYN) && !self.saw(side, SYN_ACK) && self.syn_at != i64::MIN {
+                let rtt = at.0.saturating_sub(self.syn_at).clamp(0, i64::from(u32::MAX) - 1);
+                self.rtt = rtt as u32 + 1;
+            }
+            self.note(side, SYN_ACK);
+        } else if syn {
+            // A second SYN makes it unclear which of them was answered (Karn's rule, RFC 6298, section 3).
+            self.syn_at = if self.saw(side, SYN) { i64::MIN } else { at.0 };
+            self.note(side, SYN);
+        }
+        if fin {
+            self.note(side, FIN);
+        }
+    }
+
+    /// Follows the sequence space: what is new, what was there before, what is missing.
+    #[inline]
+    fn note_sequence(&mut self, side: Side, at: Timestamp, tcp: &Tcp) {
+        let i = side.index();
+        let phantom = u32::from(tcp.flags.has(TcpFlags::SYN)) + u32::from(tcp.flags.has(TcpFlags::FIN));
+        let len = tcp.payload_len + phantom;
+        let end = tcp.seq.wrapping_add(len);
+        if self.seen & 1 << (STARTED + i as u32) == 0 {
+            self.seen |= 1 << (STARTED + i as u32);
+            (self.next[i], self.advanced[i]) = (end, at.0);
+            return;
+        }
+        if len == 0 {
+            return;
+        }
+        let ahead = tcp.seq.wrapping_sub(self.next[i]) as i32;
+        let fresh = end.wrapping_sub(self.next[i]) as i32 > 0;
+        if ahead > 0 {
+            self.note(side, GAP);
+            self.seen |= 1 << (HOLE + i as u32);
+        } else if ahead < 0 {
+            // RFC 9293, section 3.8.4: a keep-alive repeats the last byte, or none, before the next.
+            let keep_alive = ahead == -1 && len <= 1 && phantom == 0;
+            let hole = self.seen & 1 << (HOLE + i as u32) != 0;
+            let reordered = hole && !fresh && at.0.saturating_sub(self.advanced[i]) < REORDERING;
+            if !keep_alive && !reordered {
+                self.retransmits[i] = self.retransmits[i].saturating_add(1);
+                self.note(side, RETRANSMIT);
+            }
+        }
+        if fresh {
+            (self.next[i], self.advanced[i]) = (end, at.0);
+        }
+    }
+
+    #[inline]
+    fn note(&mut self, side: Side, letter: u8) {
+        let bit = 1 << (u32::from(letter) + 12 * side.index() as u32);
+        if self.seen & bit == 0 {
+            let place = (self.seen & 0x00ff_ffff).count_ones();
+            let code = u64::from(letter) | (side.index() as u64) << 4;
+            self.seen |= bit;
+            self.history[(place / A_WORD) as usize] |= code << (place % A_WORD * 5);
+        }
+    }
+
+    #[inline]
+    fn saw(&self, side: Side, letter: u8) -> bool {
+        self.seen & 1 << (u32::from(letter) + 12 * side.index() as u32) != 0
+    }
+
+    /// The history letters; upper case is what `initiator` sent.
+    pub(crate) fn history(&self, initiator: Side) -> String {
+        let letters = (self.seen & 0x00ff_ffff).count_ones();
+        let letter = |place: u32| {
+            let code = self.history[(place / A_WORD) as usize] >> (place % A_WORD * 5);
+            let letter = char::from(LETTERS[(code & 15) as usize]);
+            if (code >> 4 & 1) as usize == initiator.index() { letter } else { letter.to_ascii_lowercase() }
+        };
+        (0..letters).map(letter).collect()
+    }
+
+    /// How the flow stands, as Zeek's `conn_state`.
+    pub(crate) fn state(&self, initiator: Side) -> &'static str {
+        // Who answered a SYN is the responder, also where the SYN itself was missed.
+        let answered = [Side::Low, Side::High].into_iter().find(|&s| self.saw(s, SYN_ACK));
+        let asked = [initiator, initiator.other()].into_iter().find(|&s| self.saw(s, SYN));
+        let (orig, resp) = match (asked, answered) {
+            (Some(orig), _) => (orig, orig.other()),
+            (None, Some(resp)) => (resp.other(), resp),
+            (None, None) => return "OTH",
+        };
+        let (rst, fin) = (|s| self.saw(s, RST), |s| self.saw(s, FIN));
+        match (asked.is_some(), self.saw(resp, SYN_ACK)) {
+            (true, true) if rst(orig) => "RSTO",
+            (true, true) if rst(resp) => "RSTR",
+            (true, true) => match (fin(orig), fin(resp)) {
+                (true, true) => "SF",
+                (true, false) => "S2",
+                (false, true) => "S3",
+                (false, false) => "S1",
+            },
+            (true, false) if rst(resp) => "REJ",
+            (true, false) if rst(orig) => "RSTOS0",
+            (true, false) if fin(orig) => "SH",
+            (true, false) if self.saw(resp, PURE_ACK) || self.saw(resp, CONTENT) => "OTH",
+            (true, false) => "S0",
+            (false, _) if rst(resp) => "RSTRH",
+            (false, _) if fin(resp) => "SHR",
+            (false, _) => "OTH",
+        }
+    }
+
+    /// Round-trip time of the handshake, from SYN to SYN-ACK as they passed the capture point.
+    ///
+    /// `None` without both, or where the SYN was sent more than once.
+    pub(crate) fn rtt(&self) -> Option<Duration> {
+        (self.rtt > 0).then(|| Duration::from_nanos(u64::from(self.rtt - 1)))
+    }
+
+    /// Segments with bytes that `side` had sent before.
+    ///
+    /// Keep-alives do not count, nor what fills a hole within 3 ms (reordering).
+    pub(crate) fn retransmits(&self, side: Side) -> u32 {
+        self.retransmits[side.index()]
+    }
+}
+
+const _: () = assert!(size_of::<TcpState>() == 64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: i64 = 1_000_000;
+
+    fn segment(flags: u8, seq: u32, payload_len: u32) -> Tcp {
+        Tcp { seq, ack: 0, window: 100, flags: TcpFlags(flags), payload_len }
+    }
+
+    fn run(segments: &[(Side, i64, Tcp)]) -> TcpState {
+        let mut state = TcpState::default();
+        for (side, at, tcp) in segments {
+            state.observe(*side, Timestamp(*at), tcp);
+        }
+        state
+    }
+
+    use Side::{High as B, Low as A};
+
+    #[test]
+    fn a_whole_conversation() {
+        let t = run(&[
+            (A, 0, segment(2, 100, 0)),
+            (B, 7 * MS, segment(0x12, 500, 0)),
+            (A, 8 * MS, segment(0x10, 101, 0)),
+            (A, 9 * MS, segment(0x18, 101, 10)),
+            (B, 20 * MS, segment(0x18, 501, 30)),
+            (A, 21 * MS, segment(0x11, 111, 0)),
+            (B, 22 * MS, segment(0x11, 531, 0)),
+            (A, 23 * MS, segment(0x10, 112, 0)),
+        ]);
+        assert_eq!(t.history(A), "ShADdFf");
+        assert_eq!(t.state(A), "SF");
+        assert_eq!(t.rtt(), Some(Duration::from_millis(7)));
+        assert_eq!((t.retransmits(A), t.retransmits(B)), (0, 0));
+    }
+
+    #[test]
+    fn attempts_that_fail() {
+        let syn = (A, 0, segment(2, 100, 0));
+        assert_eq!(run(&[syn]).state(A), "S0");
+        assert_eq!(run(&[syn, (B, 1, segment(0x14, 0, 0))]).state(A), "REJ");
+        assert_eq!(run(&[syn, (A, 1, segment(4, 101, 0))]).state(A), "RSTOS0");
+        assert_eq!(run(&[syn, (A, 1, segment(1, 101, 0))]).state(A), "SH");
+    }
+
+    #[test]
+    fn picked_up_in_the_middle() {
+        assert_eq!(run(&[(A, 0, segment(0x18, 5, 5))]).state(A), "OTH");
+        let syn_ack_first = [(B, 0, segment(0x12, 5, 0)), (B, 1, segment(4, 6, 0))];
+        assert_eq!(run(&syn_ack_first).state(B), "RSTRH");
+    }
+
+    #[test]
+    fn a_syn_sent_twice_gives_no_sample() {
+        let syn = segment(2, 100, 0);
+        let t = run(&[(A, 0, syn), (A, 1000 * MS, syn), (B, 1001 * MS, segment(0x12, 1, 0))]);
+        assert_eq!(t.rtt(), None);
+        assert_eq!(t.retransmits(A), 1);
+    }
+
+    #[test]
+    fn sent_again_is_not_reordered_nor_kept_alive() {
+        let first = (A, 0, segment(0x18, 100, 100));
+        let again = (A, 50 * MS, segment(0x18, 100, 100));
+        assert_eq!(run(&[first, again]).retransmits(A), 1);
+        let keep_alive = (A, 50 * MS, segment(0x10, 199, 1));
+        assert_eq!(run(&[first, keep_alive]).retransmits(A), 0);
+        let later = (A, MS, segment(0x18, 300, 100));
+        let hole = (A, 2 * MS, segment(0x18, 200, 100));
+        assert_eq!(run(&[first, later, hole]).retransmits(A), 0);
+        let late = (A, 90 * MS, segment(0x18, 200, 100));
+        assert_eq!(run(&[first, later, late]).retransmits(A), 1);
+    }
+
+    #[test]
+    fn sequence_numbers_wrap() {
+        let t = run(&[(A, 0, segment(0x18, u32::MAX - 9, 10)), (A, 1, segment(0x18, 0, 10))]);
+        assert_eq!(t.history(A), "D");
+        assert_eq!(t.retransmits(A), 0);
+    }
+
+    #[test]
+    fn history_holds_every_letter_of_both_sides() {
+        let mut t = TcpState::default();
+        for side in [A, B] {
+            for letter in 0..LETTERS.len() as u8 {
+                t.note(side, letter);
+            }
+        }
+        assert_eq!(t.history(A), "SHADFRGTWIQshadfrgtwiq");
+    }
+}

@@ -1,0 +1,114 @@
+//! What was counted outside flows: each interface's packets, and why some made no flow.
+
+use std::collections::BTreeMap;
+
+use dissect::packet::Claim;
+use dissect::{Dissection, Stop};
+
+use crate::ledger::InterfaceId;
+
+/// Packets and wire bytes of things without IP bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Frames {
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+}
+
+impl std::ops::AddAssign for Frames {
+    #[inline]
+    fn add_assign(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+    }
+}
+
+/// Why a packet belongs to no flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum NoFlow {
+    /// The last protocol that was understood, which carries no IP here.
+    Protocol(&'static str),
+    /// A number that no dissector claims.
+    Unclaimed(Claim),
+    /// A layer that its specification rules out.
+    Malformed(&'static str, &'static str),
+    /// A layer that was cut short.
+    Truncated(&'static str),
+    /// More layers than a dissection keeps.
+    TooDeep,
+}
+
+impl NoFlow {
+    /// Why `d`, in which no IP header was found, ended.
+    pub(crate) fn of(d: &Dissection<'_>) -> Self {
+        match d.stop {
+            Stop::Complete => NoFlow::Protocol(d.layers().last().map_or("unknown", |l| l.dissector.name())),
+            Stop::Unclaimed(claim) => NoFlow::Unclaimed(claim),
+            Stop::Malformed { layer, reason } => NoFlow::Malformed(layer, reason),
+            Stop::Truncated { layer, .. } => NoFlow::Truncated(layer),
+            Stop::TooDeep => NoFlow::TooDeep,
+        }
+    }
+
+    /// What is wrong with the packet, or `None` where it is whole and merely not IP.
+    pub(crate) fn malformed(&self) -> Option<String> {
+        match self {
+            NoFlow::Malformed(layer, reason) => Some(format!("{layer}: {reason}")),
+            NoFlow::Truncated(layer) => Some(format!("{layer}: cut short")),
+            NoFlow::TooDeep => Some("too many layers".to_owned()),
+            NoFlow::Protocol(_) | NoFlow::Unclaimed(_) => None,
+        }
+    }
+
+    /// How people call it.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            NoFlow::Protocol(name) => name.to_uppercase(),
+            NoFlow::Unclaimed(claim) => dissect::names::claim(*claim),
+            _ => self.malformed().unwrap_or_default(),
+        }
+    }
+}
+
+/// One interface's account.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InterfaceTotals {
+    pub(crate) seen: Frames,
+    pub(crate) no_flow: BTreeMap<NoFlow, Frames>,
+}
+
+/// Everything that a table counted besides its flows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) interfaces: Vec<InterfaceTotals>,
+    /// Packets that have a flow but whose dissection ended in an oddity further in, by what it was.
+    pub(crate) odd: BTreeMap<NoFlow, u64>,
+    /// Application messages that their specification rules out, by protocol and reason.
+    pub(crate) malformed_messages: BTreeMap<(&'static str, &'static str), u64>,
+}
+
+impl Totals {
+    #[inline]
+    pub(crate) fn interface(&mut self, id: InterfaceId) -> &mut InterfaceTotals {
+        let at = usize::from(id.0);
+        if at >= self.interfaces.len() {
+            self.interfaces.resize_with(at + 1, Default::default);
+        }
+        &mut self.interfaces[at]
+    }
+
+    pub(crate) fn absorb(&mut self, part: Totals) {
+        for (at, theirs) in part.interfaces.into_iter().enumerate() {
+            let ours = self.interface(InterfaceId(at as u16));
+            ours.seen += theirs.seen;
+            for (why, frames) in theirs.no_flow {
+                *ours.no_flow.entry(why).or_default() += frames;
+            }
+        }
+        for (what, packets) in part.odd {
+            *self.odd.entry(what).or_default() += packets;
+        }
+        for (what, messages) in part.malformed_messages {
+            *self.malformed_messages.entry(what).or_default() += messages;
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Views: the same snapshot, many shapes. A view reads; it never feeds back.
+//!
+//! Adding one is a file here, its `mod` line, and its line where the command
+//! line chooses it.
+
+use std::io::{self, Write};
+
+use flow::{Event, Snapshot};
+
+/// One shape of output.
+pub trait View {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// Writes what happened since the last call, if this view tells of single events.
+    fn events(&mut self, _events: &[Event], _out: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Writes what stands at one instant.
+    fn show(&mut self, snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()>;
+}
