@@ -1,5 +1,0 @@
-//! Capture files.
-
-/// What went wrong with a file.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {}

@@ -1,0 +1,327 @@
+//! Compressed captures, recognised by their first bytes: gzip (RFC 1952,
+//! several members), zstd (RFC 8878, several and skippable frames) and lz4
+//! frames (v1.6.x). Decompressed as they are read; what comes out before
+//! damage is delivered.
+//!
+//! Not read: dictionaries, and zstd windows above 128 MiB.
+
+use std::fmt;
+use std::io::{self, BufRead, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::bufread::GzDecoder;
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder as ZstdDecoder};
+
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+const LZ4: &[u8] = &[0x04, 0x22, 0x4d, 0x18];
+const LZ4_LEGACY: &[u8] = &[0x02, 0x21, 0x4c, 0x18];
+/// The largest window that `zstd` itself decodes without being asked to.
+const WINDOW: u64 = 128 << 20;
+/// Compressed bytes read at a time.
+const READ: usize = 64 << 10;
+
+/// Whether a file that begins like this must be decompressed.
+pub(super) fn is_compressed(head: &[u8]) -> bool {
+    Format::of(head).is_some()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Gzip,
+    Zstd,
+    Lz4,
+}
+
+impl Format {
+    fn of(head: &[u8]) -> Option<Self> {
+        if head.starts_with(GZIP) {
+            Some(Self::Gzip)
+        } else if head.starts_with(ZSTD) || is_skippable(head) {
+            Some(Self::Zstd)
+        } else if head.starts_with(LZ4) || head.starts_with(LZ4_LEGACY) {
+            Some(Self::Lz4)
+        } else {
+            None
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+            Self::Lz4 => "lz4",
+        }
+    }
+}
+
+/// A frame that carries nothing to decompress; zstd and lz4 share its magic.
+fn is_skippable(head: &[u8]) -> bool {
+    matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
+}
+
+/// Why decompression stopped.
+#[derive(Debug)]
+pub(super) enum Damage {
+    /// The compressed bytes end too early.
+    Cut,
+    /// They are wrong.
+    Broken(String),
+    /// They could not be read.
+    Io(io::Error),
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cut => Ok(()),
+            Self::Broken(reason) => f.write_str(reason),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+/// The stored bytes, counted; remembers how they ended, which decompressors do not tell.
+pub(super) struct Source<R> {
+    reader: R,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    consumed: Arc<AtomicU64>,
+    ended: bool,
+    failed: Option<io::Error>,
+}
+
+impl<R: Read> Source<R> {
+    pub(super) fn new(reader: R, consumed: Arc<AtomicU64>) -> Self {
+        Self { reader, buffer: vec![0; READ], start: 0, end: 0, consumed, ended: false, failed: None }
+    }
+
+    /// The next bytes without taking them: `want` of them, or fewer at the end.
+    fn peek(&mut self, want: usize) -> io::Result<&[u8]> {
+        while self.end - self.start < want && !self.ended {
+            if self.start > 0 {
+                self.buffer.copy_within(self.start..self.end, 0);
+                self.end -= self.start;
+                self.start = 0;
+            }
+            self.more()?;
+        }
+        Ok(&self.buffer[self.start..self.end])
+    }
+
+    fn more(&mut self) -> io::Result<()> {
+        match read_some(&mut self.reader, &mut self.buffer[self.end..]) {
+            Ok(0) => self.ended = true,
+            Ok(count) => {
+                self.end += count;
+                self.consumed.fetch_add(count as u64, Ordering::Relaxed);
+            }
+            Err(error) => {
+                self.failed = Some(io::Error::new(error.kind(), error.to_string()));
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes `count` bytes that mean nothing; fewer if the input ends.
+    fn pass(&mut self, count: u64) -> io::Result<()> {
+        io::copy(&mut self.by_ref().take(count), &mut io::sink()).map(|_| ())
+    }
+
+    /// What an error of the decompressor over this source means.
+    fn damage(&mut self, reason: &impl fmt::Display) -> Damage {
+        match self.failed.take() {
+            Some(error) => Damage::Io(error),
+            None if self.ended => Damage::Cut,
+            None => Damage::Broken(reason.to_string()),
+        }
+    }
+}
+
+fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match reader.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+impl<R: Read> Read for Source<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let ready = self.fill_buf()?;
+        let count = ready.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&ready[..count]);
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl<R: Read> BufRead for Source<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.start == self.end && !self.ended {
+            self.start = 0;
+            self.end = 0;
+            self.more()?;
+        }
+        Ok(&self.buffer[self.start..self.end])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.start = (self.start + count).min(self.end);
+    }
+}
+
+/// Bytes as they were before they were compressed; plain ones pass through.
+pub(super) enum Decoder<R: Read> {
+    Plain(Source<R>),
+    /// `None` only while one member gives way to the next.
+    Gzip(Option<Box<GzDecoder<Source<R>>>>),
+    Zstd { source: Source<R>, frame: Box<ZstdDecoder>, inside: bool },
+    Lz4 { frame: Box<lz4_flex::frame::FrameDecoder<Source<R>>>, inside: bool, legacy: bool },
+}
+
+impl<R: Read> Decoder<R> {
+    /// Chooses by the first bytes, which it waits for.
+    pub(super) fn detect(mut source: Source<R>) -> io::Result<Self> {
+        let head = source.peek(ZSTD.len())?;
+        let format = Format::of(head);
+        Ok(match format {
+            None => Self::Plain(source),
+            Some(Format::Gzip) => Self::Gzip(Some(Box::new(GzDecoder::new(source)))),
+            Some(Format::Zstd) => {
+                let mut frame = Box::new(ZstdDecoder::new());
+                frame.set_max_window_size(WINDOW);
+                Self::Zstd { source, frame, inside: false }
+            }
+            Some(Format::Lz4) => Self::Lz4 {
+                frame: Box::new(lz4_flex::frame::FrameDecoder::new(source)),
+                inside: false,
+                legacy: false,
+            },
+        })
+    }
+
+    /// Name of the compression, unless there is none.
+    pub(super) fn format(&self) -> Option<&'static str> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Gzip(_) => Some(Format::Gzip.name()),
+            Self::Zstd { .. } => Some(Format::Zstd.name()),
+            Self::Lz4 { .. } => Some(Format::Lz4.name()),
+        }
+    }
+
+    /// Some bytes, as soon as there are any; 0 at the end.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Damage> {
+        match self {
+            Self::Plain(source) => source.read(buffer).map_err(Damage::Io),
+            Self::Gzip(member) => read_gzip(member, buffer),
+            Self::Zstd { source, frame, inside } => read_zstd(source, frame, inside, buffer),
+            Self::Lz4 { frame, inside, legacy } => read_lz4(frame, inside, legacy, buffer),
+        }
+    }
+}
+
+fn read_gzip<R: Read>(
+    member: &mut Option<Box<GzDecoder<Source<R>>>>,
+    buffer: &mut [u8],
+) -> Result<usize, Damage> {
+    while let Some(decoder) = member {
+        match decoder.read(buffer) {
+            Ok(0) => {}
+            Ok(count) => return Ok(count),
+            Err(error) => return Err(decoder.get_mut().damage(&error)),
+        }
+        let Some(mut source) = member.take().map(|m| m.into_inner()) else { break };
+        // Tapes and disks pad with zeros; gzip(1) reads over them, too.
+        loop {
+            let ready = source.fill_buf().map_err(Damage::Io)?;
+            let zeros = ready.iter().take_while(|&&byte| byte == 0).count();
+            if zeros == 0 {
+                break;
+            }
+            source.consume(zeros);
+        }
+        match source.peek(GZIP.len()).map_err(Damage::Io)? {
+            [] => return Ok(0),
+            head if head.starts_with(GZIP) => *member = Some(Box::new(GzDecoder::new(source))),
+            [0x1f] => return Err(Damage::Cut),
+            _ => return Err(Damage::Broken("what follows the last member is not gzip".into())),
+        }
+    }
+    Ok(0)
+}
+
+fn read_zstd<R: Read>(
+    source: &mut Source<R>,
+    frame: &mut ZstdDecoder,
+    inside: &mut bool,
+    buffer: &mut [u8],
+) -> Result<usize, Damage> {
+    loop {
+        if !*inside {
+            if source.fill_buf().map_err(Damage::Io)?.is_empty() {
+                return Ok(0);
+            }
+            match frame.reset(&mut *source) {
+                Ok(()) => *inside = true,
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                    length, ..
+                })) => source.pass(length.into()).map_err(Damage::Io)?,
+                Err(error) => return Err(source.damage(&error)),
+            }
+            continue;
+        }
+        if frame.can_collect() > 0 {
+            let count = frame.read(buffer).map_err(Damage::Io)?;
+            if count > 0 {
+                return Ok(count);
+            }
+        }
+        if frame.is_finished() {
+            *inside = false;
+            let (stored, computed) = (frame.get_checksum_from_data(), frame.get_calculated_checksum());
+            if stored.is_some() && stored != computed {
+                return Err(Damage::Broken("checksum does not match".into()));
+            }
+        } else if let Err(error) = frame.decode_blocks(&mut *source, BlockDecodingStrategy::UptoBlocks(1)) {
+            return Err(source.damage(&error));
+        }
+    }
+}
+
+fn read_lz4<R: Read>(
+    frame: &mut lz4_flex::frame::FrameDecoder<Source<R>>,
+    inside: &mut bool,
+    legacy: &mut bool,
+    buffer: &mut [u8],
+) -> Result<usize, Damage> {
+    loop {
+        if !*inside {
+            let source = frame.get_mut();
+            let head = source.peek(8).map_err(Damage::Io)?;
+            match head {
+                [] => return Ok(0),
+                [_, _, _, _, a, b, c, d, ..] if is_skippable(head) => {
+                    let length = u32::from_le_bytes([*a, *b, *c, *d]);
+                    source.pass(8 + u64::from(length)).map_err(Damage::Io)?;
+                    continue;
+                }
+                _ => *legacy = head.starts_with(LZ4_LEGACY),
+            }
+            *inside = true;
+        }
+        match frame.read(buffer) {
+            // A frame ends with a mark; only the legacy kind ends with the file.
+            Ok(0) if frame.get_ref().ended && !*legacy => return Err(Damage::Cut),
+            Ok(0) => *inside = false,
+            Ok(count) => return Ok(count),
+            Err(error) => return Err(frame.get_mut().damage(&error)),
+        }
+    }
+}

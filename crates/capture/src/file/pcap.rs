@@ -1,0 +1,271 @@
+//! pcap: a file header, then packets, each behind a record header.
+//!
+//! draft-ietf-opsawg-pcap: sections 4 (file header) and 5 (records). Beside
+//! the two magic numbers there, both byte orders: the records of three
+//! Linux patches of 1999 and of Nokia, which share magic numbers and are told
+//! apart by which reading makes sense of the first packets; Ixia's longer
+//! file header; AIX's interface types; and the order of the two lengths
+//! before version 2.3.
+//!
+//! The header's time zone is never applied: no writer sets it to anything
+//! but 0, no reader believes it. AIX's padding before FDDI frames stays.
+
+use dissect::{LinkType, Timestamp};
+
+use super::linktype::{self, Lead};
+use super::scan::{Fault, Scan, Short, More};
+use crate::source::{Interface, Record};
+
+const MICROS: u32 = 0xa1b2_c3d4;
+const NANOS: u32 = 0xa1b2_3c4d;
+/// Linux, A. Kuznetsov's patches.
+const MODIFIED: u32 = 0xa1b2_cd34;
+const IXIA_HARDWARE: u32 = 0x1c00_01ac;
+const IXIA_SOFTWARE: u32 = 0x1c00_01ab;
+const FILE_HEADER: usize = 24;
+/// Packets that are looked at to tell variants apart.
+const TRIED: usize = 3;
+/// A wire length beyond this speaks against a variant.
+const PLAUSIBLE_WIRE: u32 = 128 << 20;
+
+/// How the records of one file are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pcap {
+    /// Byte order is the one opposite to little-endian.
+    big_endian: bool,
+    /// Nanoseconds in one unit of the fraction.
+    unit: u32,
+    lengths: Lengths,
+    /// Bytes of a record header.
+    header: usize,
+    /// Header sizes that the magic number leaves possible.
+    variants: &'static [usize],
+    link_type: LinkType,
+    lead: Lead,
+    snaplen: u32,
+    /// Longest captured length that is believed.
+    most: u32,
+}
+
+/// In which order a record gives its lengths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lengths {
+    CapturedFirst,
+    /// Version 2.3 was written by both kinds; the captured length is not the larger one.
+    Either,
+    WireFirst,
+}
+
+/// What a stream's first bytes are, as pcap.
+pub(super) enum Begun {
+    /// A pcap file, whose records begin after so many bytes.
+    Pcap(Pcap, usize),
+    /// This many bytes are needed to say.
+    More(usize),
+    Version(u16, u16),
+    Foreign,
+}
+
+struct Header {
+    seconds: u32,
+    fraction: u32,
+    captured: u32,
+    wire: u32,
+}
+
+impl Pcap {
+    /// Reads the file header.
+    pub(super) fn begin(head: &[u8]) -> Begun {
+        let Some(magic) = head.first_chunk::<4>() else { return Begun::More(4) };
+        let little = u32::from_le_bytes(*magic);
+        let known = |m| matches!(m, MICROS | NANOS | MODIFIED | IXIA_HARDWARE | IXIA_SOFTWARE);
+        let (magic, big_endian) = if known(little) {
+            (little, false)
+        } else if known(little.swap_bytes()) {
+            (little.swap_bytes(), true)
+        } else {
+            return Begun::Foreign;
+        };
+        let ixia = matches!(magic, IXIA_HARDWARE | IXIA_SOFTWARE);
+        let size = if ixia { FILE_HEADER + 4 } else { FILE_HEADER };
+        let (Some(fields), true) = (head.first_chunk::<FILE_HEADER>(), head.len() >= size) else {
+            return Begun::More(size);
+        };
+        let [.., s0, s1, s2, s3, l0, l1, l2, l3] = *fields;
+        let [_, _, _, _, a0, a1, i0, i1, ..] = *fields;
+        let half = |b| if big_endian { u16::from_be_bytes(b) } else { u16::from_le_bytes(b) };
+        let word = |b| if big_endian { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) };
+        let (major, minor) = (half([a0, a1]), half([i0, i1]));
+        if major < 2 {
+            return Begun::Version(major, minor);
+        }
+        let field = word([l0, l1, l2, l3]);
+        let aix = if magic == MICROS && (major, minor) == (2, 2) { linktype::aix_link_type(field) } else { None };
+        let link_type = aix.unwrap_or_else(|| linktype::link_type(field));
+        let variants: &[usize] = match magic {
+            MICROS if aix.is_none() => &[16, 24, 20],
+            MODIFIED => &[24, 28],
+            _ => &[16],
+        };
+        let pcap = Self {
+            big_endian,
+            unit: if magic == NANOS || aix.is_some() { 1 } else { 1000 },
+            lengths: match (major, minor) {
+                (2, ..3) | (543, _) => Lengths::WireFirst,
+                (2, 3) => Lengths::Either,
+                _ => Lengths::CapturedFirst,
+            },
+            header: variants[0],
+            variants,
+            link_type,
+            lead: Lead::of(link_type),
+            snaplen: word([s0, s1, s2, s3]),
+            most: linktype::longest(link_type),
+        };
+        Begun::Pcap(pcap, size)
+    }
+
+    /// The file's only interface.
+    pub(super) fn interface(&self) -> Interface {
+        Interface { link_type: self.link_type, name: None }
+    }
+
+    /// Settles on one of the variants that share a magic number, by the first records.
+    ///
+    /// As Wireshark does: the first variant under which three records are
+    /// plausible, else the one with the fewest oddities. What has not been
+    /// read yet speaks against none.
+    pub(super) fn choose_variant(&mut self, records: &[u8], at_end: bool) {
+        let Some(best) = self
+            .variants
+            .iter()
+            .map(|&header| Self { header, variants: &[], ..*self })
+            .min_by_key(|variant| variant.oddities(records, at_end))
+        else {
+            return;
+        };
+        *self = best;
+    }
+
+    /// Bytes that [`Pcap::choose_variant`] needs to decide at all.
+    pub(super) fn undecided(&self) -> bool {
+        self.variants.len() > 1
+    }
+
+    fn oddities(&self, mut records: &[u8], at_end: bool) -> u32 {
+        for _ in 0..TRIED {
+            if records.is_empty() {
+                return 0;
+            }
+            let short = u32::from(at_end);
+            if records.len() < self.header {
+                return short;
+            }
+            let Some(header) = self.read_header(records) else { return short };
+            let odd = u32::from(header.fraction >= 1_000_000)
+                + u32::from(header.captured > self.most)
+                + u32::from(header.wire > PLAUSIBLE_WIRE)
+                + u32::from(header.captured > self.snaplen)
+                + u32::from(header.captured > header.wire);
+            if odd > 0 {
+                return odd;
+            }
+            match records.get(self.header + header.captured as usize..) {
+                Some(rest) => records = rest,
+                None => return short,
+            }
+        }
+        0
+    }
+
+    fn read_header(&self, record: &[u8]) -> Option<Header> {
+        if self.big_endian { self.header_in::<true, true>(record) } else { self.header_in::<false, true>(record) }
+    }
+
+    #[inline(always)]
+    fn header_in<const BIG: bool, const ODD: bool>(&self, record: &[u8]) -> Option<Header> {
+        let [s0, s1, s2, s3, f0, f1, f2, f3, c0, c1, c2, c3, w0, w1, w2, w3] = *record.first_chunk::<16>()?;
+        let word = |b| if BIG { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) };
+        let mut header = Header {
+            seconds: word([s0, s1, s2, s3]),
+            fraction: word([f0, f1, f2, f3]),
+            captured: word([c0, c1, c2, c3]),
+            wire: word([w0, w1, w2, w3]),
+        };
+        let swap = ODD
+            && match self.lengths {
+                Lengths::CapturedFirst => false,
+                Lengths::Either => header.captured > header.wire,
+                Lengths::WireFirst => true,
+            };
+        if swap {
+            std::mem::swap(&mut header.captured, &mut header.wire);
+        }
+        Some(header)
+    }
+
+    /// Appends the packets that lie wholly in `bytes` from `position` on, up to `most` of them.
+    pub(super) fn scan(&self, bytes: &[u8], position: usize, records: &mut Vec<Record>, most: usize) -> Scan {
+        let scan = match (self.big_endian, self.lengths == Lengths::CapturedFirst && self.header == 16) {
+            (false, true) => self.scan_in::<false, false>(bytes, position, records, most),
+            (true, true) => self.scan_in::<true, false>(bytes, position, records, most),
+            (false, false) => self.scan_in::<false, true>(bytes, position, records, most),
+            (true, false) => self.scan_in::<true, true>(bytes, position, records, most),
+        };
+        if self.lead == Lead::None { scan } else { self.settle(bytes, records, scan) }
+    }
+
+    /// The loop over records: no branch in it but for what a record may do wrong.
+    #[inline(always)]
+    fn scan_in<const BIG: bool, const ODD: bool>(
+        &self,
+        bytes: &[u8],
+        mut position: usize,
+        records: &mut Vec<Record>,
+        most: usize,
+    ) -> Scan {
+        let size = if ODD { self.header } else { 16 };
+        let unit = i64::from(self.unit);
+        while records.len() < most {
+            let rest = bytes.get(position..).unwrap_or_default();
+            let header = if ODD && rest.len() < size { None } else { self.header_in::<BIG, ODD>(rest) };
+            let Some(header) = header else {
+                return Scan { position, end: Err(Short::More(More::header(size))) };
+            };
+            if header.captured > self.most {
+                let fault = Fault::TooLong { claimed: header.captured, snaplen: self.snaplen, most: self.most };
+                return Scan { position, end: Err(Short::Fault(fault)) };
+            }
+            let end = size + header.captured as usize;
+            if rest.len() < end {
+                return Scan { position, end: Err(Short::More(More::packet(size, header.captured))) };
+            }
+            records.push(Record {
+                timestamp: Timestamp(i64::from(header.seconds) * 1_000_000_000 + i64::from(header.fraction) * unit),
+                start: (position + size) as u32,
+                captured: header.captured,
+                wire_len: header.wire,
+                interface: 0,
+                vlan_tci: None,
+                direction: dissect::Direction::Unknown,
+            });
+            position += end;
+        }
+        Scan { position, end: Ok(()) }
+    }
+
+    /// Takes what was not on the wire out of the wire lengths.
+    #[cold]
+    fn settle(&self, bytes: &[u8], records: &mut Vec<Record>, scan: Scan) -> Scan {
+        let bad = records.iter_mut().position(|record| {
+            let start = record.start as usize;
+            let packet = bytes.get(start..start + record.captured as usize).unwrap_or_default();
+            !self.lead.settle(record, packet)
+        });
+        let Some(bad) = bad else { return scan };
+        let position = records.get(bad).map_or(scan.position, |r| r.start as usize - self.header);
+        records.truncate(bad);
+        let reason = "packet is shorter than its link type's own header".into();
+        Scan { position, end: Err(Short::Fault(Fault::Malformed(reason))) }
+    }
+}

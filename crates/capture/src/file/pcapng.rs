@@ -1,0 +1,647 @@
+//! pcapng: sections of blocks, each with its own byte order and interfaces.
+//!
+//! draft-ietf-opsawg-pcapng: sections 3 (blocks, options) and 4 (block
+//! types). Read: section headers, interfaces, enhanced, simple and obsolete
+//! packets, names. Everything else is passed over: statistics, decryption
+//! secrets, journals, custom and unknown blocks. Section lengths are not
+//! used: blocks are enough.
+//!
+//! As Wireshark does, a block's length is rounded up to four bytes, since
+//! some writers forget the padding, and both its lengths must agree.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use dissect::{Direction, Timestamp};
+
+use super::error::Unit;
+use super::linktype::{self, Lead};
+use super::notes::{Notes, Subject};
+use super::scan::{Fault, More, Scan, Short};
+use crate::source::{Interface, Record};
+
+/// Reads the same in both byte orders.
+pub(super) const SECTION: u32 = 0x0a0d_0d0a;
+const INTERFACE: u32 = 1;
+const PACKET: u32 = 2;
+const SIMPLE: u32 = 3;
+const NAMES: u32 = 4;
+const ENHANCED: u32 = 6;
+
+const ORDER_LITTLE: [u8; 4] = [0x4d, 0x3c, 0x2b, 0x1a];
+const ORDER_BIG: [u8; 4] = [0x1a, 0x2b, 0x3c, 0x4d];
+
+/// Type, length, and the length again at the end.
+const FRAME: usize = 12;
+/// A block of a kind that is read, but holds no packet, is not longer than this.
+const LONGEST_BLOCK: usize = 16 << 20;
+/// Interfaces over all sections.
+const MOST_INTERFACES: usize = 1 << 20;
+
+const OPT_END: u16 = 0;
+const OPT_COMMENT: u16 = 1;
+const OPT_IF_NAME: u16 = 2;
+const OPT_IF_TSRESOL: u16 = 9;
+const OPT_IF_TSOFFSET: u16 = 14;
+const OPT_EPB_FLAGS: u16 = 2;
+/// Custom options: text or bytes, to be copied by rewriters or not.
+const OPT_CUSTOM: [u16; 4] = [2988, 2989, 19372, 19373];
+
+/// An interface of the current section.
+#[derive(Clone, Copy, Debug)]
+struct Local {
+    /// Index over all sections.
+    index: u32,
+    snaplen: u32,
+    /// Longest captured length that is believed.
+    most: u32,
+    lead: Lead,
+    clock: Clock,
+}
+
+/// How an interface's timestamps are to be read (`if_tsresol`, `if_tsoffset`).
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    unit: Unit64,
+    /// Seconds to be added.
+    offset: i64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Unit64 {
+    /// So many nanoseconds.
+    Nanos(u64),
+    /// So many units are a second.
+    PerSecond(u128),
+}
+
+impl Clock {
+    const MICROS: Self = Self { unit: Unit64::Nanos(1000), offset: 0 };
+
+    /// `if_tsresol`: the upper bit chooses a power of two, the others are the negative exponent.
+    fn set_resolution(&mut self, value: u8) {
+        let exponent = u32::from(value & 0x7f);
+        self.unit = if value & 0x80 != 0 {
+            Unit64::PerSecond(1 << exponent)
+        } else if exponent <= 9 {
+            Unit64::Nanos(10_u64.pow(9 - exponent))
+        } else {
+            // Beyond what 128 bits hold every timestamp is 0 anyway.
+            Unit64::PerSecond(10_u128.checked_pow(exponent).unwrap_or(u128::MAX))
+        };
+    }
+
+    /// Nanoseconds since the epoch, saturating.
+    #[inline]
+    fn nanos(self, high: u32, low: u32) -> Timestamp {
+        let time = (u64::from(high) << 32) | u64::from(low);
+        let nanos = match self.unit {
+            Unit64::Nanos(unit) => u128::from(time) * u128::from(unit),
+            Unit64::PerSecond(units) => {
+                let (seconds, rest) = (u128::from(time) / units, u128::from(time) % units);
+                seconds * 1_000_000_000 + (rest * 1_000_000_000) / units
+            }
+        };
+        let nanos = i64::try_from(nanos).unwrap_or(i64::MAX);
+        Timestamp(nanos.saturating_add(self.offset.saturating_mul(1_000_000_000)))
+    }
+}
+
+/// The state between blocks.
+#[derive(Debug)]
+pub(super) struct Pcapng {
+    big_endian: bool,
+    /// Section headers read.
+    sections: u32,
+    locals: Vec<Local>,
+    /// Time of the packet before: a simple packet has none of its own.
+    last: Timestamp,
+    /// Length of a block of which only the end, with its length, is still to come.
+    passing: Option<u32>,
+}
+
+/// What a stream's first bytes are, as pcapng.
+pub(super) enum Begun {
+    Pcapng(Pcapng),
+    /// This many bytes are needed to say.
+    More(usize),
+    Foreign,
+}
+
+/// What the blocks give, beside packets.
+pub(super) struct Finds<'a> {
+    pub(super) records: &'a mut Vec<Record>,
+    pub(super) interfaces: &'a mut Vec<Interface>,
+    pub(super) notes: &'a mut Notes,
+    /// Packets handed out in batches before.
+    pub(super) before: u64,
+}
+
+impl Finds<'_> {
+    /// Number of the packet that is being read, from 1.
+    fn packet(&self) -> u64 {
+        self.before + self.records.len() as u64 + 1
+    }
+}
+
+type Parsed<T> = Result<T, Fault>;
+
+fn block(reason: impl Into<String>) -> Fault {
+    Fault::Block(reason.into())
+}
+
+fn packet(reason: impl Into<String>) -> Fault {
+    Fault::Malformed(reason.into())
+}
+
+/// Bytes of which the next are taken, in one byte order.
+#[derive(Clone, Copy)]
+struct Fields<'a> {
+    bytes: &'a [u8],
+    big_endian: bool,
+}
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.bytes.split_at_checked(count)?;
+        self.bytes = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.bytes.split_first_chunk::<N>()?;
+        self.bytes = rest;
+        Some(*taken)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        let big = self.big_endian;
+        self.array().map(|b| if big { u16::from_be_bytes(b) } else { u16::from_le_bytes(b) })
+    }
+
+    #[inline]
+    fn u32(&mut self) -> Option<u32> {
+        let big = self.big_endian;
+        self.array().map(|b| if big { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) })
+    }
+
+    /// The next option: code and value. `None` after the last.
+    fn option(&mut self) -> Result<Option<(u16, &'a [u8])>, &'static str> {
+        if self.bytes.is_empty() {
+            return Ok(None);
+        }
+        let (Some(code), Some(length)) = (self.u16(), self.u16()) else {
+            return Err("an option's header runs over the block's end");
+        };
+        let length = usize::from(length);
+        let padded = self.take(length.next_multiple_of(4)).ok_or("an option runs over the block's end")?;
+        Ok(if code == OPT_END { None } else { Some((code, padded.get(..length).unwrap_or_default())) })
+    }
+}
+
+impl Pcapng {
+    /// Whether a stream begins with a section header; the header itself is left for [`Pcapng::scan`].
+    pub(super) fn begin(head: &[u8]) -> Begun {
+        if !head.iter().zip(SECTION.to_be_bytes()).all(|(a, b)| *a == b) {
+            return Begun::Foreign;
+        }
+        match head.get(8..12) {
+            None => Begun::More(FRAME),
+            Some(order) if order == ORDER_LITTLE || order == ORDER_BIG => Begun::Pcapng(Self {
+                big_endian: false,
+                sections: 0,
+                locals: Vec::new(),
+                last: Timestamp(0),
+                passing: None,
+            }),
+            Some(_) => Begun::Foreign,
+        }
+    }
+
+    /// Reads the first block only, which is the first section's header.
+    pub(super) fn first_section(&mut self, bytes: &[u8], position: usize, finds: &mut Finds<'_>) -> Scan {
+        match self.step(bytes.get(position..).unwrap_or_default(), position, finds) {
+            Ok(length) => Scan { position: position + length, end: Ok(()) },
+            Err(end) => Scan { position, end: Err(end) },
+        }
+    }
+
+    /// Length of the block that is being passed over.
+    pub(super) fn passing(&self) -> u64 {
+        self.passing.unwrap_or(0).into()
+    }
+
+    /// Appends the packets of the blocks that lie wholly in `bytes`, until there are `most`.
+    pub(super) fn scan(&mut self, bytes: &[u8], mut position: usize, finds: &mut Finds<'_>, most: usize) -> Scan {
+        while finds.records.len() < most {
+            let rest = bytes.get(position..).unwrap_or_default();
+            match self.step(rest, position, finds) {
+                Ok(length) => position += length,
+                Err(end) => return Scan { position, end: Err(end) },
+            }
+        }
+        Scan { position, end: Ok(()) }
+    }
+
+    /// Reads one block, if all of it is there; gives its length.
+    fn step(&mut self, rest: &[u8], position: usize, finds: &mut Finds<'_>) -> Result<usize, Short> {
+        if let Some(length) = self.passing {
+            self.check_end(rest, length)?;
+            self.passing = None;
+            return Ok(4);
+        }
+        let unit = |kind| if matches!(kind, PACKET | SIMPLE | ENHANCED) { Unit::Packet } else { Unit::Block };
+        let mut fields = Fields { bytes: rest, big_endian: self.big_endian };
+        let (Some(kind), Some(length)) = (fields.u32(), fields.u32()) else {
+            return Err(Short::More(More { unit: Unit::Packet, needed: 8, before: 0 }));
+        };
+        let length = if kind == SECTION {
+            let Some(header) = rest.first_chunk::<12>() else {
+                return Err(Short::More(More { unit: Unit::Block, needed: FRAME, before: 0 }));
+            };
+            self.begin_section(header).map_err(Short::Fault)?
+        } else {
+            length
+        };
+        let length = round_up(length).ok_or_else(|| Short::Fault(block("block length is out of range")))?;
+        self.check_length(kind, length).map_err(Short::Fault)?;
+        let size = length as usize;
+        if !matches!(kind, SECTION | INTERFACE | PACKET | SIMPLE | NAMES | ENHANCED) {
+            // Only the length at the end is wanted; the rest need not be kept.
+            self.passing = Some(length);
+            return Err(Short::Skip(u64::from(length) - 4));
+        }
+        let Some(whole) = rest.get(..size) else {
+            if unit(kind) == Unit::Packet {
+                self.check_claim(kind, size, rest).map_err(Short::Fault)?;
+            }
+            return Err(Short::More(More { unit: unit(kind), needed: size, before: 0 }));
+        };
+        let body = Fields { bytes: whole.get(8..size - 4).unwrap_or_default(), big_endian: self.big_endian };
+        let found = match kind {
+            ENHANCED => self.enhanced(body, position + 8, finds),
+            PACKET => self.obsolete(body, position + 8, finds),
+            SIMPLE => self.simple(body, position + 8, finds),
+            INTERFACE => self.interface(body, finds).map(|()| None),
+            NAMES => self.names(body, finds).map(|()| None),
+            _ => self.section(body, finds).map(|()| None),
+        };
+        let record = found.map_err(Short::Fault)?;
+        self.check_end(whole.get(size - 4..).unwrap_or_default(), length)?;
+        if let Some(record) = record {
+            self.last = record.timestamp;
+            finds.records.push(record);
+        }
+        Ok(size)
+    }
+
+    /// The length at a block's end must be the one at its beginning.
+    fn check_end(&self, end: &[u8], length: u32) -> Result<(), Short> {
+        let mut fields = Fields { bytes: end, big_endian: self.big_endian };
+        match fields.u32() {
+            None => Err(Short::More(More { unit: Unit::Block, needed: 4, before: 0 })),
+            Some(again) if round_up(again) == Some(length) => Ok(()),
+            Some(again) => {
+                Err(Short::Fault(block(format!("block lengths differ: {length} at its start, {again} at its end"))))
+            }
+        }
+    }
+
+    fn check_length(&self, kind: u32, length: u32) -> Parsed<()> {
+        let least = match kind {
+            SECTION => 28,
+            INTERFACE => 20,
+            PACKET | ENHANCED => 32,
+            SIMPLE => 16,
+            _ => FRAME,
+        };
+        if (length as usize) < least {
+            return Err(block(format!("block of type {kind} has length {length}, at least {least} are needed")));
+        }
+        let most = match kind {
+            SECTION | INTERFACE | NAMES => LONGEST_BLOCK,
+            // Packets are bounded by what they claim.
+            _ => return Ok(()),
+        };
+        if length as usize > most {
+            return Err(block(format!("block of type {kind} claims {length} bytes, the most is {most}")));
+        }
+        Ok(())
+    }
+
+    /// Refuses a packet's claim before all of its block has come.
+    fn check_claim(&self, kind: u32, size: usize, rest: &[u8]) -> Parsed<()> {
+        let mut fields =
+            Fields { bytes: rest.get(8..).unwrap_or_default(), big_endian: self.big_endian };
+        let (interface, before) = match kind {
+            SIMPLE => (Some(0), 0),
+            ENHANCED => (fields.u32(), 8),
+            _ => (fields.u32().map(|word| if self.big_endian { word >> 16 } else { word & 0xffff }), 8),
+        };
+        let (Some(interface), Some(_), Some(captured)) = (interface, fields.take(before), fields.u32()) else {
+            return Ok(());
+        };
+        let local = self.local(interface)?;
+        let captured = if kind == SIMPLE && local.snaplen != 0 { captured.min(local.snaplen) } else { captured };
+        believe(captured, &local)?;
+        let most = captured as usize + LONGEST_BLOCK;
+        if size > most {
+            return Err(packet(format!("packet block claims {size} bytes for {captured} bytes of packet")));
+        }
+        Ok(())
+    }
+
+    fn local(&self, interface: u32) -> Parsed<Local> {
+        self.locals.get(interface as usize).copied().ok_or_else(|| {
+            packet(format!("packet names interface {interface}, the section has {}", self.locals.len()))
+        })
+    }
+
+    /// Takes on a section's byte order; gives the block's length in it.
+    fn begin_section(&mut self, header: &[u8; 12]) -> Parsed<u32> {
+        let [_, _, _, _, l0, l1, l2, l3, order @ ..] = *header;
+        self.big_endian = match order {
+            ORDER_LITTLE => false,
+            ORDER_BIG => true,
+            _ => return Err(block("section header has no valid byte order")),
+        };
+        let length = [l0, l1, l2, l3];
+        Ok(if self.big_endian { u32::from_be_bytes(length) } else { u32::from_le_bytes(length) })
+    }
+
+    /// Section Header Block (section 4.1): interfaces are numbered anew.
+    fn section(&mut self, mut body: Fields<'_>, finds: &mut Finds<'_>) -> Parsed<()> {
+        body.take(4);
+        let (Some(major), Some(minor), Some(_)) = (body.u16(), body.u16(), body.take(8)) else {
+            return Err(block("section header is too short"));
+        };
+        if major != 1 || !matches!(minor, 0 | 2) {
+            return Err(Fault::Version(major, minor));
+        }
+        let subject = Subject::Section(self.sections);
+        keep_options(body, finds.notes, subject, |_, _| false).map_err(block)?;
+        self.sections = self.sections.saturating_add(1);
+        self.locals.clear();
+        Ok(())
+    }
+
+    /// Interface Description Block (section 4.2).
+    fn interface(&mut self, mut body: Fields<'_>, finds: &mut Finds<'_>) -> Parsed<()> {
+        let (Some(field), Some(_), Some(snaplen)) = (body.u16(), body.u16(), body.u32()) else {
+            return Err(block("interface description is too short"));
+        };
+        if finds.interfaces.len() >= MOST_INTERFACES {
+            return Err(block(format!("more than {MOST_INTERFACES} interfaces")));
+        }
+        let link_type = linktype::link_type(field.into());
+        let index = finds.interfaces.len() as u32;
+        let (mut clock, mut name) = (Clock::MICROS, None);
+        let big_endian = body.big_endian;
+        keep_options(body, finds.notes, Subject::Interface(index), |code, value| {
+            match (code, value) {
+                (OPT_IF_NAME, text) => name = Some(text_of(text)),
+                (OPT_IF_TSRESOL, [resolution, ..]) => clock.set_resolution(*resolution),
+                (OPT_IF_TSOFFSET, value) => {
+                    let Ok(value) = value.try_into() else { return false };
+                    clock.offset = if big_endian { i64::from_be_bytes(value) } else { i64::from_le_bytes(value) };
+                }
+                _ => return false,
+            }
+            true
+        })
+        .map_err(block)?;
+        self.locals.push(Local {
+            index,
+            snaplen,
+            most: linktype::longest(link_type),
+            lead: Lead::of(link_type),
+            clock,
+        });
+        finds.interfaces.push(Interface { link_type, name });
+        Ok(())
+    }
+
+    /// Enhanced Packet Block (section 4.3).
+    #[inline]
+    fn enhanced(&self, mut body: Fields<'_>, position: usize, finds: &mut Finds<'_>) -> Parsed<Option<Record>> {
+        let interface = body.u32();
+        self.timed(interface, body, position + 20, finds)
+    }
+
+    /// Packet Block (obsolete; appendix A of the draft): as the enhanced one, with a drop count.
+    fn obsolete(&self, mut body: Fields<'_>, position: usize, finds: &mut Finds<'_>) -> Parsed<Option<Record>> {
+        let interface = body.u16().map(u32::from);
+        body.take(2);
+        self.timed(interface, body, position + 20, finds)
+    }
+
+    #[inline]
+    fn timed(
+        &self,
+        interface: Option<u32>,
+        mut body: Fields<'_>,
+        start: usize,
+        finds: &mut Finds<'_>,
+    ) -> Parsed<Option<Record>> {
+        let (Some(interface), Some(high), Some(low), Some(captured), Some(wire_len)) =
+            (interface, body.u32(), body.u32(), body.u32(), body.u32())
+        else {
+            return Err(packet("packet block is too short"));
+        };
+        let local = self.local(interface)?;
+        believe(captured, &local)?;
+        let Some(padded) = body.take((captured as usize).next_multiple_of(4)) else {
+            return Err(packet(format!("packet block has no room for the {captured} bytes it claims")));
+        };
+        let mut record = Record {
+            timestamp: local.clock.nanos(high, low),
+            start: start as u32,
+            captured,
+            wire_len,
+            interface: local.index,
+            vlan_tci: None,
+            direction: Direction::Unknown,
+        };
+        if !body.bytes.is_empty() {
+            record.direction = packet_options(body, finds)?;
+        }
+        settle(local.lead, record, padded.get(..captured as usize).unwrap_or_default())
+    }
+
+    /// Simple Packet Block (section 4.4): of interface 0, without a time of its own.
+    ///
+    /// It gets the time of the packet before, so that it moves neither end of
+    /// the capture; 0 if it is the first.
+    fn simple(&self, mut body: Fields<'_>, position: usize, _: &mut Finds<'_>) -> Parsed<Option<Record>> {
+        let Some(wire_len) = body.u32() else { return Err(packet("packet block is too short")) };
+        let local = self.local(0)?;
+        let captured = if local.snaplen == 0 { wire_len } else { wire_len.min(local.snaplen) };
+        believe(captured, &local)?;
+        let Some(padded) = body.take((captured as usize).next_multiple_of(4)) else {
+            return Err(packet(format!("packet block has no room for the {captured} bytes it claims")));
+        };
+        let record = Record {
+            timestamp: self.last,
+            start: (position + 4) as u32,
+            captured,
+            wire_len,
+            interface: local.index,
+            vlan_tci: None,
+            direction: Direction::Unknown,
+        };
+        settle(local.lead, record, padded.get(..captured as usize).unwrap_or_default())
+    }
+
+    /// Name Resolution Block (section 4.5): addresses, each with one or more names.
+    fn names(&self, mut body: Fields<'_>, finds: &mut Finds<'_>) -> Parsed<()> {
+        while !body.bytes.is_empty() {
+            let (Some(kind), Some(length)) = (body.u16(), body.u16()) else {
+                return Err(block("a name record's header runs over the block's end"));
+            };
+            let length = usize::from(length);
+            let padded = body
+                .take(length.next_multiple_of(4))
+                .ok_or_else(|| block("a name record runs over the block's end"))?;
+            let mut value = Fields { bytes: padded.get(..length).unwrap_or_default(), big_endian: false };
+            let addr = match kind {
+                0 => break,
+                1 => value.array().map(|a: [u8; 4]| Ipv4Addr::from(a).into()),
+                2 => value.array().map(|a: [u8; 16]| Ipv6Addr::from(a).into()),
+                _ => continue,
+            };
+            let addr = addr.ok_or_else(|| block("a name record is too short for its address"))?;
+            let Some((names, 0)) = value.bytes.split_last().map(|(last, names)| (names, *last)) else {
+                if value.bytes.is_empty() {
+                    continue;
+                }
+                return Err(block("a name has no end"));
+            };
+            for name in names.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
+                finds.notes.name(addr, name);
+            }
+        }
+        keep_options(body, finds.notes, Subject::Names(self.sections.saturating_sub(1)), |_, _| false).map_err(block)
+    }
+}
+
+/// A captured length within the bound of its interface's link type.
+#[inline]
+fn believe(captured: u32, local: &Local) -> Parsed<()> {
+    if captured > local.most {
+        return Err(Fault::TooLong { claimed: captured, snaplen: local.snaplen, most: local.most });
+    }
+    Ok(())
+}
+
+#[inline]
+fn settle(lead: Lead, mut record: Record, bytes: &[u8]) -> Parsed<Option<Record>> {
+    if lead.settle(&mut record, bytes) {
+        Ok(Some(record))
+    } else {
+        Err(packet("packet is shorter than its link type's own header"))
+    }
+}
+
+/// A packet's options: its direction is read, comments and custom options are kept.
+fn packet_options(mut options: Fields<'_>, finds: &mut Finds<'_>) -> Parsed<Direction> {
+    let mut direction = Direction::Unknown;
+    let subject = Subject::Packet(finds.packet());
+    while let Some((code, value)) = options.option().map_err(packet)? {
+        if code == OPT_EPB_FLAGS {
+            let mut flags = Fields { bytes: value, big_endian: options.big_endian };
+            let (Some(flags), 4) = (flags.u32(), value.len()) else {
+                return Err(packet(format!("packet flags have {} bytes, not 4", value.len())));
+            };
+            direction = match flags & 3 {
+                1 => Direction::Inbound,
+                2 => Direction::Outbound,
+                _ => Direction::Unknown,
+            };
+        } else if code == OPT_COMMENT || OPT_CUSTOM.contains(&code) {
+            keep(finds.notes, subject, code, value, options.big_endian).map_err(packet)?;
+        }
+    }
+    Ok(direction)
+}
+
+/// Keeps every option that `read` does not take for itself.
+fn keep_options(
+    mut options: Fields<'_>,
+    notes: &mut Notes,
+    subject: Subject,
+    mut read: impl FnMut(u16, &[u8]) -> bool,
+) -> Result<(), &'static str> {
+    while let Some((code, value)) = options.option()? {
+        if !read(code, value) {
+            keep(notes, subject, code, value, options.big_endian)?;
+        }
+    }
+    Ok(())
+}
+
+fn keep(
+    notes: &mut Notes,
+    subject: Subject,
+    code: u16,
+    value: &[u8],
+    big_endian: bool,
+) -> Result<(), &'static str> {
+    if !OPT_CUSTOM.contains(&code) {
+        notes.note(subject, code, None, value);
+        return Ok(());
+    }
+    let mut fields = Fields { bytes: value, big_endian };
+    let enterprise = fields.u32().ok_or("a custom option is too short for its enterprise number")?;
+    notes.note(subject, code, Some(enterprise), fields.bytes);
+    Ok(())
+}
+
+/// Text of an option; some writers count the final NUL.
+fn text_of(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).trim_end_matches('\0').to_owned()
+}
+
+fn round_up(length: u32) -> Option<u32> {
+    length.checked_next_multiple_of(4)
+}
+
+#[cfg(test)]
+mod tests {
+    use dissect::LinkType;
+
+    use super::*;
+
+    fn clock(resolution: u8, offset: i64) -> Clock {
+        let mut clock = Clock { offset, ..Clock::MICROS };
+        clock.set_resolution(resolution);
+        clock
+    }
+
+    fn nanos(clock: Clock, time: u64) -> i64 {
+        clock.nanos((time >> 32) as u32, time as u32).0
+    }
+
+    #[test]
+    fn resolutions_are_powers_of_ten_or_two() {
+        assert_eq!(nanos(Clock::MICROS, 1_500_000), 1_500_000_000);
+        assert_eq!(nanos(clock(0, 0), 7), 7_000_000_000);
+        assert_eq!(nanos(clock(9, 0), 7), 7);
+        assert_eq!(nanos(clock(12, 0), 7_999), 7);
+        assert_eq!(nanos(clock(0x80 | 10, 0), 1536), 1_500_000_000);
+        assert_eq!(nanos(clock(0x80 | 32, 0), (5 << 32) | 0x4000_0000), 5_250_000_000);
+    }
+
+    #[test]
+    fn extremes_saturate() {
+        assert_eq!(nanos(clock(0, 0), u64::MAX), i64::MAX);
+        assert_eq!(nanos(clock(127, 0), u64::MAX), 0);
+        assert_eq!(nanos(clock(0xff, 0), u64::MAX), 0);
+        assert_eq!(nanos(clock(6, i64::MIN), 0), i64::MIN);
+        assert_eq!(nanos(clock(6, 10), 1_000_000), 11_000_000_000);
+    }
+
+    #[test]
+    fn link_types_beyond_ethernet_keep_their_number() {
+        assert_eq!(linktype::link_type(0x3000_00a4), LinkType(164));
+        assert_eq!(linktype::link_type(12), LinkType::RAW);
+    }
+}

@@ -1,0 +1,53 @@
+//! What parsing one window of a file gave.
+
+use super::error::Unit;
+
+/// Where parsing stopped, and why.
+pub(super) struct Scan {
+    /// First byte that was not parsed.
+    pub(super) position: usize,
+    /// `Ok` if the batch is full, else what is in the way.
+    pub(super) end: Result<(), Short>,
+}
+
+/// Why no further packet can be had from the window.
+pub(super) enum Short {
+    /// It has to be filled.
+    More(More),
+    /// These bytes mean nothing and need not be kept.
+    Skip(u64),
+    /// The file is wrong there.
+    Fault(Fault),
+}
+
+/// What is wanted in one piece.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct More {
+    pub(super) unit: Unit,
+    /// Bytes, of the whole record or block.
+    pub(super) needed: usize,
+    /// Bytes of them that stand before what is claimed (0 if all are claimed).
+    pub(super) before: usize,
+}
+
+impl More {
+    /// A record header of so many bytes.
+    pub(super) fn header(size: usize) -> Self {
+        Self { unit: Unit::Packet, needed: size, before: 0 }
+    }
+
+    /// A packet behind a header of `size` bytes.
+    pub(super) fn packet(size: usize, captured: u32) -> Self {
+        Self { unit: Unit::Packet, needed: size + captured as usize, before: size }
+    }
+}
+
+/// What is wrong with a record or block.
+pub(super) enum Fault {
+    TooLong { claimed: u32, snaplen: u32, most: u32 },
+    /// A packet's record.
+    Malformed(String),
+    /// A block without a packet.
+    Block(String),
+    Version(u16, u16),
+}
