@@ -31,7 +31,7 @@ impl Dissector for Ah {
 
 #[cfg(test)]
 mod tests {
-    use crate::packet::fixture::{INNER, dissect, ipv4, udp};
+    use crate::packet::ip_fixture::{INNER, dissect, ipv4, udp};
 
     /// AH in transport mode, 12-byte integrity value (RFC 4302, section 2).
     fn header(next: u8) -> Vec<u8> {

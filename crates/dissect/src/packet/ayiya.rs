@@ -39,7 +39,7 @@ impl Dissector for Ayiya {
 
 #[cfg(test)]
 mod tests {
-    use crate::packet::fixture::{INNER, dissect, found, over_udp};
+    use crate::packet::ip_fixture::{INNER, dissect, found, over_udp};
 
     /// 16-byte identity of type integer, 20-byte SHA-1 signature, shared secret (draft, section 3).
     fn packet(operation: u8) -> Vec<u8> {

@@ -51,7 +51,7 @@ impl Dissector for Capwap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packet::fixture::{INNER, dissect, ethernet, found, over_udp};
+    use crate::packet::ip_fixture::{INNER, dissect, ethernet, found, over_udp};
 
     #[test]
     fn an_802_3_frame() {

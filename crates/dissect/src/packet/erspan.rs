@@ -52,7 +52,7 @@ impl Dissector for Erspan {
 
 #[cfg(test)]
 mod tests {
-    use crate::packet::fixture::{INNER, dissect, ethernet, found, ipv4};
+    use crate::packet::ip_fixture::{INNER, dissect, ethernet, found, ipv4};
 
     fn over_gre(header: &[u8], frame: &[u8]) -> Vec<u8> {
         ipv4(47, &[header, frame].concat())

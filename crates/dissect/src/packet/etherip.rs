@@ -30,7 +30,7 @@ impl Dissector for EtherIp {
 
 #[cfg(test)]
 mod tests {
-    use crate::packet::fixture::{INNER, dissect, ethernet, found, ipv4};
+    use crate::packet::ip_fixture::{INNER, dissect, ethernet, found, ipv4};
 
     #[test]
     fn the_frame_follows_two_bytes() {

@@ -25,7 +25,7 @@ impl Dissector for EthernetInIp {
 
 #[cfg(test)]
 mod tests {
-    use crate::packet::fixture::{INNER, dissect, ethernet, found, ipv6};
+    use crate::packet::ip_fixture::{INNER, dissect, ethernet, found, ipv6};
 
     #[test]
     fn the_frame_follows_at_once() {

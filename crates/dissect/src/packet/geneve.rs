@@ -35,7 +35,7 @@ impl Dissector for Geneve {
 
 #[cfg(test)]
 mod tests {
-    use crate::packet::fixture::{INNER, dissect, ethernet, found, over_udp};
+    use crate::packet::ip_fixture::{INNER, dissect, ethernet, found, over_udp};
 
     #[test]
     fn options_are_skipped() {

@@ -18,6 +18,8 @@ const VERSION: u16 = 0x0007;
 const PPP: u16 = 0x880b;
 /// WCCP, which may put a redirect header of 4 bytes before the packet (draft-wilson-wrec-wccp-v2-01, section 4.12).
 const WCCP: u16 = 0x883e;
+/// Security group tag before the packet; behind Ethernet its EtherType comes last, here it comes first.
+const METADATA: u16 = 0x8909;
 const TRANSPARENT_ETHERNET: u16 = 0x6558;
 /// Ethernet as one vendor numbered it before 0x6558.
 const ETHERNET: u16 = 0x6400;
@@ -63,6 +65,10 @@ fn version_0<'a>(flags: u16, protocol: u16, bytes: &'a [u8], out: &mut Dissectio
     if protocol == WCCP && ip_by_version(rest) != Some(Claim::EtherType(0x0800)) {
         rest = tri!(after("gre", rest, 4));
     }
+    if protocol == METADATA {
+        let (h, rest) = tri!(header::<8>("gre", rest));
+        return Step::Next(Claim::EtherType(be16(h, 0)), rest);
+    }
     Step::Next(carried(protocol, flags & SEQUENCE != 0, rest), rest)
 }
 
@@ -106,7 +112,7 @@ fn carried(protocol: u16, sequenced: bool, rest: &[u8]) -> Claim {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packet::fixture::{INNER, dissect, ethernet, found, ipv4};
+    use crate::packet::ip_fixture::{INNER, dissect, ethernet, found, ipv4};
 
     fn packet(header: &[u8], carried: &[u8]) -> Vec<u8> {
         ipv4(47, &[header, carried].concat())
@@ -130,6 +136,12 @@ mod tests {
     fn wccp_may_redirect() {
         assert!(found(&dissect(&packet(&[0, 0, 0x88, 0x3e], INNER))).1);
         assert!(found(&dissect(&packet(&[0, 0, 0x88, 0x3e, 0x80, 0, 0, 5], INNER))).1);
+    }
+
+    #[test]
+    fn metadata_behind_gre_begins_with_the_type() {
+        let header = [0x20, 0, 0x89, 0x09, 0, 0, 0, 0x28, 8, 0, 1, 1, 0, 1, 0, 0];
+        assert_eq!(found(&dissect(&packet(&header, INNER))), (vec![("gre", Some(0x28))], true));
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl Dissector for GreInUdp {
 
 #[cfg(test)]
 mod tests {
-    use crate::packet::fixture::{INNER, dissect, found, over_udp};
+    use crate::packet::ip_fixture::{INNER, dissect, found, over_udp};
 
     #[test]
     fn gre_follows_at_once() {

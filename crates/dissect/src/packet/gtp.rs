@@ -70,7 +70,7 @@ fn after_optional(flags: u8, bytes: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use crate::packet::fixture::{INNER, dissect, found, over_udp};
+    use crate::packet::ip_fixture::{INNER, dissect, found, over_udp};
 
     fn packet(header: &[u8]) -> Vec<u8> {
         let mut message = header.to_vec();

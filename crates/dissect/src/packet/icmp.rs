@@ -51,7 +51,7 @@ fn message<'a>(name: &'static str, bytes: &'a [u8], out: &mut Dissection<'a>) ->
 
 #[cfg(test)]
 mod tests {
-    use crate::packet::fixture::{INNER, dissect, ipv4, ipv6};
+    use crate::packet::ip_fixture::{INNER, dissect, ipv4, ipv6};
     use crate::{Icmp, Stop};
 
     #[test]

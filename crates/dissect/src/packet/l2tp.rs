@@ -111,7 +111,7 @@ fn ethernet_ip(frame: &[u8], out: &Dissection<'_>) -> bool {
 mod tests {
     use super::*;
     use crate::Stop;
-    use crate::packet::fixture::{INNER, dissect, ethernet, found, ipv4, over_udp};
+    use crate::packet::ip_fixture::{INNER, dissect, ethernet, found, ipv4, over_udp};
 
     #[test]
     fn version_2_leads_to_ppp() {

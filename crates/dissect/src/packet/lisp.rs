@@ -30,7 +30,7 @@ impl Dissector for Lisp {
 
 #[cfg(test)]
 mod tests {
-    use crate::packet::fixture::{INNER, dissect, found, over_udp};
+    use crate::packet::ip_fixture::{INNER, dissect, found, over_udp};
 
     #[test]
     fn the_packet_follows_eight_bytes() {

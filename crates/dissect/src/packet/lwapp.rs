@@ -38,7 +38,7 @@ impl Dissector for Lwapp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packet::fixture::{dissect, over_udp};
+    use crate::packet::ip_fixture::{dissect, over_udp};
 
     #[test]
     fn a_frame_follows_eight_bytes() {

@@ -11,7 +11,7 @@ use crate::{Dissection, LinkType, Stop};
 mod bytes;
 pub(crate) mod fast;
 #[cfg(test)]
-pub(crate) mod fixture;
+pub(crate) mod ip_fixture;
 
 mod ah;
 mod ayiya;

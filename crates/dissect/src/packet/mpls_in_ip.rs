@@ -44,7 +44,7 @@ impl Dissector for MplsInUdp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packet::fixture::{dissect, ipv4, over_udp};
+    use crate::packet::ip_fixture::{dissect, ipv4, over_udp};
 
     /// One label, bottom of stack.
     const STACK: [u8; 4] = [0, 1, 0x01, 64];

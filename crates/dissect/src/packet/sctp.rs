@@ -28,7 +28,7 @@ impl Dissector for Sctp {
 #[cfg(test)]
 mod tests {
     use crate::Stop;
-    use crate::packet::fixture::{dissect, ipv4};
+    use crate::packet::ip_fixture::{dissect, ipv4};
 
     #[test]
     fn ports_are_read_even_of_a_cut_header() {

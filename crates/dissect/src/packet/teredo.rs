@@ -49,7 +49,7 @@ fn carried(mut bytes: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use crate::packet::fixture::{dissect, ipv6, over_udp, udp};
+    use crate::packet::ip_fixture::{dissect, ipv6, over_udp, udp};
 
     #[test]
     fn both_indications_are_skipped() {

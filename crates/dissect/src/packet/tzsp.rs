@@ -56,7 +56,7 @@ fn after_tags(mut rest: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use crate::packet::fixture::{INNER, dissect, ethernet, found, over_udp};
+    use crate::packet::ip_fixture::{INNER, dissect, ethernet, found, over_udp};
 
     #[test]
     fn the_frame_follows_the_end_tag() {

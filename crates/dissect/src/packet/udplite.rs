@@ -27,7 +27,7 @@ impl Dissector for UdpLite {
 
 #[cfg(test)]
 mod tests {
-    use crate::packet::fixture::{dissect, ipv4};
+    use crate::packet::ip_fixture::{dissect, ipv4};
 
     #[test]
     fn coverage_is_no_length() {

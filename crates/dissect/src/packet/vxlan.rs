@@ -66,7 +66,7 @@ fn enter<'a>(bytes: &'a [u8], frame: &'a [u8], out: &mut Dissection<'a>) -> Step
 
 #[cfg(test)]
 mod tests {
-    use crate::packet::fixture::{INNER, dissect, ethernet, found, over_udp};
+    use crate::packet::ip_fixture::{INNER, dissect, ethernet, found, over_udp};
 
     fn packet(port: u16, flags: u8) -> Vec<u8> {
         let header = [flags, 0, 0, 0, 0, 0, 42, 0];

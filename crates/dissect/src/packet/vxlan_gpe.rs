@@ -44,7 +44,7 @@ impl Dissector for VxlanGpe {
 
 #[cfg(test)]
 mod tests {
-    use crate::packet::fixture::{INNER, dissect, ethernet, found, over_udp};
+    use crate::packet::ip_fixture::{INNER, dissect, ethernet, found, over_udp};
 
     #[test]
     fn the_next_protocol_counts_when_its_flag_is_set() {
