@@ -21,8 +21,8 @@ pub struct Layer {
 /// One enclosing header on the way to the innermost flow.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub struct Tunnel {
-    /// Who read it; its name is the tunnel's type.
-    pub dissector: DissectorId,
+    /// Its type: the name of the dissector that read it, or of the pair of IP versions.
+    pub name: &'static str,
     /// The number it carries: VNI, key, TEID, session; `None` where it has none.
     pub id: Option<u32>,
     /// Offset of the IP header that carries it, in bytes from the start of the packet.
@@ -52,6 +52,8 @@ pub struct Dissection<'a> {
     tunnel_depth: u8,
     /// How many of `tunnels` enclose [`Self::ip`].
     tunnels_at_ip: u8,
+    /// Depth at which TCP or UDP gave its payload; 0 where neither has.
+    transport_depth: u8,
 }
 
 impl<'a> Dissection<'a> {
@@ -114,13 +116,11 @@ impl<'a> Dissection<'a> {
                 }
             }
             d.payload = rest;
-            match registry.claimant(claim) {
-                Some(next) => id = next,
-                None => {
-                    d.stop = Stop::Unclaimed(claim);
-                    return d;
-                }
-            }
+            let Some(next) = registry.claimant(claim) else {
+                d.stop = Stop::Unclaimed(claim);
+                return d;
+            };
+            id = next;
         }
     }
 
@@ -161,6 +161,7 @@ impl<'a> Dissection<'a> {
             tunnels: [Tunnel::default(); MAX_TUNNELS],
             tunnel_depth: 0,
             tunnels_at_ip: 0,
+            transport_depth: 0,
         }
     }
 
@@ -204,36 +205,74 @@ impl<'a> Dissection<'a> {
         (usize::from(ip.at) + ip.bytes as usize).saturating_sub(self.offset_of(bytes))
     }
 
-    /// The innermost transport's payload, for TCP and UDP whose header was whole.
-    #[inline]
-    pub fn app_payload(&self) -> Option<&'a [u8]> {
-        let ip = self.ip.as_ref()?;
-        (self.stop == Stop::Complete && matches!(ip.protocol, 6 | 17) && ip.fragment.is_none())
-            .then_some(self.payload)
+    /// What was captured of the innermost IP packet's payload, transport header included.
+    pub fn ip_payload(&self) -> &'a [u8] {
+        let Some(ip) = &self.ip else { return &[] };
+        let transport = self.layers().get(usize::from(self.transport_depth).wrapping_sub(1));
+        let start = transport.map_or_else(|| self.offset_of(self.payload), |layer| usize::from(layer.offset));
+        let end = (usize::from(ip.at) + ip.bytes as usize).min(self.bytes.len());
+        self.bytes.get(start..end).unwrap_or_default()
     }
 
-    /// What was captured of the innermost IP packet's payload.
-    pub fn ip_payload(&self) -> &'a [u8] {
-        self.payload
+    /// What the innermost flow's application said: the whole payload of TCP or UDP, as far as captured.
+    ///
+    /// `None` for every other protocol, for later fragments, where the transport header was cut short,
+    /// and where the payload was read as another layer (a tunnel).
+    #[inline]
+    pub fn app_payload(&self) -> Option<&'a [u8]> {
+        (self.transport_depth > 0 && self.transport_depth == self.depth).then_some(self.payload)
+    }
+
+    /// Notes that the current layer is TCP or UDP and its header was whole.
+    #[inline]
+    pub(crate) fn enter_transport(&mut self) {
+        self.transport_depth = self.depth;
     }
 
     /// Enters an IP header: it is the innermost one from now on.
+    ///
+    /// An enclosing IP header between which and this one no tunnel was noted is itself the tunnel
+    /// (RFC 2003, RFC 2473, RFC 4213).
     #[inline]
     pub fn enter_ip(&mut self, ip: Ip) {
         if let Some(enclosing) = self.ip.replace(ip) {
             self.outer.get_or_insert(enclosing);
+            self.enclose(enclosing, ip.version);
         }
         self.tcp = None;
         self.icmp = None;
+        self.transport_depth = 0;
         self.tunnels_at_ip = self.tunnel_depth;
     }
 
-    /// Notes that the current layer encloses what follows in a tunnel.
+    /// Notes the tunnel that `enclosing` is to an IP header of `version` right behind it.
+    #[cold]
+    fn enclose(&mut self, enclosing: Ip, version: u8) {
+        let noted = self.tunnels.iter().take(usize::from(self.tunnel_depth)).next_back();
+        if noted.is_some_and(|tunnel| tunnel.ip_at == enclosing.at) {
+            return;
+        }
+        let name = match (version, enclosing.version) {
+            (4, 4) => "ipip",
+            (4, _) => "4in6",
+            (_, 4) => "6in4",
+            _ => "6in6",
+        };
+        self.push_tunnel(Tunnel { name, id: None, ip_at: enclosing.at });
+    }
+
+    /// Notes that the current layer, carried by [`Self::ip`], encloses what follows in a tunnel.
+    ///
+    /// Without an IP header there is nothing to note: a link layer is no tunnel.
     pub fn enter_tunnel(&mut self, id: Option<u32>) {
-        let Some(layer) = self.layers().last().copied() else { return };
-        let ip_at = self.ip.map_or(0, |ip| ip.at);
-        if let Some(tunnel) = self.tunnels.get_mut(usize::from(self.tunnel_depth)) {
-            *tunnel = Tunnel { dissector: layer.dissector, id, ip_at };
+        let (Some(layer), Some(ip)) = (self.layers().last(), &self.ip) else { return };
+        let tunnel = Tunnel { name: layer.dissector.name(), id, ip_at: ip.at };
+        self.push_tunnel(tunnel);
+    }
+
+    fn push_tunnel(&mut self, tunnel: Tunnel) {
+        if let Some(slot) = self.tunnels.get_mut(usize::from(self.tunnel_depth)) {
+            *slot = tunnel;
             self.tunnel_depth += 1;
         }
     }

@@ -13,7 +13,7 @@
 use dissect::{LinkType, Timestamp};
 
 use super::linktype::{self, Lead};
-use super::scan::{Fault, Scan, Short, More};
+use super::scan::{Fault, More, Scan, Short};
 use crate::source::{Interface, Record};
 
 const MICROS: u32 = 0xa1b2_c3d4;
@@ -100,7 +100,8 @@ impl Pcap {
             return Begun::Version(major, minor);
         }
         let field = word([l0, l1, l2, l3]);
-        let aix = if magic == MICROS && (major, minor) == (2, 2) { linktype::aix_link_type(field) } else { None };
+        let aix =
+            if magic == MICROS && (major, minor) == (2, 2) { linktype::aix_link_type(field) } else { None };
         let link_type = aix.unwrap_or_else(|| linktype::link_type(field));
         let variants: &[usize] = match magic {
             MICROS if aix.is_none() => &[16, 24, 20],
@@ -179,7 +180,11 @@ impl Pcap {
     }
 
     fn read_header(&self, record: &[u8]) -> Option<Header> {
-        if self.big_endian { self.header_in::<true, true>(record) } else { self.header_in::<false, true>(record) }
+        if self.big_endian {
+            self.header_in::<true, true>(record)
+        } else {
+            self.header_in::<false, true>(record)
+        }
     }
 
     #[inline(always)]
@@ -233,7 +238,8 @@ impl Pcap {
                 return Scan { position, end: Err(Short::More(More::header(size))) };
             };
             if header.captured > self.most {
-                let fault = Fault::TooLong { claimed: header.captured, snaplen: self.snaplen, most: self.most };
+                let fault =
+                    Fault::TooLong { claimed: header.captured, snaplen: self.snaplen, most: self.most };
                 return Scan { position, end: Err(Short::Fault(fault)) };
             }
             let end = size + header.captured as usize;
@@ -241,7 +247,9 @@ impl Pcap {
                 return Scan { position, end: Err(Short::More(More::packet(size, header.captured))) };
             }
             records.push(Record {
-                timestamp: Timestamp(i64::from(header.seconds) * 1_000_000_000 + i64::from(header.fraction) * unit),
+                timestamp: Timestamp(
+                    i64::from(header.seconds) * 1_000_000_000 + i64::from(header.fraction) * unit,
+                ),
                 start: (position + size) as u32,
                 captured: header.captured,
                 wire_len: header.wire,

@@ -231,7 +231,13 @@ impl Pcapng {
     }
 
     /// Appends the packets of the blocks that lie wholly in `bytes`, until there are `most`.
-    pub(super) fn scan(&mut self, bytes: &[u8], mut position: usize, finds: &mut Finds<'_>, most: usize) -> Scan {
+    pub(super) fn scan(
+        &mut self,
+        bytes: &[u8],
+        mut position: usize,
+        finds: &mut Finds<'_>,
+        most: usize,
+    ) -> Scan {
         while finds.records.len() < most {
             let rest = bytes.get(position..).unwrap_or_default();
             match self.step(rest, position, finds) {
@@ -300,9 +306,9 @@ impl Pcapng {
         match fields.u32() {
             None => Err(Short::More(More { unit: Unit::Block, needed: 4, before: 0 })),
             Some(again) if round_up(again) == Some(length) => Ok(()),
-            Some(again) => {
-                Err(Short::Fault(block(format!("block lengths differ: {length} at its start, {again} at its end"))))
-            }
+            Some(again) => Err(Short::Fault(block(format!(
+                "block lengths differ: {length} at its start, {again} at its end"
+            )))),
         }
     }
 
@@ -315,7 +321,9 @@ impl Pcapng {
             _ => FRAME,
         };
         if (length as usize) < least {
-            return Err(block(format!("block of type {kind} has length {length}, at least {least} are needed")));
+            return Err(block(format!(
+                "block of type {kind} has length {length}, at least {least} are needed"
+            )));
         }
         let most = match kind {
             SECTION | INTERFACE | NAMES => LONGEST_BLOCK,
@@ -330,18 +338,19 @@ impl Pcapng {
 
     /// Refuses a packet's claim before all of its block has come.
     fn check_claim(&self, kind: u32, size: usize, rest: &[u8]) -> Parsed<()> {
-        let mut fields =
-            Fields { bytes: rest.get(8..).unwrap_or_default(), big_endian: self.big_endian };
+        let mut fields = Fields { bytes: rest.get(8..).unwrap_or_default(), big_endian: self.big_endian };
         let (interface, before) = match kind {
             SIMPLE => (Some(0), 0),
             ENHANCED => (fields.u32(), 8),
             _ => (fields.u32().map(|word| if self.big_endian { word >> 16 } else { word & 0xffff }), 8),
         };
-        let (Some(interface), Some(_), Some(captured)) = (interface, fields.take(before), fields.u32()) else {
+        let (Some(interface), Some(_), Some(captured)) = (interface, fields.take(before), fields.u32())
+        else {
             return Ok(());
         };
         let local = self.local(interface)?;
-        let captured = if kind == SIMPLE && local.snaplen != 0 { captured.min(local.snaplen) } else { captured };
+        let captured =
+            if kind == SIMPLE && local.snaplen != 0 { captured.min(local.snaplen) } else { captured };
         believe(captured, &local)?;
         let most = captured as usize + LONGEST_BLOCK;
         if size > most {
@@ -402,7 +411,8 @@ impl Pcapng {
                 (OPT_IF_TSRESOL, [resolution, ..]) => clock.set_resolution(*resolution),
                 (OPT_IF_TSOFFSET, value) => {
                     let Ok(value) = value.try_into() else { return false };
-                    clock.offset = if big_endian { i64::from_be_bytes(value) } else { i64::from_le_bytes(value) };
+                    clock.offset =
+                        if big_endian { i64::from_be_bytes(value) } else { i64::from_le_bytes(value) };
                 }
                 _ => return false,
             }
@@ -422,13 +432,23 @@ impl Pcapng {
 
     /// Enhanced Packet Block (section 4.3).
     #[inline]
-    fn enhanced(&self, mut body: Fields<'_>, position: usize, finds: &mut Finds<'_>) -> Parsed<Option<Record>> {
+    fn enhanced(
+        &self,
+        mut body: Fields<'_>,
+        position: usize,
+        finds: &mut Finds<'_>,
+    ) -> Parsed<Option<Record>> {
         let interface = body.u32();
         self.timed(interface, body, position + 20, finds)
     }
 
     /// Packet Block (obsolete; appendix A of the draft): as the enhanced one, with a drop count.
-    fn obsolete(&self, mut body: Fields<'_>, position: usize, finds: &mut Finds<'_>) -> Parsed<Option<Record>> {
+    fn obsolete(
+        &self,
+        mut body: Fields<'_>,
+        position: usize,
+        finds: &mut Finds<'_>,
+    ) -> Parsed<Option<Record>> {
         let interface = body.u16().map(u32::from);
         body.take(2);
         self.timed(interface, body, position + 20, finds)
@@ -519,7 +539,8 @@ impl Pcapng {
                 finds.notes.name(addr, name);
             }
         }
-        keep_options(body, finds.notes, Subject::Names(self.sections.saturating_sub(1)), |_, _| false).map_err(block)
+        keep_options(body, finds.notes, Subject::Names(self.sections.saturating_sub(1)), |_, _| false)
+            .map_err(block)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Checked reads shared by every dissector file.
 
+use super::Claim;
 use crate::Stop;
 
 /// Splits a fixed header off `bytes`, or says which layer was cut short.
@@ -63,3 +64,36 @@ macro_rules! tri {
     };
 }
 pub(super) use tri;
+
+/// The EtherType of an IP packet that only its version tells apart; `None` for any other first nibble.
+#[inline]
+pub(super) fn ip_by_version(bytes: &[u8]) -> Option<Claim> {
+    match u8_at(bytes, 0) >> 4 {
+        4 => Some(Claim::EtherType(0x0800)),
+        6 => Some(Claim::EtherType(0x86dd)),
+        _ => None,
+    }
+}
+
+/// Whether an IP packet of at most `len` bytes begins here, beyond doubt: for carriers whose own header
+/// cannot be told from chance.
+pub(super) fn surely_ip(bytes: &[u8], len: usize) -> bool {
+    let first = u8_at(bytes, 0);
+    match first >> 4 {
+        4 => {
+            let header_len = usize::from(first & 15) * 4;
+            let total = usize::from(be16(bytes, 2));
+            let header = bytes.get(..header_len).unwrap_or_default();
+            header.len() >= 20 && (header_len..=len).contains(&total) && checksum(header) == 0
+        }
+        6 => bytes.len() >= 40 && 40 + usize::from(be16(bytes, 4)) <= len,
+        _ => false,
+    }
+}
+
+/// Internet checksum (RFC 1071) of an even number of bytes; 0 over a header that carries its own.
+fn checksum(bytes: &[u8]) -> u16 {
+    let sum: u32 = bytes.chunks_exact(2).map(|pair| u32::from(be16(pair, 0))).sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    !((folded & 0xffff) + (folded >> 16)) as u16
+}

@@ -16,6 +16,7 @@ const DESTINATION: u8 = 60;
 const MOBILITY: u8 = 135;
 const HIP: u8 = 139;
 const SHIM6: u8 = 140;
+const NO_NEXT_HEADER: u8 = 59;
 
 #[derive(Debug)]
 pub(super) struct Ipv6;
@@ -67,6 +68,7 @@ pub(super) fn facts(h: &[u8; HEADER], bytes: &[u8], out: &Dissection<'_>) -> Ip 
 
 /// Walks the extension headers: upper-layer protocol, its bytes, and the fragment header if one stood there.
 ///
+/// Those that are messages of their own, with nothing behind them, are the upper-layer protocol.
 /// A header that is cut short ends the walk at its own number.
 fn upper(mut protocol: u8, mut rest: &[u8]) -> (u8, &[u8], Option<Fragment>) {
     let mut fragment = None;
@@ -81,6 +83,9 @@ fn upper(mut protocol: u8, mut rest: &[u8]) -> (u8, &[u8], Option<Fragment>) {
         };
         let Some(after) = rest.get(len..) else { return (protocol, rest, fragment) };
         let next = u8_at(rest, 0);
+        if next == NO_NEXT_HEADER && matches!(protocol, MOBILITY | HIP | SHIM6) {
+            return (protocol, rest, fragment);
+        }
         if protocol == FRAGMENT {
             let piece = be16(rest, 2);
             let (offset, more) = (piece & !7, piece & 1 != 0);
@@ -108,6 +113,13 @@ mod tests {
         let (protocol, rest, fragment) = upper(HOP_BY_HOP, &chain);
         assert_eq!((protocol, rest), (17, &[0xab][..]));
         assert_eq!(fragment, Some(Fragment { id: 9, offset: 0, more: true }));
+    }
+
+    #[test]
+    fn a_mobility_message_is_the_upper_protocol() {
+        let binding_error = [NO_NEXT_HEADER, 0, 7, 0, 0, 1, 1, 0];
+        assert_eq!(upper(MOBILITY, &binding_error), (MOBILITY, &binding_error[..], None));
+        assert_eq!(upper(DESTINATION, &binding_error), (NO_NEXT_HEADER, &[][..], None));
     }
 
     #[test]

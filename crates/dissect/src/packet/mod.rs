@@ -10,17 +10,71 @@ use crate::{Dissection, LinkType, Stop};
 
 mod bytes;
 pub(crate) mod fast;
+#[cfg(test)]
+pub(crate) mod ip_fixture;
 
+mod ah;
+mod ayiya;
+mod capwap;
+mod erspan;
+mod etherip;
 mod ethernet;
+mod ethernet_in_ip;
+mod geneve;
+mod gre;
+mod gre_in_udp;
+mod gtp;
+mod icmp;
 mod ipv4;
 mod ipv6;
+mod l2tp;
+mod lisp;
+mod lwapp;
+mod mpls_in_ip;
+mod sctp;
 mod tcp;
+mod teredo;
+mod tzsp;
 mod udp;
+mod udplite;
 mod vlan;
+mod vxlan;
+mod vxlan_gpe;
 
 /// Every packet dissector.
-static DISSECTORS: &[&dyn Dissector] =
-    &[&ethernet::Ethernet, &ipv4::Ipv4, &ipv6::Ipv6, &tcp::Tcp, &udp::Udp, &vlan::Vlan];
+static DISSECTORS: &[&dyn Dissector] = &[
+    &ah::Ah,
+    &ayiya::Ayiya,
+    &capwap::Capwap,
+    &erspan::Erspan,
+    &etherip::EtherIp,
+    &ethernet::Ethernet,
+    &ethernet_in_ip::EthernetInIp,
+    &geneve::Geneve,
+    &gre::Gre,
+    &gre_in_udp::GreInUdp,
+    &gtp::Gtp,
+    &icmp::Icmp,
+    &icmp::Icmpv6,
+    &ipv4::Ipv4,
+    &ipv6::Ipv6,
+    &l2tp::L2tp,
+    &l2tp::L2tpIp,
+    &lisp::Lisp,
+    &lwapp::Lwapp,
+    &mpls_in_ip::MplsInIp,
+    &mpls_in_ip::MplsInUdp,
+    &sctp::Sctp,
+    &tcp::Tcp,
+    &teredo::Teredo,
+    &tzsp::Tzsp,
+    &udp::Udp,
+    &udplite::UdpLite,
+    &vlan::Vlan,
+    &vxlan::LinuxVxlan,
+    &vxlan::Vxlan,
+    &vxlan_gpe::VxlanGpe,
+];
 
 /// What a lower layer says comes next; what a dissector says it reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -102,8 +156,8 @@ const NONE: u8 = u8::MAX;
 /// Which dissector reads what: built once from [`DISSECTORS`].
 #[derive(Debug)]
 pub struct Registry {
-    ether_types: Box<[u8; 65536]>,
-    udp_ports: Box<[u8; 65536]>,
+    ether_types: Box<[u8]>,
+    udp_ports: Box<[u8]>,
     ip_protocols: [u8; 256],
     others: Vec<(Claim, DissectorId)>,
 }
@@ -117,8 +171,8 @@ impl Registry {
 
     fn build() -> Self {
         let mut r = Registry {
-            ether_types: Box::new([NONE; 65536]),
-            udp_ports: Box::new([NONE; 65536]),
+            ether_types: vec![NONE; 1 << 16].into(),
+            udp_ports: vec![NONE; 1 << 16].into(),
             ip_protocols: [NONE; 256],
             others: Vec::new(),
         };

@@ -26,7 +26,9 @@ impl Dissector for Tcp {
             return Step::Stop(Stop::Malformed { layer: "tcp", reason: "data offset below 5" });
         }
         out.tcp = Some(facts(h, header_len, out.ip_rest(bytes)));
-        Step::Payload(tri!(after(self.name(), bytes, header_len)))
+        let payload = tri!(after(self.name(), bytes, header_len));
+        out.enter_transport();
+        Step::Payload(payload)
     }
 }
 

@@ -22,6 +22,7 @@ impl Dissector for Udp {
         let (src, dst) = ports(bytes, out);
         let (h, rest) = tri!(header::<HEADER>(self.name(), bytes));
         // 0 is a jumbogram (RFC 2675, section 4); less than the header is nonsense: both keep the IP length.
+        out.enter_transport();
         let payload = usize::from(be16(h, 4)).checked_sub(HEADER).and_then(|len| rest.get(..len));
         Step::Offer([Claim::UdpPort(dst), Claim::UdpPort(src)], payload.unwrap_or(rest))
     }
