@@ -140,7 +140,7 @@ pub(crate) fn tunnel_headers(packet: &Packet<'_>, d: &Dissection<'_>) -> Box<[Tu
     let header = |tunnel: &dissect::Tunnel| {
         let carrier = packet.bytes.get(usize::from(tunnel.ip_at)..).and_then(carrier);
         TunnelHeader {
-            kind: tunnel.dissector.name(),
+            kind: tunnel.name,
             id: tunnel.id,
             source: carrier.map(|ip| ip.source()),
             destination: carrier.map(|ip| ip.destination()),

@@ -1,0 +1,222 @@
+//! The command line. Help, man page and completions all come from these definitions.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use flow::{Network, SortKey};
+
+use crate::when::When;
+
+const STYLES: Styles =
+    Styles::styled().header(AnsiColor::Yellow.on_default().bold()).literal(AnsiColor::Green.on_default());
+
+const EXIT_STATUS: &str = "\
+Exit status: 0 done; 1 failed while running, or nothing to read; 2 wrong usage; 6 an input is damaged (the report of its good part was printed).";
+
+/// Who is talking to what, how much, and is anything odd.
+///
+/// Reads captures and prints every flow, how much each end sent, the names that were looked up, and an account of every
+/// packet that closes.
+#[derive(Debug, Parser)]
+#[command(name = "sockethound", version, styles = STYLES, args_conflicts_with_subcommands = true, after_long_help = EXIT_STATUS)]
+pub struct Cli {
+    /// What to do instead of reporting.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The report.
+    #[command(flatten)]
+    pub report: ReportArgs,
+}
+
+/// Everything besides the report.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print the manual page (roff), for `man -l -`
+    Man,
+    /// Print the completion script for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Print the JSON Schema of what --json writes
+    Schema,
+}
+
+/// Units of byte counts and rates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum UnitsArg {
+    /// Powers of 1024, labelled B KB MB GB TB
+    #[default]
+    Auto,
+    /// Powers of 1024, labelled KiB MiB GiB
+    Iec,
+    /// Powers of 1000, labelled kB MB GB
+    Si,
+    /// Bits in powers of 1000
+    Bits,
+    /// Plain numbers of bytes
+    Raw,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorArg {
+    /// On a terminal, unless NO_COLOR is set or TERM is dumb
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Order of rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SortArg {
+    /// IP bytes, both ways
+    #[default]
+    Bytes,
+    /// Bytes by the flow's own duration
+    Rate,
+    /// Packets, both ways
+    Packets,
+    /// Round-trip time of the handshake
+    Rtt,
+    /// Retransmissions
+    Retrans,
+    /// Earliest first packet
+    First,
+    /// Latest last packet
+    Last,
+}
+
+impl From<SortArg> for SortKey {
+    fn from(arg: SortArg) -> Self {
+        match arg {
+            SortArg::Bytes => SortKey::Bytes,
+            SortArg::Rate => SortKey::Rate,
+            SortArg::Packets => SortKey::Packets,
+            SortArg::Rtt => SortKey::Rtt,
+            SortArg::Retrans => SortKey::Retrans,
+            SortArg::First => SortKey::First,
+            SortArg::Last => SortKey::Last,
+        }
+    }
+}
+
+/// What flows are added up by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GroupArg {
+    /// Owning process
+    Process,
+    /// Owning container
+    Container,
+    /// Owning user
+    User,
+    /// Address of the far end
+    Host,
+    /// Name of the far end, or its address
+    Name,
+    /// Protocol and port of the responder
+    Service,
+    /// Interface, or capture file
+    Interface,
+}
+
+/// Options of the report.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one switch, one field")]
+pub struct ReportArgs {
+    /// Read a pcap or pcapng capture (plain, .gz, .zst or .lz4; - is standard input); repeatable
+    #[arg(short, long, value_name = "FILE", help_heading = "Input")]
+    pub read: Vec<PathBuf>,
+    /// Leave out packets before TIME: 12:30[:00], 2026-11-22T12:30:00[Z], or +OFFSET from the first packet (+90s, +5m)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = "Input")]
+    pub since: Option<When>,
+    /// Leave out packets from TIME on
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = "Input")]
+    pub until: Option<When>,
+    /// What counts as this side (192.0.2.0/24); gives flows their direction; repeatable
+    #[arg(long, value_name = "NET", help_heading = "Input")]
+    pub local: Vec<Network>,
+    /// Count flows of the outermost IP header, not of the innermost one inside tunnels
+    #[arg(long, help_heading = "Input")]
+    pub no_decap: bool,
+    /// Keep at most N flows at once; longer idle ones are written out and counted as evicted
+    #[arg(long, value_name = "N", default_value_t = 4_000_000, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Input")]
+    pub max_flows: u32,
+
+    /// Hide loopback traffic (127.0.0.0/8, ::1)
+    #[arg(short, long, help_heading = "Selection")]
+    pub no_local: bool,
+    /// Hide private-to-private traffic (RFC 1918, RFC 4193, link-local)
+    #[arg(short, long, help_heading = "Selection")]
+    pub exclude_lan: bool,
+
+    /// Report every SECONDS while standard input keeps coming
+    #[arg(short, long, value_name = "SECONDS", default_value = "10", value_parser = seconds, help_heading = "Report")]
+    pub time: Duration,
+    /// Rows to show; 0 shows all
+    #[arg(short, long, value_name = "N", default_value_t = 20, help_heading = "Report")]
+    pub count: usize,
+    /// Recent DNS answers to show; 0 shows none
+    #[arg(short, long, value_name = "N", default_value_t = 5, help_heading = "Report")]
+    pub dns_count: usize,
+    /// Add flows up by process, container, user (live only), host, name, service or interface
+    #[arg(short, long, value_name = "BY", num_args = 0..=1, require_equals = true, default_missing_value = "process", hide_possible_values = true, help_heading = "Report")]
+    pub group: Option<GroupArg>,
+    /// Order of rows
+    #[arg(short, long, value_name = "KEY", value_enum, default_value_t, help_heading = "Report")]
+    pub sort: SortArg,
+    /// Show names instead of addresses: from the capture's own DNS answers and name records, then from /etc/hosts
+    #[arg(short = 'R', long, help_heading = "Report")]
+    pub resolve: bool,
+    /// Report once, at the end
+    #[arg(short = '1', long, help_heading = "Report")]
+    pub once: bool,
+    /// Stop after SECONDS and report
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Report")]
+    pub duration: Option<Duration>,
+    /// Write one JSON object a line: to standard output instead of the report, or to FILE besides it
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-", help_heading = "Report")]
+    pub json: Option<PathBuf>,
+    /// Units of byte counts and rates
+    #[arg(long, value_enum, default_value_t, help_heading = "Report")]
+    pub units: UnitsArg,
+    /// When to colour
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = "Report")]
+    pub color: ColorArg,
+    /// Show times in UTC, not in local time
+    #[arg(long, help_heading = "Report")]
+    pub utc: bool,
+    /// List what was malformed or odd, by reason
+    #[arg(short, long, help_heading = "Report")]
+    pub verbose: bool,
+    /// No progress and no warnings; errors only
+    #[arg(short, long, action = ArgAction::SetTrue, help_heading = "Report")]
+    pub quiet: bool,
+}
+
+/// A positive number of seconds, fractions allowed.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is not a number of seconds above 0");
+    let seconds: f64 = text.parse().map_err(|_| wrong())?;
+    if seconds <= 0.0 { Err(wrong()) } else { Duration::try_from_secs_f64(seconds).map_err(|_| wrong()) }
+}
+
+/// The manual page, in roff.
+pub fn man_page() -> std::io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+    Ok(page)
+}
+
+/// The completion script for `shell`.
+pub fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "sockethound", &mut script);
+    script
+}

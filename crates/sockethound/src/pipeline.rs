@@ -1,0 +1,268 @@
+//! The path of the packets: worker → collector → outputs, one way, one owner a value.
+//!
+//! The worker reads the captures and counts; the collector merges and freezes;
+//! the calling thread hands events and snapshots to whoever shows them. The
+//! channels are bounded: a slow output slows the reading, and memory stays flat.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use capture::file::{FileSource, Name};
+use capture::{Next, PacketSource};
+use flow::{CaptureEnd, Collector, Config, Delta, Event, FlowTable, InterfaceId, InterfaceName, Options, Snapshot};
+
+use crate::when::When;
+
+/// How long the worker waits for a pipe before it looks at the clock and at `stop`.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// Messages and evicted flows that a table holds before it hands them on.
+const EVENTS_AT_ONCE: usize = 2048;
+
+/// What is read, and how.
+#[derive(Debug)]
+pub struct Job {
+    /// Captures, in the order in which they are read.
+    pub paths: Vec<PathBuf>,
+    /// How flows are counted.
+    pub options: Options,
+    /// What views want.
+    pub config: Config,
+    /// Names that hold for all time.
+    pub names: Vec<Name>,
+    /// Packets before this do not count.
+    pub since: Option<When>,
+    /// Packets from this on do not count.
+    pub until: Option<When>,
+    /// Whether times are given in UTC.
+    pub utc: bool,
+    /// Interim snapshots while a pipe keeps coming.
+    pub interval: Option<Duration>,
+    /// Stop after this long.
+    pub duration: Option<Duration>,
+}
+
+/// What the worker has done so far, for whoever watches; and the wish to end.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// Packets counted.
+    pub packets: AtomicU64,
+    /// Bytes of the captures read, as stored.
+    pub consumed: AtomicU64,
+    /// Set to end the run: what was read is reported.
+    pub stop: Arc<AtomicBool>,
+    /// Set to get a snapshot now.
+    pub report: Arc<AtomicBool>,
+}
+
+/// What comes out at the end of the path.
+#[derive(Debug)]
+pub enum Output {
+    /// What happened, in order.
+    Events(Vec<Event>),
+    /// What stands.
+    Snapshot(Arc<Snapshot>),
+    /// A capture is damaged, or could not be read: one line.
+    Fault {
+        /// What to tell the user.
+        line: String,
+        /// The good part was counted.
+        damage: bool,
+    },
+}
+
+enum ToCollector {
+    Interface(InterfaceName),
+    Names(Vec<Name>),
+    Delta(Box<Delta>),
+    Report,
+    Fault { line: String, damage: bool },
+}
+
+/// The other side is gone: nobody wants the rest.
+struct Gone;
+
+/// Runs `job`, and gives what comes out to `each`, until it says to stop by `false`; `idle` is called now and then.
+pub fn run(job: Job, watch: &Watch, mut each: impl FnMut(Output) -> bool, mut idle: impl FnMut()) {
+    let (deltas, incoming) = sync_channel(2);
+    let (outputs, results) = sync_channel(2);
+    let config = job.config.clone();
+    thread::scope(|scope| {
+        scope.spawn(|| drop(Worker::new(job, watch, deltas).run()));
+        scope.spawn(|| drop(collect(config, incoming, outputs)));
+        loop {
+            match results.recv_timeout(PATIENCE) {
+                Ok(output) if each(output) => {}
+                Ok(_) | Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            idle();
+        }
+        // Both threads end when they find that nobody listens.
+        watch.stop.store(true, Ordering::Relaxed);
+        drop(results);
+    });
+}
+
+/// Reads captures into one table.
+struct Worker<'a> {
+    job: Job,
+    watch: &'a Watch,
+    table: FlowTable,
+    to: SyncSender<ToCollector>,
+    /// Interfaces named so far, over all captures.
+    interfaces: u16,
+    windowed: bool,
+    next_report: Option<Instant>,
+    end: Option<Instant>,
+    consumed_before: u64,
+    packets_before: u64,
+}
+
+impl<'a> Worker<'a> {
+    fn new(job: Job, watch: &'a Watch, to: SyncSender<ToCollector>) -> Self {
+        let now = Instant::now();
+        Worker {
+            table: FlowTable::new(job.options.clone()),
+            watch,
+            to,
+            interfaces: 0,
+            windowed: job.since.is_none() && job.until.is_none(),
+            next_report: job.interval.map(|i| now + i),
+            end: job.duration.map(|d| now + d),
+            consumed_before: 0,
+            packets_before: 0,
+            job,
+        }
+    }
+
+    fn run(mut self) -> Result<(), Gone> {
+        for path in std::mem::take(&mut self.job.paths) {
+            if self.stopped() {
+                break;
+            }
+            match FileSource::open(&path) {
+                Ok(mut source) => self.read(&mut source)?,
+                Err(e) => self.send(ToCollector::Fault { line: e.to_string(), damage: e.is_damage() })?,
+            }
+        }
+        let Worker { table, to, .. } = self;
+        to.send(ToCollector::Delta(Box::new(table.finish()))).map_err(|_| Gone)
+    }
+
+    fn read(&mut self, source: &mut FileSource) -> Result<(), Gone> {
+        let path: Arc<str> = source.path().to_string_lossy().into();
+        let first = self.interfaces;
+        self.table.begin_capture(Arc::clone(&path), InterfaceId(first));
+        let streaming = source.size().is_none();
+        let stop = loop {
+            if self.stopped() {
+                break CaptureEnd::Interrupted;
+            }
+            let next = source.next_batch(PATIENCE);
+            match next {
+                Ok(Next::Batch(batch)) => {
+                    if !self.windowed
+                        && let Some(record) = batch.records.first()
+                    {
+                        self.open_window(record.timestamp);
+                    }
+                    let known = usize::from(self.interfaces - first);
+                    for interface in batch.interfaces.get(known..).unwrap_or_default() {
+                        let name = interface.name.as_deref().map(Into::into);
+                        let name = InterfaceName { file: Some(Arc::clone(&path)), name };
+                        self.to.send(ToCollector::Interface(name)).map_err(|_| Gone)?;
+                        self.interfaces = self.interfaces.saturating_add(1);
+                    }
+                    self.table.observe_batch(batch.packets());
+                }
+                Ok(Next::Idle) => {}
+                Ok(Next::End) => break CaptureEnd::Complete,
+                Err(e) => {
+                    let line = e.to_string();
+                    self.send(ToCollector::Fault { line: line.clone(), damage: e.is_damage() })?;
+                    break if e.is_truncation() { CaptureEnd::Truncated(line) } else { CaptureEnd::Malformed(line) };
+                }
+            }
+            self.after_batch(source, streaming)?;
+        };
+        self.after_batch(source, streaming)?;
+        self.consumed_before += source.stats().consumed;
+        self.packets_before += source.stats().received;
+        self.table.end_capture(stop);
+        Ok(())
+    }
+
+    /// Hands on what has piled up, and what the clock asks for.
+    fn after_batch(&mut self, source: &mut FileSource, streaming: bool) -> Result<(), Gone> {
+        let stats = source.stats();
+        self.watch.packets.store(self.packets_before + stats.received, Ordering::Relaxed);
+        self.watch.consumed.store(self.consumed_before + stats.consumed, Ordering::Relaxed);
+        let names = source.take_names();
+        if !names.is_empty() {
+            self.send(ToCollector::Names(names))?;
+        }
+        if self.table.events() >= EVENTS_AT_ONCE {
+            let delta = Box::new(self.table.take_events());
+            self.send(ToCollector::Delta(delta))?;
+        }
+        let due = streaming && self.next_report.is_some_and(|at| Instant::now() >= at);
+        let asked = self.watch.report.swap(false, Ordering::Relaxed);
+        if due || asked {
+            self.next_report = self.job.interval.map(|i| Instant::now() + i);
+            let delta = Box::new(self.table.take_delta());
+            self.send(ToCollector::Delta(delta))?;
+            self.send(ToCollector::Report)?;
+        }
+        Ok(())
+    }
+
+    fn open_window(&mut self, first: dissect::Timestamp) {
+        let resolve = |when: Option<When>, open| when.map_or(open, |w| w.resolve(first, self.job.utc));
+        let since = resolve(self.job.since, dissect::Timestamp(i64::MIN));
+        let until = resolve(self.job.until, dissect::Timestamp(i64::MAX));
+        self.table.set_window(since, until);
+        self.windowed = true;
+    }
+
+    fn stopped(&self) -> bool {
+        self.watch.stop.load(Ordering::Relaxed) || self.end.is_some_and(|end| Instant::now() >= end)
+    }
+
+    fn send(&self, message: ToCollector) -> Result<(), Gone> {
+        self.to.send(message).map_err(|_| Gone)
+    }
+}
+
+/// Merges what comes in; sends on events as they happen, snapshots when asked, and all that stands at the end.
+fn collect(config: Config, incoming: Receiver<ToCollector>, outputs: SyncSender<Output>) -> Result<(), Gone> {
+    let events = config.events;
+    let mut collector = Collector::new(config);
+    let put = |output| outputs.send(output).map_err(|_| Gone);
+    for message in incoming {
+        match message {
+            ToCollector::Interface(name) => collector.add_interface(name),
+            ToCollector::Names(names) => names.iter().for_each(|n| collector.give_name(n.addr, &n.name)),
+            ToCollector::Delta(delta) => {
+                collector.absorb(*delta);
+                let happened = collector.take_events();
+                if !happened.is_empty() {
+                    put(Output::Events(happened))?;
+                }
+            }
+            ToCollector::Report => put(Output::Snapshot(Arc::new(collector.snapshot(false))))?,
+            ToCollector::Fault { line, damage } => put(Output::Fault { line, damage })?,
+        }
+    }
+    if events {
+        let mut gone = false;
+        collector.end_flows(|flows| gone = gone || put(Output::Events(flows)).is_err());
+        if gone {
+            return Err(Gone);
+        }
+    }
+    put(Output::Snapshot(Arc::new(collector.snapshot(true))))
+}

@@ -1,0 +1,103 @@
+//! Where a view writes to: standard output or a file.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use flow::{Event, Snapshot};
+
+use crate::view::View;
+
+/// A view and its output.
+pub struct Sink {
+    view: Box<dyn View>,
+    out: BufWriter<Box<dyn Write>>,
+    /// `None` is standard output.
+    path: Option<PathBuf>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Open,
+    /// Whoever read it went away.
+    Closed,
+    Failed(io::Error),
+}
+
+impl Sink {
+    /// A view on standard output.
+    pub fn stdout(view: Box<dyn View>) -> Self {
+        Self { view, out: buffered(Box::new(io::stdout())), path: None, state: State::Open }
+    }
+
+    /// A view into a new file at `path`.
+    pub fn file(view: Box<dyn View>, path: &Path) -> io::Result<Self> {
+        let out = buffered(Box::new(File::create(path)?));
+        Ok(Self { view, out, path: Some(path.to_owned()), state: State::Open })
+    }
+
+    /// Whether anybody still reads what is written.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Open)
+    }
+
+    /// Writes what happened.
+    pub fn events(&mut self, events: &[Event]) {
+        self.attempt(|view, out| view.events(events, out));
+    }
+
+    /// Writes what stands, and lets it out.
+    pub fn show(&mut self, snapshot: &Snapshot) {
+        self.attempt(|view, out| view.show(snapshot, out).and_then(|()| out.flush()));
+    }
+
+    /// Lets out what was written.
+    pub fn flush(&mut self) {
+        self.attempt(|_, out| out.flush());
+    }
+
+    /// Begins the file anew, as after a rotation that moved it away.
+    pub fn reopen(&mut self) {
+        let Some(path) = &self.path else { return };
+        let _ = self.out.flush();
+        match File::create(path) {
+            Ok(file) => {
+                self.out = buffered(Box::new(file));
+                self.state = State::Open;
+            }
+            Err(e) => self.state = State::Failed(e),
+        }
+    }
+
+    /// What went wrong, in one line.
+    pub fn failure(&self) -> Option<String> {
+        let State::Failed(error) = &self.state else { return None };
+        let to = self.path.as_deref().map_or("standard output".into(), Path::to_string_lossy);
+        Some(format!("cannot write to {to}: {error}"))
+    }
+
+    /// Writes as long as the output takes it. A reader that goes away is no failure.
+    fn attempt(&mut self, write: impl FnOnce(&mut dyn View, &mut dyn Write) -> io::Result<()>) {
+        if !self.is_open() {
+            return;
+        }
+        if let Err(e) = write(&mut *self.view, &mut self.out) {
+            self.state = if e.kind() == io::ErrorKind::BrokenPipe { State::Closed } else { State::Failed(e) };
+        }
+    }
+}
+
+fn buffered(out: Box<dyn Write>) -> BufWriter<Box<dyn Write>> {
+    BufWriter::with_capacity(64 * 1024, out)
+}
+
+impl Drop for Sink {
+    /// Nothing is written behind the back of [`Self::failure`].
+    fn drop(&mut self) {
+        if !self.is_open() {
+            let out = std::mem::replace(&mut self.out, BufWriter::new(Box::new(io::sink())));
+            drop(out.into_parts());
+        }
+    }
+}
