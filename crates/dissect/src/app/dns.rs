@@ -39,7 +39,10 @@ const TYPE_NS: u16 = 2;
 const TYPE_CNAME: u16 = 5;
 const TYPE_PTR: u16 = 12;
 const TYPE_AAAA: u16 = 28;
+/// The NetBIOS name service: another protocol in the same format (RFC 1002, section 4.2).
+const NETBIOS_NAMES: u16 = 137;
 const TCP: u8 = 6;
+const UDP: u8 = 17;
 
 /// What stands for a name that loops.
 const LOOP: &str = "<name contains a pointer that loops>";
@@ -131,6 +134,14 @@ impl AppDissector for Dns {
     fn dissect(&self, tuple: &FiveTuple, bytes: &[u8]) -> Verdict {
         if tuple.protocol == TCP { in_stream(bytes) } else { verdict(bytes, bytes.len()) }
     }
+
+    /// DNS on a port of its own choice, over UDP: one question or an answer, and every record whole.
+    fn recognizes(&self, tuple: &FiveTuple, bytes: &[u8]) -> bool {
+        std::ptr::eq(self, &raw const DNS)
+            && tuple.protocol == UDP
+            && ![tuple.src.port, tuple.dst.port].contains(&NETBIOS_NAMES)
+            && Header::of(bytes).is_some_and(|header| header.common(bytes.len()) && whole(&header, bytes))
+    }
 }
 
 /// Reads behind the length that precedes each message on TCP (RFC 1035, section 4.2.2).
@@ -196,6 +207,17 @@ impl Header {
         let least = HEADER + questions * LEAST_QUESTION + records.iter().sum::<usize>() * LEAST_RECORD;
         matches!(self.opcode(), 0..=2 | 4..=6) && least <= len
     }
+
+    /// Whether this begins a plain query or answer of `len` bytes, as good as nothing else does.
+    fn common(&self, len: usize) -> bool {
+        let [questions, answers, authorities, additional] = self.counts;
+        let section = if self.answer() {
+            questions <= 1 && answers <= 100 && authorities <= 10 && questions + answers > 0
+        } else {
+            questions == 1 && answers == 0 && authorities == 0
+        };
+        section && additional <= 10 && self.opcode() == 0 && self.plausible(len)
+    }
 }
 
 /// Reads the message that `header` begins, or says why it is none.
@@ -225,6 +247,13 @@ fn read(header: &Header, bytes: &[u8]) -> Result<Message, &'static str> {
         }
     }
     Ok(message)
+}
+
+/// Whether every question and answer that `header` counts is there.
+fn whole(header: &Header, bytes: &[u8]) -> bool {
+    let [questions, answers, ..] = header.counts.map(usize::from);
+    let mut wire = Wire::new(bytes);
+    (0..questions).all(|_| wire.question().is_ok()) && (0..answers).all(|_| wire.record().is_ok())
 }
 
 /// A message, read from front to back.
@@ -385,9 +414,8 @@ mod tests {
 
     use super::*;
     use crate::Endpoint;
-    use crate::app::by_port;
+    use crate::app::{by_content, by_port};
 
-    const UDP: u8 = 17;
     /// Query and answer for the type SPF, with EDNS (from the trace `dns-spf` of Zeek's tests).
     const SPF: [&str; 2] = [
         "faa101200001000000000001046d61696c05766c616467036e65740000630001000029100000000000000 0",
@@ -640,6 +668,22 @@ mod tests {
         assert_eq!(name(UDP, 137, 137), None);
     }
 
+    #[test]
+    fn recognizes_itself_on_other_ports() {
+        let found = |protocol, port, bytes: &[u8]| {
+            by_content(&tuple(protocol, 40000, port), bytes).map(AppDissector::name)
+        };
+        for hex in [SPF[0], SPF[1], ALIAS, SIX] {
+            assert_eq!(found(UDP, 5300, &bytes(hex)), Some("dns"));
+            assert_eq!(found(UDP, 137, &bytes(hex)), None);
+            assert_eq!(found(TCP, 5300, &bytes(hex)), None);
+        }
+        let alias = bytes(ALIAS);
+        assert_eq!(found(UDP, 5300, &alias[..alias.len() - 1]), None);
+        assert_eq!(found(UDP, 5300, &[0; 22]), None);
+        assert_eq!(found(UDP, 5300, &query(b"\x81a\0")), None);
+    }
+
     /// A record of simple-dns, and what is expected of it.
     fn record() -> impl Strategy<Value = (Name<'static>, u32, RData<'static>)> {
         let value = prop_oneof![
@@ -719,6 +763,7 @@ mod tests {
                     Verdict::NeedMore | Verdict::NotMine => {}
                 }
             }
+            let _ = by_content(&tuple(UDP, 1, 2), &bytes);
         }
     }
 }
