@@ -1,6 +1,7 @@
 //! Application dissectors: what a payload says.
 //!
-//! Each is asked by the ports it names. It is given the bytes of one datagram,
+//! Each is asked by the ports it names ([`by_port`]), or where it recognizes what
+//! no port explains ([`by_content`]). It is given the bytes of one datagram,
 //! or the contiguous bytes of one stream direction from where the last message
 //! ended, and says what they are. Adding one is a file here, its `mod` line and
 //! its line in [`DISSECTORS`].
@@ -61,6 +62,10 @@ pub trait AppDissector: Sync {
     fn ports(&self) -> &'static [Port];
     /// Reads the message at the start of `bytes`, which `tuple`'s source sent.
     fn dissect(&self, tuple: &FiveTuple, bytes: &[u8]) -> Verdict;
+    /// Whether `bytes`, on a port that nobody is known by, begin a message that is its own beyond doubt.
+    fn recognizes(&self, _tuple: &FiveTuple, _bytes: &[u8]) -> bool {
+        false
+    }
 }
 
 /// The ports that some application dissector names, a bit each: most packets are none's.
@@ -93,4 +98,9 @@ fn registered(protocol: u8, src_port: u16, dst_port: u16) -> Option<&'static dyn
         DISSECTORS.iter().copied().find(|d| d.ports().contains(&wanted))
     };
     speaks(dst_port).or_else(|| speaks(src_port))
+}
+
+/// Who speaks where [`by_port`] knows nobody, told by the first bytes alone.
+pub fn by_content(tuple: &FiveTuple, bytes: &[u8]) -> Option<&'static dyn AppDissector> {
+    DISSECTORS.iter().copied().find(|d| d.recognizes(tuple, bytes))
 }
