@@ -37,7 +37,7 @@ impl Side {
 ///
 /// Five words, so that the table compares and hashes it without a branch:
 /// each end's address, then both ports, the protocol and the IP version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Clone, Copy, Debug, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct FlowKey {
     words: [u64; 5],
 }
@@ -83,6 +83,15 @@ impl FlowKey {
     #[inline]
     pub(crate) fn version(&self) -> u8 {
         self.words[4] as u8
+    }
+}
+
+/// Word by word in registers: the derived comparison calls out to `bcmp`, a fifth of the time on many small flows.
+impl PartialEq for FlowKey {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        let ([a, b, c, d, e], [v, w, x, y, z]) = (self.words, other.words);
+        (a ^ v) | (b ^ w) | (c ^ x) | (d ^ y) | (e ^ z) == 0
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::mem;
 
-use dissect::app::{AppDissector, Fact, Verdict, by_port};
+use dissect::app::{AppDissector, Fact, Verdict, by_content, by_port};
 use dissect::{FiveTuple, Fragment, Ip, Tcp, TcpFlags, Timestamp};
 
 use crate::dns::DnsEvent;
@@ -59,6 +59,17 @@ impl Messages {
         }
     }
 
+    fn read_datagram(
+        &mut self,
+        dissector: &'static dyn AppDissector,
+        origin: Origin,
+        ip: &Ip,
+        payload: &[u8],
+    ) {
+        let tuple = ip.five_tuple();
+        self.note(dissector, origin, tuple, dissector.dissect(&tuple, payload));
+    }
+
     fn read_segment(
         &mut self,
         dissector: &'static dyn AppDissector,
@@ -71,10 +82,12 @@ impl Messages {
         if tcp.flags.has(TcpFlags::SYN) {
             self.streams.begin(key, side, tcp.seq.wrapping_add(1));
         }
-        if payload.is_empty() {
+        let tuple = ip.five_tuple();
+        // A stream that was picked up in its middle, with bytes that mean nothing to the dissector, is not followed.
+        let unknown = !self.streams.knows(key, side);
+        if payload.is_empty() || unknown && dissector.dissect(&tuple, payload) == Verdict::NotMine {
             return;
         }
-        let tuple = ip.five_tuple();
         let stream = self.streams.push(key, side, tcp.seq, payload);
         let mut verdicts = Vec::new();
         while !stream.ready.is_empty() {

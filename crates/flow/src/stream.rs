@@ -80,6 +80,11 @@ impl Streams {
         *stream = Stream { next: first, ..Stream::default() };
     }
 
+    /// Whether a direction is followed, or was given up.
+    pub(crate) fn knows(&self, key: FlowKey, side: Side) -> bool {
+        self.streams.contains_key(&(key, side))
+    }
+
     /// Adds a segment, and gives the direction it belongs to.
     pub(crate) fn push(&mut self, key: FlowKey, side: Side, seq: u32, bytes: &[u8]) -> &mut Stream {
         let stream = self.stream(key, side, seq);

@@ -111,7 +111,7 @@ impl FlowTable {
 
     /// Messages and evicted flows that wait to be taken with the next delta.
     pub fn events(&self) -> usize {
-        self.messages.dns.len() + self.tally.evicted.len()
+        self.messages.dns.len() + self.tally.eviction.evicted.len()
     }
 
     #[inline]
@@ -224,7 +224,7 @@ impl FlowTable {
         let mut totals = mem::take(&mut self.totals);
         totals.malformed_messages = malformed;
         Delta {
-            evicted: mem::take(&mut self.tally.evicted),
+            evicted: mem::take(&mut self.tally.eviction.evicted),
             captures: mem::take(&mut self.captures),
             totals,
             dns,

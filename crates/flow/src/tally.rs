@@ -43,8 +43,15 @@ pub(crate) struct Tally {
     pub(crate) flows: FlowStore,
     pending: [Observation; GROUP],
     waiting: usize,
+    pub(crate) eviction: Eviction,
+}
+
+/// Keeps the number of flows within its bound.
+#[derive(Debug)]
+pub(crate) struct Eviction {
     max_flows: usize,
     hand: usize,
+    /// Flows that had to leave, in the order in which they did.
     pub(crate) evicted: Vec<FlowParts>,
 }
 
@@ -54,9 +61,7 @@ impl Tally {
             flows: FlowStore::default(),
             pending: [Observation::default(); GROUP],
             waiting: 0,
-            max_flows: max_flows.max(1),
-            hand: 0,
-            evicted: Vec::new(),
+            eviction: Eviction { max_flows: max_flows.max(1), hand: 0, evicted: Vec::new() },
         }
     }
 
@@ -79,7 +84,7 @@ impl Tally {
     ) {
         self.flush();
         let known = self.flows.find(observation.hash, &observation.key).is_some();
-        let number = self.apply(observation);
+        let number = apply(&mut self.flows, &mut self.eviction, observation);
         if !known {
             self.flows.set_tunnels(number, headers());
         }
@@ -89,9 +94,8 @@ impl Tally {
     pub(crate) fn flush(&mut self) {
         let pending = mem::replace(&mut self.waiting, 0);
         self.warm(pending);
-        for n in 0..pending {
-            let observation = self.pending[n];
-            self.apply(&observation);
+        for observation in &self.pending[..pending] {
+            apply(&mut self.flows, &mut self.eviction, observation);
         }
     }
 
@@ -112,56 +116,60 @@ impl Tally {
         let facts = tcp.iter().fold(0, |all, &number| all ^ self.flows.warm_tcp(number));
         black_box((touched, facts));
     }
+}
 
-    #[inline]
-    fn apply(&mut self, o: &Observation) -> u32 {
-        let number = match self.flows.find(o.hash, &o.key) {
-            Some(number) => number,
-            None => self.add(o),
-        };
-        let flow = self.flows.get_mut(number);
-        let i = o.side.index();
-        flow.packets[i] += 1;
-        flow.ip_bytes[i] += u64::from(o.ip_bytes);
-        flow.frame_bytes[i] += u64::from(o.frame_bytes);
-        flow.first = flow.first.min(o.at);
-        flow.last = flow.last.max(o.at);
-        flow.local |= o.local;
-        if o.has_tcp {
-            self.flows.tcp_mut(number).observe(o.side, o.at, &o.tcp);
-        }
-        number
+/// Adds one packet to its flow, which it may begin; gives the flow's number.
+#[inline]
+fn apply(flows: &mut FlowStore, eviction: &mut Eviction, o: &Observation) -> u32 {
+    let number = match flows.find(o.hash, &o.key) {
+        Some(number) => number,
+        None => begin(flows, eviction, o),
+    };
+    let flow = flows.get_mut(number);
+    let i = o.side.index();
+    flow.packets[i] += 1;
+    flow.ip_bytes[i] += u64::from(o.ip_bytes);
+    flow.frame_bytes[i] += u64::from(o.frame_bytes);
+    flow.first = flow.first.min(o.at);
+    flow.last = flow.last.max(o.at);
+    flow.local |= o.local;
+    if o.has_tcp {
+        flows.tcp_mut(number).observe(o.side, o.at, &o.tcp);
     }
+    number
+}
 
-    #[cold]
-    fn add(&mut self, o: &Observation) -> u32 {
-        if self.flows.len() >= self.max_flows {
-            self.evict();
+#[cold]
+fn begin(flows: &mut FlowStore, eviction: &mut Eviction, o: &Observation) -> u32 {
+    eviction.make_room(flows);
+    flows.insert(Flow {
+        key: o.key,
+        last: o.at,
+        frame_bytes: [0; 2],
+        ip_bytes: [0; 2],
+        packets: [0; 2],
+        first: o.at,
+        hash: o.hash,
+        tcp: 0,
+        tunnels: 0,
+        interface: o.interface,
+        icmp: o.icmp,
+        initiator: o.side,
+        local: 0,
+        in_use: true,
+    })
+}
+
+impl Eviction {
+    /// Takes out the longest idle of the flows that the clock hand passes, if there is no room for another.
+    fn make_room(&mut self, flows: &mut FlowStore) {
+        if flows.len() < self.max_flows {
+            return;
         }
-        self.flows.insert(Flow {
-            key: o.key,
-            last: o.at,
-            frame_bytes: [0; 2],
-            ip_bytes: [0; 2],
-            packets: [0; 2],
-            first: o.at,
-            hash: o.hash,
-            tcp: 0,
-            tunnels: 0,
-            interface: o.interface,
-            icmp: o.icmp,
-            initiator: o.side,
-            local: 0,
-            in_use: true,
-        })
-    }
-
-    /// Takes out the longest idle of the flows that the clock hand passes.
-    fn evict(&mut self) {
         let mut idlest: Option<(u32, Timestamp)> = None;
         let mut looked_at = 0;
-        while looked_at < EVICTION_SAMPLE.min(self.flows.len()) {
-            if let Some((number, flow)) = self.flows.at_hand(self.hand) {
+        while looked_at < EVICTION_SAMPLE.min(flows.len()) {
+            if let Some((number, flow)) = flows.at_hand(self.hand) {
                 looked_at += 1;
                 if idlest.is_none_or(|(_, last)| flow.last < last) {
                     idlest = Some((number, flow.last));
@@ -170,8 +178,7 @@ impl Tally {
             self.hand = self.hand.wrapping_add(1);
         }
         if let Some((number, _)) = idlest {
-            let parts = self.flows.remove(number);
-            self.evicted.push(parts);
+            self.evicted.push(flows.remove(number));
         }
     }
 }

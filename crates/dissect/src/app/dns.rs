@@ -32,8 +32,6 @@ const LEAST_RECORD: usize = 11;
 const LONGEST_NAME: usize = 253;
 /// Labels and pointers that a name may have behind its first pointer: more is a loop.
 const MOST_STEPS: u32 = 512;
-/// DNS Stateful Operations: its messages have no counts (RFC 8490, section 5.4).
-const OPCODE_DSO: u8 = 6;
 const TYPE_A: u16 = 1;
 const TYPE_NS: u16 = 2;
 const TYPE_CNAME: u16 = 5;
@@ -148,8 +146,12 @@ impl AppDissector for Dns {
 fn in_stream(bytes: &[u8]) -> Verdict {
     let Some((len, rest)) = bytes.split_first_chunk::<2>() else { return Verdict::NeedMore };
     let len = usize::from(u16::from_be_bytes(*len));
+    // No message is shorter than its header: another protocol, or zeros.
+    if len < HEADER {
+        return Verdict::NotMine;
+    }
     // The header tells a stream of something else before a length that it does not have is waited for.
-    if len >= HEADER && Header::of(rest).is_some_and(|header| !header.plausible(len)) {
+    if Header::of(rest).is_some_and(|header| !header.plausible(len)) {
         return Verdict::NotMine;
     }
     rest.get(..len).map_or(Verdict::NeedMore, |message| verdict(message, 2 + len))
@@ -195,10 +197,10 @@ impl Header {
         (self.flags >> 11) as u8 & 15
     }
 
-    /// A query without a count: scanners and floods fill port 53 with zeros.
+    /// A header of zeros: scanners and floods fill port 53 with them.
     #[inline]
     fn asks_nothing(&self) -> bool {
-        self.counts == [0; 4] && !self.answer() && self.opcode() != OPCODE_DSO
+        self.id == 0 && self.flags == 0 && self.counts == [0; 4]
     }
 
     /// Whether a message of `len` bytes can begin so: an assigned opcode, and bytes for all that is counted.
@@ -515,20 +517,19 @@ mod tests {
     fn leaves_streams_of_something_else() {
         assert_eq!(tcp(b"GET / HTTP/1.1\r\n"), Verdict::NotMine);
         assert_eq!(tcp(b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03\0\0\0\0"), Verdict::NotMine);
-        assert!(matches!(tcp(b"\0\0"), Verdict::Malformed { consumed: 2, .. }));
-        assert!(matches!(tcp(b"\0\x03abcd"), Verdict::Malformed { consumed: 5, .. }));
-        assert_eq!(tcp(b"\0\x03ab"), Verdict::NeedMore);
+        assert_eq!(tcp(b"\0\0"), Verdict::NotMine);
+        assert_eq!(tcp(b"\0\x03abcd"), Verdict::NotMine);
     }
 
     #[test]
     fn empty_messages_say_nothing() {
         let empty = |consumed| Verdict::Malformed { consumed, reason: "empty message" };
         assert_eq!(udp(&[0; 22]), empty(22));
-        assert_eq!(udp(b"\x12\x34\x01\0\0\0\0\0\0\0\0\0"), empty(12));
+        assert_eq!(is(udp(b"\x12\x34\x01\0\0\0\0\0\0\0\0\0")).id, 0x1234);
         assert_eq!(tcp(&[&[0, 22][..], &[0; 22]].concat()), empty(24));
         let refused = is(udp(b"\x12\x34\x80\x05\0\0\0\0\0\0\0\0"));
         assert_eq!((refused.answer, refused.response_code), (true, 5));
-        assert_eq!(is(udp(b"\x12\x34\x30\0\0\0\0\0\0\0\0\0")).opcode, OPCODE_DSO);
+        assert_eq!(is(udp(b"\x12\x34\x30\0\0\0\0\0\0\0\0\0")).opcode, 6);
     }
 
     /// The example of RFC 1035, section 4.1.4.
