@@ -92,6 +92,11 @@ fn plain() -> impl Strategy<Value = Plain> {
         })
 }
 
+/// Mostly one bit: flags and lengths change, the rest of the byte stays plausible.
+fn mask() -> impl Strategy<Value = u8> {
+    prop_oneof![4 => (0..8u32).prop_map(|bit| 1u8 << bit), 1 => any::<u8>()]
+}
+
 fn packet(bytes: &[u8], wire_len: u32) -> Packet<'_> {
     Packet {
         timestamp: Timestamp(0),
@@ -123,11 +128,11 @@ proptest! {
     }
 
     #[test]
-    fn on_mutated_packets(plain in plain(), changes in vec((any::<Index>(), any::<u8>()), 1..6), wire in any::<u16>()) {
+    fn on_mutated_packets(plain in plain(), changes in vec((any::<Index>(), mask()), 1..4), wire in any::<u16>()) {
         let mut bytes = plain.bytes();
-        for (at, value) in changes {
+        for (at, mask) in changes {
             let at = at.index(bytes.len().min(90));
-            bytes[at] = value;
+            bytes[at] ^= mask;
         }
         assert_both_agree(&bytes, u32::from(wire));
     }
