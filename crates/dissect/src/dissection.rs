@@ -48,7 +48,8 @@ pub struct Dissection<'a> {
     pub stop: Stop,
     layers: [Layer; MAX_LAYERS],
     depth: u8,
-    tunnels: [Tunnel; MAX_TUNNELS],
+    /// Absent in most packets: what is not there is not cleared either.
+    tunnels: Option<[Tunnel; MAX_TUNNELS]>,
     tunnel_depth: u8,
     /// How many of `tunnels` enclose [`Self::ip`].
     tunnels_at_ip: u8,
@@ -60,77 +61,81 @@ impl<'a> Dissection<'a> {
     /// Dissects `packet`, outermost layer first. Total: accepts any bytes.
     #[inline]
     pub fn of(packet: &Packet<'a>, registry: &Registry) -> Self {
-        if let Some(fast) = packet::fast::dissect(packet, registry) {
-            return fast;
+        // Each arm writes the caller's dissection in place; a copy would cost as much as the reading.
+        match packet::fast::dissect(packet, registry) {
+            Some(plain) => Dissection {
+                bytes: packet.bytes,
+                wire_len: packet.wire_len,
+                ip: Some(plain.ip),
+                outer: None,
+                tcp: plain.tcp,
+                icmp: None,
+                payload: plain.payload,
+                stop: Stop::Complete,
+                layers: plain.layers,
+                depth: plain.depth,
+                tunnels: None,
+                tunnel_depth: 0,
+                tunnels_at_ip: 0,
+                transport_depth: plain.depth,
+            },
+            None => Self::general(packet, registry),
         }
-        Self::general(packet, registry)
     }
 
     /// Dissects by the registry alone; [`Self::of`] gives the same, sooner where it can.
     pub fn general(packet: &Packet<'a>, registry: &Registry) -> Self {
         let mut d = Self::start(packet);
+        d.follow(packet, registry);
+        d
+    }
+
+    /// Follows the claims from the link type to where they end.
+    fn follow(&mut self, packet: &Packet<'a>, registry: &Registry) {
         let mut claim = Claim::Link(packet.link_type);
         let mut rest = packet.bytes;
         let Some(mut id) = registry.claimant(claim) else {
-            d.stop = Stop::Unclaimed(claim);
-            return d;
+            self.stop = Stop::Unclaimed(claim);
+            return;
         };
         loop {
-            if !d.push_layer(id, rest) {
-                d.stop = Stop::TooDeep;
-                return d;
+            if !self.push_layer(id, rest) {
+                self.stop = Stop::TooDeep;
+                return;
             }
-            match id.dissector().dissect(rest, &mut d) {
+            let mut step = id.dissector().dissect(rest, self);
+            if let Step::Offer(offers, bytes) = step {
+                self.payload = bytes;
+                let Some(taken) = self.accept(registry, offers, bytes) else { return };
+                step = taken;
+            }
+            match step {
                 Step::Next(next, bytes) => (claim, rest) = (next, bytes),
-                Step::Offer(offers, bytes) => {
-                    d.payload = bytes;
-                    let Some((taker, step)) = d.accept(registry, offers, bytes) else { return d };
-                    match step {
-                        Step::Next(next, bytes) => (claim, rest) = (next, bytes),
-                        Step::Payload(bytes) => {
-                            d.payload = bytes;
-                            return d;
-                        }
-                        Step::Stop(stop) => {
-                            d.stop = stop;
-                            return d;
-                        }
-                        Step::Offer(..) | Step::Decline => {
-                            d.stop =
-                                Stop::Malformed { layer: taker.name(), reason: "nothing follows an offer" };
-                            return d;
-                        }
-                    }
-                }
                 Step::Payload(bytes) => {
-                    d.payload = bytes;
-                    return d;
-                }
-                Step::Decline => {
-                    d.stop = Stop::Unclaimed(claim);
-                    return d;
+                    self.payload = bytes;
+                    return;
                 }
                 Step::Stop(stop) => {
-                    d.stop = stop;
-                    return d;
+                    self.stop = stop;
+                    return;
+                }
+                // Only what was offered can be declined, and an offer is not passed on.
+                Step::Decline | Step::Offer(..) => {
+                    self.stop = Stop::Unclaimed(claim);
+                    return;
                 }
             }
-            d.payload = rest;
+            self.payload = rest;
             let Some(next) = registry.claimant(claim) else {
-                d.stop = Stop::Unclaimed(claim);
-                return d;
+                self.stop = Stop::Unclaimed(claim);
+                return;
             };
             id = next;
         }
     }
 
     /// Lets the first of the claimants that does not decline read `bytes`.
-    fn accept(
-        &mut self,
-        registry: &Registry,
-        offers: [Claim; 2],
-        bytes: &'a [u8],
-    ) -> Option<(DissectorId, Step<'a>)> {
+    fn accept(&mut self, registry: &Registry, offers: [Claim; 2], bytes: &'a [u8]) -> Option<Step<'a>> {
         for claim in offers {
             let Some(id) = registry.claimant(claim) else { continue };
             let before = *self;
@@ -140,12 +145,13 @@ impl<'a> Dissection<'a> {
             }
             match id.dissector().dissect(bytes, self) {
                 Step::Decline => *self = before,
-                step => return Some((id, step)),
+                step => return Some(step),
             }
         }
         None
     }
 
+    #[inline]
     pub(crate) fn start(packet: &Packet<'a>) -> Self {
         Dissection {
             bytes: packet.bytes,
@@ -158,7 +164,7 @@ impl<'a> Dissection<'a> {
             stop: Stop::Complete,
             layers: [Layer::default(); MAX_LAYERS],
             depth: 0,
-            tunnels: [Tunnel::default(); MAX_TUNNELS],
+            tunnels: None,
             tunnel_depth: 0,
             tunnels_at_ip: 0,
             transport_depth: 0,
@@ -181,7 +187,7 @@ impl<'a> Dissection<'a> {
 
     /// The headers that enclose [`Self::ip`], outermost first.
     pub fn tunnels(&self) -> &[Tunnel] {
-        self.tunnels.get(..usize::from(self.tunnels_at_ip)).unwrap_or_default()
+        self.first_tunnels(self.tunnels_at_ip)
     }
 
     /// Where `bytes`, a part of this packet, begins; in bytes from the packet's start.
@@ -248,7 +254,7 @@ impl<'a> Dissection<'a> {
     /// Notes the tunnel that `enclosing` is to an IP header of `version` right behind it.
     #[cold]
     fn enclose(&mut self, enclosing: Ip, version: u8) {
-        let noted = self.tunnels.iter().take(usize::from(self.tunnel_depth)).next_back();
+        let noted = self.first_tunnels(self.tunnel_depth).last();
         if noted.is_some_and(|tunnel| tunnel.ip_at == enclosing.at) {
             return;
         }
@@ -270,8 +276,13 @@ impl<'a> Dissection<'a> {
         self.push_tunnel(tunnel);
     }
 
+    fn first_tunnels(&self, n: u8) -> &[Tunnel] {
+        self.tunnels.as_ref().and_then(|tunnels| tunnels.get(..usize::from(n))).unwrap_or_default()
+    }
+
     fn push_tunnel(&mut self, tunnel: Tunnel) {
-        if let Some(slot) = self.tunnels.get_mut(usize::from(self.tunnel_depth)) {
+        let tunnels = self.tunnels.get_or_insert([Tunnel::default(); MAX_TUNNELS]);
+        if let Some(slot) = tunnels.get_mut(usize::from(self.tunnel_depth)) {
             *slot = tunnel;
             self.tunnel_depth += 1;
         }

@@ -1,11 +1,138 @@
 //! The common stack in one function: Ethernet, at most two VLAN tags, IPv4 or IPv6, TCP or UDP.
 //!
-//! Gives exactly what the registry would, or nothing; a property test holds the two together.
+//! Gives exactly what the registry would, or nothing; a property test holds the two together. Whatever is
+//! rare is left to the registry: fragments, extension headers, lengths of 0, headers that were cut,
+//! ports that some dissector claims.
 
-use crate::{Dissection, Packet, packet::Registry};
+use super::bytes::{be16, u8_at};
+use super::{DissectorId, Registry, ipv4, ipv6, tcp};
+use crate::{Ip, Layer, LinkType, MAX_LAYERS, Packet, Tcp};
 
-/// The whole dissection of a plain packet; `None` sends it the general way.
-#[inline]
-pub(crate) fn dissect<'a>(_packet: &Packet<'a>, _registry: &Registry) -> Option<Dissection<'a>> {
-    None
+const ETHERNET_HEADER: usize = 14;
+const TAG: usize = 4;
+const MAX_TAGS: usize = 2;
+const IPV4_HEADER: usize = 20;
+const IPV6_HEADER: usize = 40;
+const TCP_HEADER: usize = 20;
+const UDP_HEADER: usize = 8;
+/// Flags and fragment offset without "reserved" and "don't fragment".
+const FRAGMENT: u16 = 0x3fff;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+/// Who reads the layers of the common stack.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Readers {
+    pub(super) ethernet: DissectorId,
+    pub(super) vlan: DissectorId,
+    pub(super) ipv4: DissectorId,
+    pub(super) ipv6: DissectorId,
+    pub(super) tcp: DissectorId,
+    pub(super) udp: DissectorId,
+}
+
+/// What a plain packet says.
+pub(crate) struct Plain<'a> {
+    pub(crate) ip: Ip,
+    pub(crate) tcp: Option<Tcp>,
+    pub(crate) payload: &'a [u8],
+    pub(crate) layers: [Layer; MAX_LAYERS],
+    pub(crate) depth: u8,
+}
+
+/// Reads a plain packet; `None` sends it the general way.
+#[inline(always)]
+pub(crate) fn dissect<'a>(packet: &Packet<'a>, registry: &Registry) -> Option<Plain<'a>> {
+    if packet.link_type != LinkType::ETHERNET {
+        return None;
+    }
+    let (header, mut rest) = packet.bytes.split_first_chunk::<ETHERNET_HEADER>()?;
+    let mut ether_type = be16(header, 12);
+    let mut tags = 0;
+    while matches!(ether_type, 0x8100 | 0x88a8) && tags < MAX_TAGS {
+        let (tag, behind) = rest.split_first_chunk::<TAG>()?;
+        (ether_type, rest) = (be16(tag, 2), behind);
+        tags += 1;
+    }
+    let at = ETHERNET_HEADER + tags * TAG;
+    let (mut ip, header_len) = match ether_type {
+        0x0800 => plain_ipv4(rest, at)?,
+        0x86dd => plain_ipv6(rest, at)?,
+        _ => return None,
+    };
+    let upper_len = ip.bytes as usize - header_len;
+    let upper = rest.get(header_len..)?;
+    let upper = upper.get(..upper_len).unwrap_or(upper);
+    let (tcp, payload) = match ip.protocol {
+        TCP => plain_tcp(upper, upper_len, &mut ip)?,
+        UDP => (None, plain_udp(upper, &mut ip, registry)?),
+        _ => return None,
+    };
+    let layers = layers(&registry.readers, tags, &ip, at + header_len);
+    Some(Plain { ip, tcp, payload, layers, depth: tags as u8 + 3 })
+}
+
+/// The layers of a plain packet: Ethernet, the tags, IP, TCP or UDP.
+#[inline(always)]
+fn layers(readers: &Readers, tags: usize, ip: &Ip, upper_at: usize) -> [Layer; MAX_LAYERS] {
+    let layer = |dissector, at: usize| Layer { dissector, offset: at as u16 };
+    let link = layer(readers.ethernet, 0);
+    let tag = |n: usize| layer(readers.vlan, ETHERNET_HEADER + n * TAG);
+    let network = layer(if ip.version == 4 { readers.ipv4 } else { readers.ipv6 }, usize::from(ip.at));
+    let transport = layer(if ip.protocol == TCP { readers.tcp } else { readers.udp }, upper_at);
+    let none = Layer::default();
+    let read = match tags {
+        0 => [link, network, transport, none, none],
+        1 => [link, tag(0), network, transport, none],
+        _ => [link, tag(0), tag(1), network, transport],
+    };
+    let mut layers = [none; MAX_LAYERS];
+    for (slot, layer) in layers.iter_mut().zip(read) {
+        *slot = layer;
+    }
+    layers
+}
+
+/// A whole IPv4 header that starts `at` bytes into the packet, and its length.
+#[inline(always)]
+fn plain_ipv4(bytes: &[u8], at: usize) -> Option<(Ip, usize)> {
+    let (h, _) = bytes.split_first_chunk::<IPV4_HEADER>()?;
+    let first = u8_at(h, 0);
+    let header_len = usize::from(first & 15) * 4;
+    let total = usize::from(be16(h, 2));
+    let plain = first >> 4 == 4 && header_len >= IPV4_HEADER && be16(h, 6) & FRAGMENT == 0;
+    (plain && total >= header_len).then(|| (ipv4::facts(h, total, at), header_len))
+}
+
+/// A whole IPv6 header that starts `at` bytes into the packet, and its length.
+#[inline(always)]
+fn plain_ipv6(bytes: &[u8], at: usize) -> Option<(Ip, usize)> {
+    let (h, _) = bytes.split_first_chunk::<IPV6_HEADER>()?;
+    let payload = usize::from(be16(h, 4));
+    (u8_at(h, 0) >> 4 == 6 && payload != 0).then(|| (ipv6::facts(h, IPV6_HEADER + payload, at), IPV6_HEADER))
+}
+
+/// A whole TCP header and what was captured of its payload.
+#[inline(always)]
+fn plain_tcp<'a>(bytes: &'a [u8], len: usize, ip: &mut Ip) -> Option<(Option<Tcp>, &'a [u8])> {
+    let (h, _) = bytes.split_first_chunk::<TCP_HEADER>()?;
+    let header_len = usize::from(u8_at(h, 12) >> 4) * 4;
+    if header_len < TCP_HEADER {
+        return None;
+    }
+    let payload = bytes.get(header_len..)?;
+    (ip.src_port, ip.dst_port) = (be16(h, 0), be16(h, 2));
+    Some((Some(tcp::facts(h, header_len, len)), payload))
+}
+
+/// What was captured of a UDP payload that no dissector claims.
+#[inline(always)]
+fn plain_udp<'a>(bytes: &'a [u8], ip: &mut Ip, registry: &Registry) -> Option<&'a [u8]> {
+    let (h, rest) = bytes.split_first_chunk::<UDP_HEADER>()?;
+    (ip.src_port, ip.dst_port) = (be16(h, 0), be16(h, 2));
+    if registry.claims_udp_port(ip.src_port) || registry.claims_udp_port(ip.dst_port) {
+        return None;
+    }
+    let payload = usize::from(be16(h, 4)).checked_sub(UDP_HEADER).and_then(|len| rest.get(..len));
+    Some(payload.unwrap_or(rest))
 }

@@ -35,8 +35,10 @@ impl Dissector for Ipv6 {
         if u8_at(h, 0) >> 4 != 6 {
             return Step::Stop(Stop::Malformed { layer: "ipv6", reason: "version is not 6" });
         }
-        let mut ip = facts(h, bytes, out);
-        let packet = bytes.get(..ip.bytes as usize).unwrap_or(bytes);
+        let payload = usize::from(be16(h, 4));
+        let len = if payload == 0 { out.wire_rest(bytes) } else { HEADER + payload };
+        let mut ip = facts(h, len, out.offset_of(bytes));
+        let packet = bytes.get(..len).unwrap_or(bytes);
         let (protocol, rest, fragment) = upper(u8_at(h, 6), packet.get(HEADER..).unwrap_or_default());
         ip.protocol = protocol;
         ip.fragment = fragment;
@@ -50,16 +52,14 @@ impl Dissector for Ipv6 {
 
 /// What the fixed header says.
 #[inline]
-pub(super) fn facts(h: &[u8; HEADER], bytes: &[u8], out: &Dissection<'_>) -> Ip {
-    let payload = usize::from(be16(h, 4));
-    let len = if payload == 0 { out.wire_rest(bytes) } else { HEADER + payload };
+pub(super) fn facts(h: &[u8; HEADER], len: usize, at: usize) -> Ip {
     Ip {
         src: be128(h, 8),
         dst: be128(h, 24),
         src_port: 0,
         dst_port: 0,
         bytes: len as u32,
-        at: out.offset_of(bytes) as u16,
+        at: at as u16,
         protocol: u8_at(h, 6),
         version: 6,
         fragment: None,

@@ -135,9 +135,9 @@ pub trait Dissector: Sync {
     fn dissect<'a>(&self, bytes: &'a [u8], out: &mut Dissection<'a>) -> Step<'a>;
 }
 
-/// Names one of the packet dissectors.
+/// Names one of the packet dissectors; 16 bits, so that a [`crate::Layer`] has no padding to write around.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DissectorId(u8);
+pub struct DissectorId(u16);
 
 impl DissectorId {
     #[inline]
@@ -160,6 +160,9 @@ pub struct Registry {
     udp_ports: Box<[u8]>,
     ip_protocols: [u8; 256],
     others: Vec<(Claim, DissectorId)>,
+    /// One bit a UDP port: whether it is claimed. Eight times denser than `udp_ports`, so that it stays in the cache.
+    claimed_udp_ports: Box<[u64]>,
+    readers: fast::Readers,
 }
 
 impl Registry {
@@ -175,17 +178,33 @@ impl Registry {
             udp_ports: vec![NONE; 1 << 16].into(),
             ip_protocols: [NONE; 256],
             others: Vec::new(),
+            claimed_udp_ports: vec![0; (1 << 16) / 64].into(),
+            readers: fast::Readers::default(),
         };
         for (number, dissector) in DISSECTORS.iter().enumerate() {
             for &claim in dissector.claims() {
                 debug_assert!(r.claimant(claim).is_none(), "{claim:?} is claimed twice");
-                r.claim(claim, DissectorId(number as u8));
+                r.claim(claim, DissectorId(number as u16));
             }
         }
+        let reader = |claim| r.claimant(claim).unwrap_or_default();
+        r.readers = fast::Readers {
+            ethernet: reader(Claim::Link(LinkType::ETHERNET)),
+            vlan: reader(Claim::EtherType(0x8100)),
+            ipv4: reader(Claim::EtherType(0x0800)),
+            ipv6: reader(Claim::EtherType(0x86dd)),
+            tcp: reader(Claim::IpProtocol(6)),
+            udp: reader(Claim::IpProtocol(17)),
+        };
         r
     }
 
     fn claim(&mut self, claim: Claim, id: DissectorId) {
+        if let Claim::UdpPort(port) = claim
+            && let Some(word) = self.claimed_udp_ports.get_mut(usize::from(port / 64))
+        {
+            *word |= 1 << (port % 64);
+        }
         let slot = match claim {
             Claim::EtherType(t) => self.ether_types.get_mut(usize::from(t)),
             Claim::UdpPort(p) => self.udp_ports.get_mut(usize::from(p)),
@@ -193,9 +212,15 @@ impl Registry {
             _ => None,
         };
         match slot {
-            Some(slot) => *slot = id.0,
+            Some(slot) => *slot = id.0 as u8,
             None => self.others.push((claim, id)),
         }
+    }
+
+    /// Whether some dissector reads what UDP carries from or to `port`.
+    #[inline]
+    pub(crate) fn claims_udp_port(&self, port: u16) -> bool {
+        self.claimed_udp_ports.get(usize::from(port / 64)).is_none_or(|word| word >> (port % 64) & 1 != 0)
     }
 
     /// Who reads what `claim` names.
@@ -205,8 +230,8 @@ impl Registry {
             Claim::EtherType(t) => self.ether_types.get(usize::from(t)).copied(),
             Claim::UdpPort(p) => self.udp_ports.get(usize::from(p)).copied(),
             Claim::IpProtocol(p) => self.ip_protocols.get(usize::from(p)).copied(),
-            _ => self.others.iter().find(|(c, _)| *c == claim).map(|&(_, id)| id.0),
+            _ => self.others.iter().find(|(c, _)| *c == claim).map(|&(_, id)| id.0 as u8),
         };
-        number.filter(|&n| n != NONE).map(DissectorId)
+        number.filter(|&n| n != NONE).map(|n| DissectorId(u16::from(n)))
     }
 }
