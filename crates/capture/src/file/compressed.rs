@@ -181,8 +181,16 @@ pub(super) enum Decoder<R: Read> {
     Plain(Source<R>),
     /// `None` only while one member gives way to the next.
     Gzip(Option<Box<GzDecoder<Source<R>>>>),
-    Zstd { source: Source<R>, frame: Box<ZstdDecoder>, inside: bool },
-    Lz4 { frame: Box<lz4_flex::frame::FrameDecoder<Source<R>>>, inside: bool, legacy: bool },
+    Zstd {
+        source: Source<R>,
+        frame: Box<ZstdDecoder>,
+        inside: bool,
+    },
+    Lz4 {
+        frame: Box<lz4_flex::frame::FrameDecoder<Source<R>>>,
+        inside: bool,
+        legacy: bool,
+    },
 }
 
 impl<R: Read> Decoder<R> {
@@ -271,7 +279,8 @@ fn read_zstd<R: Read>(
             match frame.reset(&mut *source) {
                 Ok(()) => *inside = true,
                 Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
-                    length, ..
+                    length,
+                    ..
                 })) => source.pass(length.into()).map_err(Damage::Io)?,
                 Err(error) => return Err(source.damage(&error)),
             }

@@ -155,7 +155,9 @@ impl Error {
             | Self::Foreign { .. }
             | Self::Version { .. }
             | Self::Header { .. } => false,
-            Self::Read { .. } | Self::Truncated { .. } | Self::TooLong { .. } | Self::Malformed { .. } => true,
+            Self::Read { .. } | Self::Truncated { .. } | Self::TooLong { .. } | Self::Malformed { .. } => {
+                true
+            }
             Self::Compression { begun, .. } => *begun,
         }
     }
@@ -164,7 +166,10 @@ impl Error {
     pub fn is_truncation(&self) -> bool {
         matches!(
             self,
-            Self::Header { .. } | Self::Truncated { .. } | Self::Compression { cut: true, .. } | Self::Read { .. }
+            Self::Header { .. }
+                | Self::Truncated { .. }
+                | Self::Compression { cut: true, .. }
+                | Self::Read { .. }
         )
     }
 }
@@ -226,14 +231,26 @@ mod tests {
     #[test]
     fn messages_say_what_where_and_why() {
         let path = PathBuf::from("trace.pcap");
-        let long =
-            Error::TooLong { path: path.clone(), packet: 1042, byte: 81920, claimed: 700_000, snaplen: 65535, most: 262_144 };
+        let long = Error::TooLong {
+            path: path.clone(),
+            packet: 1042,
+            byte: 81920,
+            claimed: 700_000,
+            snaplen: 65535,
+            most: 262_144,
+        };
         assert_eq!(
             long.to_string(),
             "trace.pcap: packet 1042 at byte 81920 claims 700000 bytes, snaplen is 65535; stopped, 1041 packets read"
         );
-        let cut =
-            Error::Truncated { path: path.clone(), what: Unit::Packet, packet: 42, byte: 4242, needed: 1514, had: 600 };
+        let cut = Error::Truncated {
+            path: path.clone(),
+            what: Unit::Packet,
+            packet: 42,
+            byte: 4242,
+            needed: 1514,
+            had: 600,
+        };
         assert_eq!(
             cut.to_string(),
             "trace.pcap: packet 42 at byte 4242 is cut short: 1514 bytes claimed, 600 there; stopped, 41 packets read"

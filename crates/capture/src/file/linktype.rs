@@ -15,11 +15,11 @@ use crate::source::Record;
 /// between systems; where those contradict each other, the common one is taken.
 pub(super) fn link_type(field: u32) -> LinkType {
     LinkType(match field as u16 {
-        11 => 100,           // DLT_ATM_RFC1483
-        12 | 14 => 101,      // DLT_RAW, elsewhere and on OpenBSD
-        15 => 102,           // DLT_SLIP_BSDOS
-        16 => 103,           // DLT_PPP_BSDOS
-        19 => 106,           // DLT_ATM_CLIP
+        11 => 100,      // DLT_ATM_RFC1483
+        12 | 14 => 101, // DLT_RAW, elsewhere and on OpenBSD
+        15 => 102,      // DLT_SLIP_BSDOS
+        16 => 103,      // DLT_PPP_BSDOS
+        19 => 106,      // DLT_ATM_CLIP
         other => other,
     })
 }

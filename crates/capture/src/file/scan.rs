@@ -44,7 +44,11 @@ impl More {
 
 /// What is wrong with a record or block.
 pub(super) enum Fault {
-    TooLong { claimed: u32, snaplen: u32, most: u32 },
+    TooLong {
+        claimed: u32,
+        snaplen: u32,
+        most: u32,
+    },
     /// A packet's record.
     Malformed(String),
     /// A block without a packet.
