@@ -153,7 +153,7 @@ impl FileSource {
 
     /// Comments and other options that the file brought so far: the first 1 MiB of them.
     pub fn notes(&self) -> &[Note] {
-        &self.notes.notes
+        &self.notes.kept
     }
 
     /// Names and notes that there was no room for.
@@ -165,7 +165,7 @@ impl FileSource {
     fn decompress(&mut self) -> io::Result<()> {
         while self.window.rest().len() < 4 {
             if self.window.fill(&mut self.input, 4, FOREVER)? == Fill::End {
-                return Ok(());
+                break;
             }
         }
         let head = self.window.rest();
@@ -216,8 +216,7 @@ impl FileSource {
             if records.len() < 16 {
                 return Some(size + 16);
             }
-            let all = self.size == Some(self.input.consumed()) && matches!(self.input, Input::Direct { .. });
-            pcap.choose_variant(records, all);
+            pcap.choose_variant(records);
         }
         self.interfaces.push(pcap.interface());
         self.window.advance_to(self.window.start() + size);
@@ -255,7 +254,7 @@ impl FileSource {
         let head = self.window.rest();
         if let pcap::Begun::Pcap(mut pcap, size) = pcap::Pcap::begin(head) {
             // Only the records are missing: none, or a piece of one.
-            pcap.choose_variant(head.get(size..).unwrap_or_default(), true);
+            pcap.choose_variant(head.get(size..).unwrap_or_default());
             self.interfaces.push(pcap.interface());
             self.window.advance_to(self.window.start() + size);
             self.format = Format::Pcap(pcap);
@@ -432,13 +431,11 @@ fn left(deadline: &mut Option<Instant>, timeout: Duration, input: &Input) -> Dur
         return timeout;
     }
     let now = Instant::now();
-    match *deadline {
-        Some(deadline) => deadline.saturating_duration_since(now),
-        None => {
-            *deadline = now.checked_add(timeout);
-            timeout
-        }
+    if let Some(deadline) = *deadline {
+        return deadline.saturating_duration_since(now);
     }
+    *deadline = now.checked_add(timeout);
+    timeout
 }
 
 /// Whether so short a file may have been meant as a capture.

@@ -60,7 +60,7 @@ impl Note {
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) names: Vec<Name>,
-    pub(super) notes: Vec<Note>,
+    pub(super) kept: Vec<Note>,
     bytes: usize,
     /// Notes and names that there was no room for.
     pub(super) lost: u64,
@@ -82,6 +82,6 @@ impl Notes {
             return;
         }
         self.bytes += size;
-        self.notes.push(Note { subject, code, enterprise, value: value.to_vec() });
+        self.kept.push(Note { subject, code, enterprise, value: value.to_vec() });
     }
 }

@@ -133,50 +133,47 @@ impl Pcap {
 
     /// Settles on one of the variants that share a magic number, by the first records.
     ///
-    /// As Wireshark does: the first variant under which three records are
-    /// plausible, else the one with the fewest oddities. What has not been
-    /// read yet speaks against none.
-    pub(super) fn choose_variant(&mut self, records: &[u8], at_end: bool) {
-        let Some(best) = self
-            .variants
-            .iter()
-            .map(|&header| Self { header, variants: &[], ..*self })
-            .min_by_key(|variant| variant.oddities(records, at_end))
-        else {
+    /// Another than the first is only taken if the first makes no sense of
+    /// them and the other does, with nothing left over: a damaged or cut file
+    /// is still what its magic number says.
+    pub(super) fn choose_variant(&mut self, records: &[u8]) {
+        if self.makes_sense(records, false) {
             return;
-        };
-        *self = best;
+        }
+        let mut others = self.variants.iter().skip(1).map(|&header| Self { header, ..*self });
+        if let Some(other) = others.find(|other| other.makes_sense(records, true)) {
+            *self = other;
+        }
     }
 
-    /// Bytes that [`Pcap::choose_variant`] needs to decide at all.
+    /// Whether records are needed to know their layout.
     pub(super) fn undecided(&self) -> bool {
         self.variants.len() > 1
     }
 
-    fn oddities(&self, mut records: &[u8], at_end: bool) -> u32 {
+    /// Whether the first records have times, and lengths that agree; if `strict`, none of them is cut short.
+    fn makes_sense(&self, mut records: &[u8], strict: bool) -> bool {
         for _ in 0..TRIED {
             if records.is_empty() {
-                return 0;
+                return true;
             }
-            let short = u32::from(at_end);
-            if records.len() < self.header {
-                return short;
-            }
-            let Some(header) = self.read_header(records) else { return short };
-            let odd = u32::from(header.fraction >= 1_000_000)
-                + u32::from(header.captured > self.most)
-                + u32::from(header.wire > PLAUSIBLE_WIRE)
-                + u32::from(header.captured > self.snaplen)
-                + u32::from(header.captured > header.wire);
-            if odd > 0 {
-                return odd;
+            let Some(header) = records.get(..self.header).and_then(|r| self.read_header(r)) else {
+                return !strict;
+            };
+            if header.fraction >= 1_000_000
+                || header.captured > self.most.min(self.snaplen)
+                || header.captured > header.wire
+                || header.wire > PLAUSIBLE_WIRE
+                || (self.header != self.variants[0] && header.seconds == 0)
+            {
+                return false;
             }
             match records.get(self.header + header.captured as usize..) {
                 Some(rest) => records = rest,
-                None => return short,
+                None => return !strict,
             }
         }
-        0
+        true
     }
 
     fn read_header(&self, record: &[u8]) -> Option<Header> {
@@ -230,7 +227,6 @@ impl Pcap {
         most: usize,
     ) -> Scan {
         let size = if ODD { self.header } else { 16 };
-        let unit = i64::from(self.unit);
         while records.len() < most {
             let rest = bytes.get(position..).unwrap_or_default();
             let header = if ODD && rest.len() < size { None } else { self.header_in::<BIG, ODD>(rest) };
@@ -246,10 +242,10 @@ impl Pcap {
             if rest.len() < end {
                 return Scan { position, end: Err(Short::More(More::packet(size, header.captured))) };
             }
+            // A fraction above a second carries; in 32 bits, as Wireshark has it.
+            let nanos = header.fraction.wrapping_mul(self.unit);
             records.push(Record {
-                timestamp: Timestamp(
-                    i64::from(header.seconds) * 1_000_000_000 + i64::from(header.fraction) * unit,
-                ),
+                timestamp: Timestamp(i64::from(header.seconds) * 1_000_000_000 + i64::from(nanos)),
                 start: (position + size) as u32,
                 captured: header.captured,
                 wire_len: header.wire,

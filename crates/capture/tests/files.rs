@@ -1,0 +1,645 @@
+//! Capture files built by hand: every layout, every kind of damage.
+#![allow(clippy::unwrap_used)]
+
+use std::io::{Cursor, Write};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use capture::file::{Error, FileSource, Note, Subject};
+use capture::{Next, PacketSource};
+use dissect::Direction;
+use proptest::prelude::*;
+
+/// What a reader keeps of one packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    nanos: i64,
+    bytes: Vec<u8>,
+    wire_len: u32,
+    interface: u32,
+    link_type: u16,
+    direction: Direction,
+}
+
+fn drain(source: &mut FileSource) -> (Vec<Seen>, Option<Error>) {
+    let mut seen = Vec::new();
+    loop {
+        match source.next_batch(Duration::from_secs(20)) {
+            Ok(Next::Batch(batch)) => {
+                assert!(!batch.records.is_empty(), "a batch has packets");
+                seen.extend(batch.packets().map(|p| Seen {
+                    nanos: p.timestamp.0,
+                    bytes: p.bytes.to_vec(),
+                    wire_len: p.wire_len,
+                    interface: p.interface,
+                    link_type: p.link_type.0,
+                    direction: p.direction,
+                }));
+            }
+            Ok(Next::Idle) => panic!("idle"),
+            Ok(Next::End) => return (seen, None),
+            Err(error) => {
+                assert!(matches!(source.next_batch(Duration::ZERO), Ok(Next::End)), "an error is the end");
+                assert_eq!(source.stats().received, seen.len() as u64);
+                return (seen, Some(error));
+            }
+        }
+    }
+}
+
+/// Reads bytes as a file and as a pipe, which must agree.
+fn read(bytes: &[u8]) -> (Vec<Seen>, Option<Error>) {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(bytes).unwrap();
+    let from_file = match FileSource::open(file.path()) {
+        Ok(mut source) => {
+            assert_eq!(source.size(), Some(bytes.len() as u64));
+            drain(&mut source)
+        }
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let mut pipe = FileSource::stream(file.path(), Cursor::new(bytes.to_vec())).unwrap();
+    let from_pipe = drain(&mut pipe);
+    assert_eq!(from_file.0, from_pipe.0);
+    assert_eq!(from_file.1.as_ref().map(ToString::to_string), from_pipe.1.as_ref().map(ToString::to_string));
+    from_file
+}
+
+fn whole(bytes: &[u8]) -> Vec<Seen> {
+    let (seen, error) = read(bytes);
+    assert!(error.is_none(), "{error:?}");
+    seen
+}
+
+/// Writes integers in one byte order.
+#[derive(Clone, Default)]
+struct Writer {
+    bytes: Vec<u8>,
+    big: bool,
+}
+
+impl Writer {
+    fn new(big: bool) -> Self {
+        Self { bytes: Vec::new(), big }
+    }
+
+    fn u16(&mut self, value: u16) -> &mut Self {
+        self.bytes.extend(if self.big { value.to_be_bytes() } else { value.to_le_bytes() });
+        self
+    }
+
+    fn u32(&mut self, value: u32) -> &mut Self {
+        self.bytes.extend(if self.big { value.to_be_bytes() } else { value.to_le_bytes() });
+        self
+    }
+
+    fn raw(&mut self, bytes: &[u8]) -> &mut Self {
+        self.bytes.extend(bytes);
+        self
+    }
+
+    fn padded(&mut self, bytes: &[u8]) -> &mut Self {
+        self.raw(bytes);
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+        self
+    }
+
+    fn pcap(big: bool, magic: u32, version: (u16, u16), link_type: u32) -> Self {
+        let mut out = Self::new(big);
+        out.u32(magic).u16(version.0).u16(version.1).u32(0).u32(0).u32(65535).u32(link_type);
+        out
+    }
+
+    fn record(&mut self, seconds: u32, fraction: u32, bytes: &[u8], wire_len: u32) -> &mut Self {
+        self.u32(seconds).u32(fraction).u32(bytes.len() as u32).u32(wire_len).raw(bytes)
+    }
+
+    fn block(&mut self, kind: u32, body: &[u8]) -> &mut Self {
+        let length = body.len() as u32 + 12;
+        self.u32(kind).u32(length).raw(body).u32(length)
+    }
+
+    fn section(&mut self) -> &mut Self {
+        let mut body = Self::new(self.big);
+        body.u32(0x1a2b_3c4d).u16(1).u16(0).raw(&[0xff; 8]);
+        self.block(0x0a0d_0d0a, &body.bytes)
+    }
+
+    fn option(&mut self, code: u16, value: &[u8]) -> &mut Self {
+        self.u16(code).u16(value.len() as u16).padded(value)
+    }
+
+    fn interface(&mut self, link_type: u16, snaplen: u32, options: impl FnOnce(&mut Self)) -> &mut Self {
+        let mut body = Self::new(self.big);
+        body.u16(link_type).u16(0).u32(snaplen);
+        options(&mut body);
+        self.block(1, &body.bytes)
+    }
+
+    fn enhanced(
+        &mut self,
+        interface: u32,
+        time: u64,
+        bytes: &[u8],
+        options: impl FnOnce(&mut Self),
+    ) -> &mut Self {
+        let mut body = Self::new(self.big);
+        body.u32(interface).u32((time >> 32) as u32).u32(time as u32);
+        body.u32(bytes.len() as u32).u32(bytes.len() as u32).padded(bytes);
+        options(&mut body);
+        self.block(6, &body.bytes)
+    }
+}
+
+const MICROS: u32 = 0xa1b2_c3d4;
+const NANOS: u32 = 0xa1b2_3c4d;
+const MODIFIED: u32 = 0xa1b2_cd34;
+
+fn plain_pcap() -> Vec<u8> {
+    let mut out = Writer::pcap(false, MICROS, (2, 4), 1);
+    for n in 0..5_u32 {
+        out.record(1000 + n, n, &vec![n as u8; 20 + n as usize], 1514);
+    }
+    out.bytes
+}
+
+fn plain_pcapng() -> Vec<u8> {
+    let mut out = Writer::new(false);
+    out.section().interface(1, 0, |o| {
+        o.option(2, b"eth0");
+    });
+    out.block(0x8000_0001, b"whatever");
+    for n in 0..5_u64 {
+        out.enhanced(0, 1_000_000 * n, &vec![n as u8; 20 + n as usize], |_| {});
+    }
+    out.bytes
+}
+
+#[test]
+fn both_byte_orders_and_resolutions() {
+    for big in [false, true] {
+        for (magic, unit) in [(MICROS, 1000), (NANOS, 1)] {
+            let mut out = Writer::pcap(big, magic, (2, 4), 0x1400_0065);
+            out.record(1_700_000_000, 999_999, b"abcd", 70_000).record(u32::MAX, 1_000_000, b"", 0);
+            let seen = whole(&out.bytes);
+            assert_eq!(seen.len(), 2);
+            assert_eq!(seen[0].nanos, 1_700_000_000_000_000_000 + 999_999 * unit);
+            assert_eq!((seen[0].bytes.as_slice(), seen[0].wire_len), (b"abcd".as_slice(), 70_000));
+            assert_eq!(seen[0].link_type, 101, "FCS bits are masked");
+            assert_eq!(seen[1].nanos, 4_294_967_295_000_000_000 + 1_000_000 * unit, "the fraction carries");
+        }
+    }
+}
+
+#[test]
+fn early_link_types_are_mapped() {
+    for (stored, meant) in [(12, 101), (14, 101), (11, 100), (19, 106), (276, 276)] {
+        let mut out = Writer::pcap(false, MICROS, (2, 4), stored);
+        out.record(0, 0, b"abcd", 4);
+        assert_eq!(whole(&out.bytes)[0].link_type, meant);
+    }
+}
+
+#[test]
+fn patched_record_headers_are_recognised() {
+    for big in [false, true] {
+        for (magic, extra) in [(MODIFIED, 8), (MODIFIED, 12), (MICROS, 8), (MICROS, 4)] {
+            let mut out = Writer::pcap(big, magic, (2, 4), 1);
+            for n in 0..4_u8 {
+                out.u32(1000).u32(5).u32(60).u32(60).raw(&[0xee; 12][..extra]).raw(&[n; 60]);
+            }
+            let seen = whole(&out.bytes);
+            assert_eq!(
+                seen.iter().map(|p| p.bytes.clone()).collect::<Vec<_>>(),
+                [0, 1, 2, 3].map(|n| vec![n; 60])
+            );
+        }
+    }
+}
+
+#[test]
+fn old_versions_give_the_wire_length_first() {
+    for version in [(2, 2), (543, 0), (2, 3)] {
+        let mut out = Writer::pcap(false, MICROS, version, 1);
+        out.u32(1).u32(2).u32(1514).u32(3).raw(b"abc");
+        let seen = whole(&out.bytes);
+        assert_eq!((seen[0].bytes.as_slice(), seen[0].wire_len), (b"abc".as_slice(), 1514));
+    }
+    let mut out = Writer::pcap(false, MICROS, (2, 2), 6);
+    out.u32(1).u32(2).u32(3).u32(3).raw(b"abc");
+    assert_eq!((whole(&out.bytes)[0].link_type, whole(&out.bytes)[0].nanos), (1, 1_000_000_002), "AIX");
+}
+
+#[test]
+fn ixia_has_a_longer_file_header() {
+    let mut out = Writer::pcap(true, 0x1c00_01ac, (2, 4), 1);
+    out.u32(4711).record(7, 8, b"abc", 3);
+    assert_eq!(whole(&out.bytes)[0].nanos, 7_000_008_000);
+}
+
+#[test]
+fn what_was_not_on_the_wire_is_not_counted() {
+    let mut out = Writer::pcap(false, MICROS, (2, 4), 123);
+    out.record(0, 0, &[0; 60], 60).record(0, 0, b"abc", 3);
+    let (seen, error) = read(&out.bytes);
+    assert_eq!((seen.len(), seen[0].wire_len, seen[0].bytes.len()), (1, 56, 60));
+    assert!(matches!(error, Some(Error::Malformed { packet: 2, byte: 100, .. })), "{error:?}");
+}
+
+#[test]
+fn sections_have_their_own_order_and_interfaces() {
+    let mut out = Writer::new(false);
+    out.section().interface(1, 0, |o| {
+        o.option(2, b"eth0").option(9, &[9]).option(0, b"");
+    });
+    out.interface(113, 0, |_| {});
+    out.enhanced(1, 1_000_001, b"abcde", |_| {});
+    out.big = true;
+    out.section().interface(101, 0, |o| {
+        o.option(9, &[0x8a]).option(14, &60_i64.to_be_bytes());
+    });
+    out.enhanced(0, 1536, b"xyz", |o| {
+        o.option(2, &[0, 0, 0, 2]);
+    });
+    out.big = false;
+    out.section().interface(1, 0, |o| {
+        o.option(9, &[9]);
+    });
+    out.enhanced(0, 1_700_000_000_000_000_001, b"", |o| {
+        o.option(2, &[1, 0, 0, 0]);
+    });
+    let seen = whole(&out.bytes);
+    let facts: Vec<_> = seen.iter().map(|p| (p.nanos, p.interface, p.link_type, p.direction)).collect();
+    assert_eq!(
+        facts,
+        [
+            (1_000_001_000, 1, 113, Direction::Unknown),
+            (61_500_000_000, 2, 101, Direction::Outbound),
+            (1_700_000_000_000_000_001, 3, 1, Direction::Inbound),
+        ]
+    );
+    let mut source = FileSource::stream(Path::new("x"), Cursor::new(out.bytes)).unwrap();
+    drain(&mut source);
+    assert_eq!(source.interfaces()[0].name.as_deref(), Some("eth0"));
+    assert_eq!(source.interfaces().len(), 4);
+    assert_eq!(source.format(), Some("pcapng"));
+}
+
+#[test]
+fn simple_and_obsolete_packets() {
+    for big in [false, true] {
+        let mut out = Writer::new(big);
+        out.section().interface(1, 6, |_| {});
+        let mut body = Writer::new(big);
+        body.u16(0).u16(3).u32(0).u32(5_000_000).u32(3).u32(99).padded(b"abc");
+        out.block(2, &body.bytes);
+        let mut body = Writer::new(big);
+        body.u32(1000).padded(b"abcdef");
+        out.block(3, &body.bytes);
+        let seen = whole(&out.bytes);
+        assert_eq!((seen[0].bytes.as_slice(), seen[0].wire_len), (b"abc".as_slice(), 99));
+        assert_eq!((seen[1].bytes.as_slice(), seen[1].wire_len), (b"abcdef".as_slice(), 1000));
+        assert_eq!((seen[0].nanos, seen[1].nanos), (5_000_000_000, 5_000_000_000));
+    }
+}
+
+#[test]
+fn names_comments_and_custom_options_are_kept() {
+    let mut out = Writer::new(false);
+    out.section().interface(1, 0, |o| {
+        o.option(1, b"the uplink");
+    });
+    out.enhanced(0, 0, b"abcd", |o| {
+        o.option(1, "hé".as_bytes()).option(2988, b"\x2a\x00\x00\x00mine").option(4, &[0; 8]);
+    });
+    let mut body = Writer::new(false);
+    body.option(1, b"\xc0\x00\x02\x01a.example\0b.example\0");
+    body.option(2, b"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01six.example\0").option(0, b"");
+    out.block(4, &body.bytes);
+    let mut source = FileSource::stream(Path::new("x"), Cursor::new(out.bytes)).unwrap();
+    drain(&mut source);
+    let names: Vec<_> = source.take_names().into_iter().map(|n| (n.addr, n.name)).collect();
+    let addr = |text: &str| text.parse::<IpAddr>().unwrap();
+    assert_eq!(
+        names,
+        [
+            (addr("192.0.2.1"), "a.example".into()),
+            (addr("192.0.2.1"), "b.example".into()),
+            (addr("2001:db8::1"), "six.example".into()),
+        ]
+    );
+    assert!(source.take_names().is_empty());
+    let notes: Vec<_> = source.notes().iter().map(|n| (n.subject, n.code, n.enterprise, n.text())).collect();
+    assert_eq!(
+        notes,
+        [
+            (Subject::Interface(0), Note::COMMENT, None, "the uplink".into()),
+            (Subject::Packet(1), Note::COMMENT, None, "hé".into()),
+            (Subject::Packet(1), 2988, Some(42), "mine".into()),
+        ]
+    );
+}
+
+#[test]
+fn notes_are_bounded() {
+    let mut out = Writer::new(false);
+    out.section().interface(1, 0, |_| {});
+    for _ in 0..3000 {
+        out.enhanced(0, 0, b"", |o| {
+            o.option(1, &[b'x'; 1000]);
+        });
+    }
+    let mut source = FileSource::stream(Path::new("x"), Cursor::new(out.bytes)).unwrap();
+    assert_eq!(drain(&mut source).0.len(), 3000);
+    let kept = source.notes().len() as u64;
+    assert!((900..1100).contains(&kept));
+    assert_eq!(kept + source.lost_notes(), 3000);
+}
+
+#[test]
+fn packets_larger_than_the_window_arrive_whole() {
+    let mut out = Writer::pcap(false, MICROS, (2, 4), 1);
+    for n in 0..4_u8 {
+        out.record(0, 0, &vec![n; 262_144], 262_144);
+    }
+    let seen = whole(&out.bytes);
+    assert!(seen.iter().zip(0..).all(|(p, n)| p.bytes == vec![n; 262_144]) && seen.len() == 4);
+    let mut out = Writer::pcap(false, MICROS, (2, 4), 249);
+    out.record(0, 0, &vec![7; 3 << 20], 3 << 20).record(0, 0, b"x", 1);
+    assert_eq!(whole(&out.bytes).iter().map(|p| p.bytes.len()).collect::<Vec<_>>(), [3 << 20, 1]);
+}
+
+#[test]
+fn large_blocks_are_passed_over() {
+    let mut out = Writer::new(false);
+    out.section().interface(1, 0, |_| {}).enhanced(0, 0, b"a", |_| {});
+    out.block(10, &vec![0; 5 << 20]).enhanced(0, 0, b"b", |_| {});
+    assert_eq!(whole(&out.bytes).len(), 2);
+    out.block(10, &vec![0; 1 << 20]);
+    let at = out.bytes.len() - ((1 << 20) + 12);
+    let (seen, error) = read(&out.bytes[..out.bytes.len() - 1000]);
+    assert_eq!(seen.len(), 2);
+    let Some(Error::Truncated { byte, needed, had, .. }) = error else { panic!("{error:?}") };
+    assert_eq!((byte, needed, had), (at as u64, (1 << 20) + 12, (1 << 20) + 12 - 1000));
+}
+
+#[test]
+fn lying_lengths_are_errors_and_allocate_nothing() {
+    let mut out = Writer::pcap(false, MICROS, (2, 4), 1);
+    out.record(0, 0, b"abcd", 4).u32(0).u32(0).u32(u32::MAX).u32(60).raw(&[0; 100]);
+    let (seen, error) = read(&out.bytes);
+    assert_eq!(seen.len(), 1);
+    let error = error.unwrap();
+    assert!(error.is_damage() && !error.is_truncation());
+    let text = error.to_string();
+    assert!(
+        text.ends_with(
+            "packet 2 at byte 44 claims 4294967295 bytes, snaplen is 65535; stopped, 1 packets read"
+        ),
+        "{text}"
+    );
+    // Over the snaplen, but believable.
+    let mut out = Writer::pcap(false, MICROS, (2, 4), 1);
+    out.record(0, 0, &vec![1; 70_000], 4);
+    assert_eq!(whole(&out.bytes)[0].bytes.len(), 70_000);
+    // A block, and a packet in a block.
+    let mut out = Writer::new(false);
+    out.section().interface(1, 0, |_| {}).u32(1).u32(0xffff_fff0).raw(&[0; 100]);
+    assert!(matches!(read(&out.bytes).1, Some(Error::Malformed { .. })));
+    let mut out = Writer::new(false);
+    out.section().interface(1, 0, |_| {});
+    out.u32(6).u32(0x4000_0000).u32(0).u32(0).u32(0).u32(0x3fff_0000).u32(60).raw(&[0; 100]);
+    assert!(matches!(read(&out.bytes).1, Some(Error::TooLong { packet: 1, claimed: 0x3fff_0000, .. })));
+}
+
+#[test]
+fn block_lengths_must_agree() {
+    let mut bytes = plain_pcapng();
+    let last = bytes.len() - 4;
+    bytes[last] ^= 4;
+    let (seen, error) = read(&bytes);
+    assert_eq!(seen.len(), 4);
+    assert!(matches!(error, Some(Error::Malformed { packet: 5, .. })), "{error:?}");
+}
+
+#[test]
+fn what_cannot_be_begun_says_why() {
+    let begun = |bytes: &[u8]| read(bytes).1.unwrap();
+    assert!(matches!(begun(b""), Error::Empty { .. }));
+    assert!(matches!(
+        begun(b"\xff\xd8\xff\xe0 JFIF and so on"),
+        Error::Foreign { seems: Some("a JPEG image"), .. }
+    ));
+    assert!(matches!(begun(b"x"), Error::Foreign { .. }));
+    assert!(matches!(begun(&[0x0a, 0x0d, 0x0d, 0x0a, 28, 0, 0, 0, 1, 2, 3, 4]), Error::Foreign { .. }));
+    let version = Writer::pcap(false, MICROS, (1, 9), 1);
+    assert!(matches!(begun(&version.bytes), Error::Version { major: 1, minor: 9, .. }));
+    assert!(matches!(begun(&plain_pcap()[..20]), Error::Header { needed: 24, had: 20, .. }));
+    assert!(matches!(begun(&plain_pcapng()[..20]), Error::Header { needed: 28, had: 20, .. }));
+    for error in [begun(b""), begun(b"x"), begun(&plain_pcap()[..20]), begun(&gzip(b"hello, world"))] {
+        assert!(!error.is_damage(), "{error}");
+    }
+    assert!(matches!(begun(&gzip(b"hello, world")), Error::Foreign { seems: Some("text"), .. }));
+    assert!(matches!(FileSource::open(Path::new("/nowhere/at/all")), Err(Error::Open { .. })));
+    assert!(matches!(FileSource::open(Path::new("/")), Err(Error::Open { .. })));
+    assert!(whole(&plain_pcap()[..24]).is_empty(), "no packets are no error");
+}
+
+#[test]
+fn every_prefix_gives_its_packets() {
+    for bytes in [plain_pcap(), plain_pcapng()] {
+        let all = whole(&bytes);
+        assert_eq!(all.len(), 5);
+        for cut in 0..bytes.len() {
+            let (seen, error) = read(&bytes[..cut]);
+            assert_eq!(seen, all[..seen.len()], "cut at {cut}");
+            if let Some(error) = error {
+                assert!(error.is_truncation() || matches!(error, Error::Empty { .. }), "{cut}: {error}");
+            } else {
+                assert!(seen.len() < 5);
+            }
+        }
+    }
+    let bytes = plain_pcap();
+    let error = read(&bytes[..bytes.len() - 3]).1.unwrap().to_string();
+    assert!(
+        error.ends_with(
+            "packet 5 at byte 174 is cut short: 24 bytes claimed, 21 there; stopped, 4 packets read"
+        ),
+        "{error}"
+    );
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    out.write_all(bytes).unwrap();
+    out.finish().unwrap()
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+fn lz4(bytes: &[u8]) -> Vec<u8> {
+    let blocks = lz4_flex::frame::FrameInfo::new()
+        .block_size(lz4_flex::frame::BlockSize::Max64KB)
+        .block_mode(lz4_flex::frame::BlockMode::Linked)
+        .content_checksum(true);
+    let mut out = lz4_flex::frame::FrameEncoder::with_frame_info(blocks, Vec::new());
+    out.write_all(bytes).unwrap();
+    out.finish().unwrap()
+}
+
+/// A capture that is larger than any one block of a compressor.
+fn large() -> Vec<u8> {
+    let mut out = Writer::pcap(false, MICROS, (2, 4), 1);
+    let mut noise = 1_u32;
+    for n in 0..2000_u32 {
+        let bytes: Vec<u8> = (0..n % 700)
+            .map(|_| {
+                noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (noise >> 28) as u8
+            })
+            .collect();
+        out.record(n, 0, &bytes, 1514);
+    }
+    out.bytes
+}
+
+#[test]
+fn compressed_files_read_as_plain_ones() {
+    let bytes = large();
+    let plain = whole(&bytes);
+    assert_eq!(plain.len(), 2000);
+    for pack in [gzip, zstd, lz4] {
+        assert_eq!(whole(&pack(&bytes)), plain);
+        let (a, b) = bytes.split_at(bytes.len() / 3);
+        assert_eq!(whole(&[pack(a), pack(b)].concat()), plain, "several members");
+    }
+    let skippable = [&[0x53, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
+    assert_eq!(whole(&[skippable.clone(), zstd(&bytes), skippable.clone()].concat()), plain);
+    assert_eq!(whole(&[lz4(&bytes), skippable].concat()), plain);
+    assert_eq!(whole(&[gzip(&bytes), vec![0; 512]].concat()), plain, "padding");
+}
+
+#[test]
+fn half_a_compressed_file_gives_its_half() {
+    let bytes = large();
+    let plain = whole(&bytes);
+    for pack in [gzip, zstd, lz4] {
+        let packed = pack(&bytes);
+        let (seen, error) = read(&packed[..packed.len() / 2]);
+        assert!(seen.len() > 300 && seen.len() < 1900, "{}", seen.len());
+        assert_eq!(seen, plain[..seen.len()]);
+        let error = error.unwrap();
+        assert!(error.is_damage() && error.is_truncation(), "{error}");
+        for cut in [1, 3, 5, 12] {
+            let (seen, error) = read(&packed[..cut]);
+            assert!(seen.is_empty() && !error.unwrap().is_damage());
+        }
+        // Only a zstd block is lost by its last byte.
+        let (seen, error) = read(&packed[..packed.len() - 1]);
+        assert_eq!(seen, plain[..seen.len()]);
+        assert!(seen.len() == plain.len() || packed.starts_with(&[0x28, 0xb5]));
+        assert!(error.unwrap().is_truncation());
+    }
+    let mut packed = gzip(&bytes);
+    let middle = packed.len() / 2;
+    packed[middle..middle + 64].fill(0xff);
+    let (seen, error) = read(&packed);
+    assert_eq!(seen[..300], plain[..300]);
+    let error = error.unwrap();
+    assert!(error.is_damage(), "{error}");
+}
+
+#[test]
+fn a_pipe_gives_what_is_there() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let mut source = FileSource::stream(Path::new("-"), reader).unwrap();
+    let wait = Duration::from_millis(30);
+    assert!(matches!(source.next_batch(wait), Ok(Next::Idle)));
+    let bytes = plain_pcap();
+    writer.write_all(&bytes[..24 + 36 + 10]).unwrap();
+    let Ok(Next::Batch(batch)) = source.next_batch(Duration::from_secs(10)) else { panic!("no packet") };
+    assert_eq!(batch.records.len(), 1);
+    assert!(matches!(source.next_batch(wait), Ok(Next::Idle)));
+    writer.write_all(&bytes[70..]).unwrap();
+    let Ok(Next::Batch(batch)) = source.next_batch(Duration::from_secs(10)) else { panic!("no packet") };
+    assert_eq!(batch.records.len(), 4);
+    assert!(matches!(source.next_batch(wait), Ok(Next::Idle)));
+    drop(writer);
+    assert!(matches!(source.next_batch(Duration::from_secs(10)), Ok(Next::End)));
+    assert_eq!(source.stats().consumed, bytes.len() as u64);
+}
+
+#[test]
+fn pcap_parser_sees_the_same() {
+    use pcap_parser::{PcapBlockOwned, PcapError, create_reader};
+    for bytes in [large(), plain_pcapng()] {
+        let mut lengths = Vec::new();
+        let mut reader = create_reader(1 << 20, Cursor::new(&bytes)).unwrap();
+        loop {
+            match reader.next() {
+                Ok((offset, block)) => {
+                    match block {
+                        PcapBlockOwned::Legacy(p) => lengths.push((p.caplen, p.origlen)),
+                        PcapBlockOwned::NG(pcap_parser::Block::EnhancedPacket(p)) => {
+                            lengths.push((p.caplen, p.origlen));
+                        }
+                        _ => {}
+                    }
+                    reader.consume(offset);
+                }
+                Err(PcapError::Eof) => break,
+                Err(PcapError::Incomplete(_)) => reader.refill().unwrap(),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        let seen: Vec<_> = whole(&bytes).iter().map(|p| (p.bytes.len() as u32, p.wire_len)).collect();
+        assert_eq!(seen, lengths);
+    }
+}
+
+/// Any bytes end somehow, the same way every time.
+fn survives(bytes: &[u8]) {
+    let mut source = FileSource::stream(&PathBuf::from("any"), Cursor::new(bytes.to_vec())).unwrap();
+    drain(&mut source);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn any_bytes_end_somehow(bytes in prop::collection::vec(any::<u8>(), 0..400), head in 0..8_usize) {
+        let mut start: Vec<u8> = match head {
+            0 => plain_pcap()[..24].to_vec(),
+            1 => plain_pcapng()[..48].to_vec(),
+            2 => Writer::pcap(true, MODIFIED, (2, 4), 1).bytes,
+            3 => vec![0x1f, 0x8b, 8, 0],
+            4 => vec![0x28, 0xb5, 0x2f, 0xfd],
+            5 => vec![0x04, 0x22, 0x4d, 0x18],
+            6 => Writer::pcap(false, MICROS, (2, 2), 197).bytes,
+            _ => Vec::new(),
+        };
+        start.extend(bytes);
+        survives(&start);
+    }
+
+    #[test]
+    fn any_damage_leaves_what_came_before(which in 0..2_usize, at in 0..300_usize, flip in 1..255_u8) {
+        let mut bytes = if which == 0 { plain_pcap() } else { plain_pcapng() };
+        let at = at % bytes.len();
+        bytes[at] ^= flip;
+        read(&bytes);
+    }
+
+    #[test]
+    fn damaged_compression_never_panics(which in 0..3_usize, at in any::<prop::sample::Index>(), flip in 1..255_u8) {
+        let bytes = plain_pcap();
+        let mut packed = [gzip, zstd, lz4][which](&bytes);
+        let at = at.index(packed.len());
+        packed[at] ^= flip;
+        survives(&packed);
+    }
+}
