@@ -11,16 +11,147 @@ use crate::{Dissection, LinkType, Stop};
 mod bytes;
 pub(crate) mod fast;
 
+mod arcnet;
+mod arp;
+mod atm;
+mod ax25;
+mod chdlc;
+mod docsis;
+mod erf;
 mod ethernet;
+mod fddi;
+mod frame_relay;
+mod ipnet;
 mod ipv4;
 mod ipv6;
+mod isl;
+mod juniper;
+mod llc;
+mod macsec;
+mod mfr;
+mod mpls;
+mod nflog;
+mod nsh;
+mod null;
+mod pflog;
+mod pktap;
+mod ppi;
+mod ppp;
+mod ppp_bcp;
+mod ppp_mp;
+mod ppp_vj;
+mod pppoe;
+mod prefixed;
+mod pseudowire;
+mod radiotap;
+mod raw;
+mod realtek;
+mod sll;
+mod snap;
+mod symantec;
 mod tcp;
+mod token_ring;
+mod trill;
+mod typed;
 mod udp;
 mod vlan;
+mod wlan;
+mod wlan_monitor;
+
+#[cfg(test)]
+mod fixture;
 
 /// Every packet dissector.
-static DISSECTORS: &[&dyn Dissector] =
-    &[&ethernet::Ethernet, &ipv4::Ipv4, &ipv6::Ipv6, &tcp::Tcp, &udp::Udp, &vlan::Vlan];
+static DISSECTORS: &[&dyn Dissector] = &[
+    &arcnet::Arcnet,
+    &arcnet::ArcnetLinux,
+    &arp::Arp,
+    &arp::Rarp,
+    &atm::Clip,
+    &atm::SunAtm,
+    &ax25::Ax25,
+    &chdlc::CHdlc,
+    &docsis::Docsis,
+    &erf::Erf,
+    &ethernet::Ethernet,
+    &fddi::Fddi,
+    &frame_relay::FrameRelay,
+    &ipnet::Ipnet,
+    &ipv4::Ipv4,
+    &ipv6::Ipv6,
+    &isl::Isl,
+    &juniper::ATM1,
+    &juniper::ATM2,
+    &juniper::C_HDLC,
+    &juniper::ETHER,
+    &juniper::FRAME_RELAY,
+    &juniper::GGSN,
+    &juniper::MFR,
+    &juniper::MONITOR,
+    &juniper::MULTILINK_FRAME_RELAY,
+    &juniper::MULTILINK_PPP,
+    &juniper::PPP,
+    &juniper::SERVICES,
+    &juniper::VOICE,
+    &llc::Llc,
+    &macsec::Macsec,
+    &mfr::Mfr,
+    &mpls::Mpls,
+    &nflog::Nflog,
+    &nsh::Nsh,
+    &null::Null,
+    &pflog::ENC,
+    &pflog::OLD_PFLOG,
+    &pflog::Pflog,
+    &pktap::Pktap,
+    &ppi::Ppi,
+    &ppp::Ppp,
+    &ppp_bcp::PppBcp,
+    &ppp_mp::PppMp,
+    &ppp_vj::PppVj,
+    &pppoe::Pppoe,
+    &prefixed::AX25_KISS,
+    &prefixed::BROADCOM_PREPENDED,
+    &prefixed::C_HDLC_WITH_DIRECTION,
+    &prefixed::EPON,
+    &prefixed::FABRIC_PATH,
+    &prefixed::FRAME_RELAY_WITH_DIRECTION,
+    &prefixed::IP_OVER_FC,
+    &prefixed::NETANALYZER,
+    &prefixed::NETANALYZER_TRANSPARENT,
+    &prefixed::PBB,
+    &prefixed::PPP_PPPD,
+    &prefixed::PPP_WITH_DIRECTION,
+    &prefixed::SLIP,
+    &prefixed::SLIP_BSDOS,
+    &pseudowire::Pseudowire,
+    &radiotap::Radiotap,
+    &raw::Raw,
+    &realtek::Realtek,
+    &sll::Sll,
+    &sll::Sll2,
+    &snap::FRAME_RELAY,
+    &snap::LLC,
+    &symantec::Symantec,
+    &tcp::Tcp,
+    &token_ring::TokenRing,
+    &trill::Trill,
+    &typed::APPLE_1394,
+    &typed::BROADCOM,
+    &typed::CMD,
+    &typed::DSA,
+    &typed::EDSA,
+    &typed::E_TAG,
+    &typed::HSR,
+    &typed::IPOIB,
+    &typed::R_TAG,
+    &typed::VN_TAG,
+    &udp::Udp,
+    &vlan::Vlan,
+    &wlan::PADDED,
+    &wlan::WLAN,
+    &wlan_monitor::WlanMonitor,
+];
 
 /// What a lower layer says comes next; what a dissector says it reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +168,17 @@ pub enum Claim {
     PppProtocol(u16),
     /// What this LLC service access point names (IEEE 802.2).
     LlcSap(u8),
+    /// What this network layer protocol identifier names (ISO/IEC TR 9577).
+    Nlpid(u8),
+    /// What this number names under an organization's identifier (IEEE 802, clause 9.5).
+    Snap {
+        /// The organization, 24 bits.
+        oui: u32,
+        /// Its number.
+        pid: u16,
+    },
+    /// What this BSD, Linux or Darwin address family names.
+    AddressFamily(u16),
     /// A form that has no number of its own, by name.
     Form(Form),
 }
@@ -50,6 +192,10 @@ pub enum Form {
     Llc,
     /// An IEEE 802.11 MAC header.
     Wlan,
+    /// The same, padded to a multiple of 4 bytes before its payload.
+    WlanPadded,
+    /// A frame whose destination is Cisco Inter-Switch Link's.
+    Isl,
     /// A PPP frame, with or without its address and control bytes (RFC 1662).
     Ppp,
     /// A label stack's payload, which only its first bits tell apart (RFC 4385).
