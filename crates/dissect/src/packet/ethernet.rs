@@ -3,13 +3,13 @@
 //! A type/length field below 1536 is a length: LLC follows.
 
 use super::bytes::{be16, header, tri};
-use super::{Claim, Dissector, Form, Step};
+use super::{Claim, Dissector, Form, Step, isl};
 use crate::{Dissection, LinkType};
 
 /// Least value that is an EtherType, not a length (IEEE 802.3, clause 3.2.6).
 const FIRST_ETHER_TYPE: u16 = 0x0600;
 /// Novell "raw" 802.3: IPX follows the length at once, and begins with this checksum.
-const NOVELL_RAW: [u8; 2] = [0xff, 0xff];
+pub(super) const NOVELL_RAW: [u8; 2] = [0xff, 0xff];
 
 #[derive(Debug)]
 pub(super) struct Ethernet;
@@ -25,7 +25,11 @@ impl Dissector for Ethernet {
 
     fn dissect<'a>(&self, bytes: &'a [u8], _: &mut Dissection<'a>) -> Step<'a> {
         let (h, rest) = tri!(header::<14>(self.name(), bytes));
-        type_or_length(be16(h, 12), rest)
+        let field = be16(h, 12);
+        if field < FIRST_ETHER_TYPE && isl::destination(bytes) {
+            return Step::Next(Claim::Form(Form::Isl), bytes);
+        }
+        type_or_length(field, rest)
     }
 }
 

@@ -17,7 +17,16 @@ impl Dissector for Ipv4 {
     }
 
     fn claims(&self) -> &'static [Claim] {
-        &[Claim::EtherType(0x0800), Claim::IpProtocol(4), Claim::Link(LinkType(228))]
+        &[
+            Claim::EtherType(0x0800),
+            Claim::IpProtocol(4),
+            Claim::Link(LinkType(228)),
+            Claim::AddressFamily(2),
+            Claim::LlcSap(0x06),
+            Claim::Nlpid(0xcc),
+            Claim::PppProtocol(0x0021),
+            Claim::PppProtocol(0x0800),
+        ]
     }
 
     fn dissect<'a>(&self, bytes: &'a [u8], out: &mut Dissection<'a>) -> Step<'a> {

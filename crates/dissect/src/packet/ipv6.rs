@@ -27,7 +27,20 @@ impl Dissector for Ipv6 {
     }
 
     fn claims(&self) -> &'static [Claim] {
-        &[Claim::EtherType(0x86dd), Claim::IpProtocol(41), Claim::Link(LinkType(229))]
+        // Address families: Linux, NetBSD and OpenBSD, Solaris, FreeBSD, Darwin.
+        &[
+            Claim::EtherType(0x86dd),
+            Claim::IpProtocol(41),
+            Claim::Link(LinkType(229)),
+            Claim::AddressFamily(10),
+            Claim::AddressFamily(24),
+            Claim::AddressFamily(26),
+            Claim::AddressFamily(28),
+            Claim::AddressFamily(30),
+            Claim::Nlpid(0x8e),
+            Claim::PppProtocol(0x0057),
+            Claim::PppProtocol(0x86dd),
+        ]
     }
 
     fn dissect<'a>(&self, bytes: &'a [u8], out: &mut Dissection<'a>) -> Step<'a> {

@@ -11,62 +11,183 @@ use crate::{Dissection, LinkType, Stop};
 mod bytes;
 pub(crate) mod fast;
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 pub(crate) mod ip_fixture;
 
 mod ah;
+mod arcnet;
+mod arp;
+mod atm;
+mod ax25;
 mod ayiya;
 mod capwap;
+mod chdlc;
+mod docsis;
+mod erf;
 mod erspan;
 mod etherip;
 mod ethernet;
 mod ethernet_in_ip;
+mod fddi;
+mod frame_relay;
 mod geneve;
 mod gre;
 mod gre_in_udp;
 mod gtp;
 mod icmp;
+mod ipnet;
 mod ipv4;
 mod ipv6;
+mod isl;
+mod juniper;
 mod l2tp;
 mod lisp;
+mod llc;
 mod lwapp;
+mod macsec;
+mod mfr;
+mod mpls;
 mod mpls_in_ip;
+mod nflog;
+mod nsh;
+mod null;
+mod pflog;
+mod pktap;
+mod ppi;
+mod ppp;
+mod ppp_bcp;
+mod ppp_mp;
+mod ppp_vj;
+mod pppoe;
+mod prefixed;
+mod pseudowire;
+mod radiotap;
+mod raw;
+mod realtek;
 mod sctp;
+mod sll;
+mod snap;
+mod symantec;
 mod tcp;
 mod teredo;
+mod token_ring;
+mod trill;
+mod typed;
 mod tzsp;
 mod udp;
 mod udplite;
 mod vlan;
 mod vxlan;
 mod vxlan_gpe;
+mod wlan;
+mod wlan_monitor;
 
 /// Every packet dissector.
 static DISSECTORS: &[&dyn Dissector] = &[
     &ah::Ah,
+    &arcnet::Arcnet,
+    &arcnet::ArcnetLinux,
+    &arp::Arp,
+    &arp::Rarp,
+    &atm::Clip,
+    &atm::SunAtm,
+    &ax25::Ax25,
     &ayiya::Ayiya,
     &capwap::Capwap,
+    &chdlc::CHdlc,
+    &docsis::Docsis,
+    &erf::Erf,
     &erspan::Erspan,
     &etherip::EtherIp,
     &ethernet::Ethernet,
     &ethernet_in_ip::EthernetInIp,
+    &fddi::Fddi,
+    &frame_relay::FrameRelay,
     &geneve::Geneve,
     &gre::Gre,
     &gre_in_udp::GreInUdp,
     &gtp::Gtp,
     &icmp::Icmp,
     &icmp::Icmpv6,
+    &ipnet::Ipnet,
     &ipv4::Ipv4,
     &ipv6::Ipv6,
+    &isl::Isl,
+    &juniper::ATM1,
+    &juniper::ATM2,
+    &juniper::C_HDLC,
+    &juniper::ETHER,
+    &juniper::FRAME_RELAY,
+    &juniper::GGSN,
+    &juniper::MFR,
+    &juniper::MONITOR,
+    &juniper::MULTILINK_FRAME_RELAY,
+    &juniper::MULTILINK_PPP,
+    &juniper::PPP,
+    &juniper::SERVICES,
+    &juniper::VOICE,
     &l2tp::L2tp,
     &l2tp::L2tpIp,
     &lisp::Lisp,
+    &llc::Llc,
     &lwapp::Lwapp,
+    &macsec::Macsec,
+    &mfr::Mfr,
+    &mpls::Mpls,
     &mpls_in_ip::MplsInIp,
     &mpls_in_ip::MplsInUdp,
+    &nflog::Nflog,
+    &nsh::Nsh,
+    &null::Null,
+    &pflog::ENC,
+    &pflog::OLD_PFLOG,
+    &pflog::Pflog,
+    &pktap::Pktap,
+    &ppi::Ppi,
+    &ppp::Ppp,
+    &ppp_bcp::PppBcp,
+    &ppp_mp::PppMp,
+    &ppp_vj::PppVj,
+    &pppoe::Pppoe,
+    &prefixed::AX25_KISS,
+    &prefixed::BROADCOM_PREPENDED,
+    &prefixed::C_HDLC_WITH_DIRECTION,
+    &prefixed::EPON,
+    &prefixed::FABRIC_PATH,
+    &prefixed::FRAME_RELAY_WITH_DIRECTION,
+    &prefixed::IP_OVER_FC,
+    &prefixed::NETANALYZER,
+    &prefixed::NETANALYZER_TRANSPARENT,
+    &prefixed::PBB,
+    &prefixed::PPP_PPPD,
+    &prefixed::PPP_WITH_DIRECTION,
+    &prefixed::SLIP,
+    &prefixed::SLIP_BSDOS,
+    &pseudowire::Pseudowire,
+    &radiotap::Radiotap,
+    &raw::Raw,
+    &realtek::Realtek,
     &sctp::Sctp,
+    &sll::Sll,
+    &sll::Sll2,
+    &snap::FRAME_RELAY,
+    &snap::LLC,
+    &symantec::Symantec,
     &tcp::Tcp,
     &teredo::Teredo,
+    &token_ring::TokenRing,
+    &trill::Trill,
+    &typed::APPLE_1394,
+    &typed::BROADCOM,
+    &typed::CMD,
+    &typed::DSA,
+    &typed::EDSA,
+    &typed::E_TAG,
+    &typed::HSR,
+    &typed::IPOIB,
+    &typed::R_TAG,
+    &typed::VN_TAG,
     &tzsp::Tzsp,
     &udp::Udp,
     &udplite::UdpLite,
@@ -74,6 +195,9 @@ static DISSECTORS: &[&dyn Dissector] = &[
     &vxlan::LinuxVxlan,
     &vxlan::Vxlan,
     &vxlan_gpe::VxlanGpe,
+    &wlan::PADDED,
+    &wlan::WLAN,
+    &wlan_monitor::WlanMonitor,
 ];
 
 /// What a lower layer says comes next; what a dissector says it reads.
@@ -91,6 +215,17 @@ pub enum Claim {
     PppProtocol(u16),
     /// What this LLC service access point names (IEEE 802.2).
     LlcSap(u8),
+    /// What this network layer protocol identifier names (ISO/IEC TR 9577).
+    Nlpid(u8),
+    /// What this number names under an organization's identifier (IEEE 802, clause 9.5).
+    Snap {
+        /// The organization, 24 bits.
+        oui: u32,
+        /// Its number.
+        pid: u16,
+    },
+    /// What this BSD, Linux or Darwin address family names.
+    AddressFamily(u16),
     /// A form that has no number of its own, by name.
     Form(Form),
 }
@@ -104,6 +239,10 @@ pub enum Form {
     Llc,
     /// An IEEE 802.11 MAC header.
     Wlan,
+    /// The same, padded to a multiple of 4 bytes before its payload.
+    WlanPadded,
+    /// A frame whose destination is Cisco Inter-Switch Link's.
+    Isl,
     /// A PPP frame, with or without its address and control bytes (RFC 1662).
     Ppp,
     /// A label stack's payload, which only its first bits tell apart (RFC 4385).
