@@ -1,10 +1,12 @@
 //! DNS messages as events, and answers joined to their queries.
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
 use dissect::app::dns::Message;
 use dissect::{FiveTuple, Timestamp};
+use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use crate::ledger::InterfaceId;
@@ -31,14 +33,15 @@ pub struct DnsEvent {
     pub latency: Option<Duration>,
 }
 
-/// Who asked whom, under which number, for what.
-type Asked = (FiveTuple, u16, String, u16);
+/// Who asked whom, under which number, for what type and name; of the name, a seeded hash.
+type Asked = (FiveTuple, u16, u16, u64);
 
 /// Queries that were not answered yet.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     queries: HashMap<Asked, Timestamp>,
     order: VecDeque<Asked>,
+    seed: RandomState,
 }
 
 impl Waiting {
@@ -52,14 +55,16 @@ impl Waiting {
             std::mem::swap(&mut tuple.src, &mut tuple.dst);
         }
         // Names are compared without regard to case (RFC 4343); some resolvers change it.
-        let asked = (tuple, event.message.id, question.name.to_ascii_lowercase(), question.kind);
+        let mut name = self.seed.build_hasher();
+        question.name.bytes().for_each(|b| name.write_u8(b.to_ascii_lowercase()));
+        let asked = (tuple, event.message.id, question.kind, name.finish());
         if event.message.answer {
             let sent = self.queries.remove(&asked);
             event.latency = sent
                 .and_then(|sent| u64::try_from(event.timestamp.0 - sent.0).ok())
                 .map(Duration::from_nanos);
         } else if !self.queries.contains_key(&asked) {
-            self.queries.insert(asked.clone(), event.timestamp);
+            self.queries.insert(asked, event.timestamp);
             self.order.push_back(asked);
             if self.order.len() > MAX_WAITING
                 && let Some(oldest) = self.order.pop_front()

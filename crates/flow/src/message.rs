@@ -12,7 +12,6 @@ use crate::key::FlowKey;
 use crate::ledger::InterfaceId;
 use crate::stream::Streams;
 
-const TCP: u8 = 6;
 const UDP: u8 = 17;
 
 /// Which packet completed a message.
@@ -37,15 +36,14 @@ impl Messages {
     /// Reads the payload of a whole packet, if anybody speaks on its ports.
     #[inline]
     pub(crate) fn read(&mut self, origin: Origin, ip: &Ip, tcp: Option<&Tcp>, payload: &[u8]) {
-        if let Some(dissector) = by_port(ip.protocol, ip.src_port, ip.dst_port) {
-            match tcp {
-                Some(tcp) if ip.protocol == TCP => self.read_segment(dissector, origin, ip, tcp, payload),
-                _ => self.note(
-                    dissector,
-                    origin,
-                    ip.five_tuple(),
-                    dissector.dissect(&ip.five_tuple(), payload),
-                ),
+        match (by_port(ip.protocol, ip.src_port, ip.dst_port), tcp) {
+            (Some(dissector), Some(tcp)) => self.read_segment(dissector, origin, ip, tcp, payload),
+            (Some(dissector), None) => self.read_datagram(dissector, origin, ip, payload),
+            (None, Some(_)) => {}
+            (None, None) => {
+                if let Some(dissector) = by_content(&ip.five_tuple(), payload) {
+                    self.read_datagram(dissector, origin, ip, payload);
+                }
             }
         }
     }

@@ -4,11 +4,10 @@
 //! [`Step`] what follows; it never knows who is above or below it. Adding a
 //! protocol is a file here, its `mod` line and its line in [`DISSECTORS`].
 
-use std::sync::LazyLock;
-
 use crate::{Dissection, LinkType, Stop};
 
 mod bytes;
+mod registry;
 pub(crate) mod fast;
 #[cfg(test)]
 mod fixture;
@@ -82,6 +81,8 @@ mod vxlan;
 mod vxlan_gpe;
 mod wlan;
 mod wlan_monitor;
+
+pub use registry::Registry;
 
 /// Every packet dissector.
 static DISSECTORS: &[&dyn Dissector] = &[
@@ -287,90 +288,5 @@ impl DissectorId {
     /// Name of the protocol.
     pub fn name(self) -> &'static str {
         self.dissector().name()
-    }
-}
-
-const NONE: u8 = u8::MAX;
-
-/// Which dissector reads what: built once from [`DISSECTORS`].
-#[derive(Debug)]
-pub struct Registry {
-    ether_types: Box<[u8]>,
-    udp_ports: Box<[u8]>,
-    ip_protocols: [u8; 256],
-    others: Vec<(Claim, DissectorId)>,
-    /// One bit a UDP port: whether it is claimed. Eight times denser than `udp_ports`, so that it stays in the cache.
-    claimed_udp_ports: Box<[u64]>,
-    readers: fast::Readers,
-}
-
-impl Registry {
-    /// The one registry of the process.
-    pub fn global() -> &'static Self {
-        static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::build);
-        &REGISTRY
-    }
-
-    fn build() -> Self {
-        let mut r = Registry {
-            ether_types: vec![NONE; 1 << 16].into(),
-            udp_ports: vec![NONE; 1 << 16].into(),
-            ip_protocols: [NONE; 256],
-            others: Vec::new(),
-            claimed_udp_ports: vec![0; (1 << 16) / 64].into(),
-            readers: fast::Readers::default(),
-        };
-        for (number, dissector) in DISSECTORS.iter().enumerate() {
-            for &claim in dissector.claims() {
-                debug_assert!(r.claimant(claim).is_none(), "{claim:?} is claimed twice");
-                r.claim(claim, DissectorId(number as u16));
-            }
-        }
-        let reader = |claim| r.claimant(claim).unwrap_or_default();
-        r.readers = fast::Readers {
-            ethernet: reader(Claim::Link(LinkType::ETHERNET)),
-            vlan: reader(Claim::EtherType(0x8100)),
-            ipv4: reader(Claim::EtherType(0x0800)),
-            ipv6: reader(Claim::EtherType(0x86dd)),
-            tcp: reader(Claim::IpProtocol(6)),
-            udp: reader(Claim::IpProtocol(17)),
-        };
-        r
-    }
-
-    fn claim(&mut self, claim: Claim, id: DissectorId) {
-        if let Claim::UdpPort(port) = claim
-            && let Some(word) = self.claimed_udp_ports.get_mut(usize::from(port / 64))
-        {
-            *word |= 1 << (port % 64);
-        }
-        let slot = match claim {
-            Claim::EtherType(t) => self.ether_types.get_mut(usize::from(t)),
-            Claim::UdpPort(p) => self.udp_ports.get_mut(usize::from(p)),
-            Claim::IpProtocol(p) => self.ip_protocols.get_mut(usize::from(p)),
-            _ => None,
-        };
-        match slot {
-            Some(slot) => *slot = id.0 as u8,
-            None => self.others.push((claim, id)),
-        }
-    }
-
-    /// Whether some dissector reads what UDP carries from or to `port`.
-    #[inline]
-    pub(crate) fn claims_udp_port(&self, port: u16) -> bool {
-        self.claimed_udp_ports.get(usize::from(port / 64)).is_none_or(|word| word >> (port % 64) & 1 != 0)
-    }
-
-    /// Who reads what `claim` names.
-    #[inline]
-    pub fn claimant(&self, claim: Claim) -> Option<DissectorId> {
-        let number = match claim {
-            Claim::EtherType(t) => self.ether_types.get(usize::from(t)).copied(),
-            Claim::UdpPort(p) => self.udp_ports.get(usize::from(p)).copied(),
-            Claim::IpProtocol(p) => self.ip_protocols.get(usize::from(p)).copied(),
-            _ => self.others.iter().find(|(c, _)| *c == claim).map(|&(_, id)| id.0 as u8),
-        };
-        number.filter(|&n| n != NONE).map(|n| DissectorId(u16::from(n)))
     }
 }
