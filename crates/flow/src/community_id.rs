@@ -7,8 +7,11 @@ use sha1::{Digest, Sha1};
 
 use crate::record::FlowRecord;
 
-/// The Community ID of `flow`, with seed 0.
-pub fn of(flow: &FlowRecord) -> String {
+/// Length of a Community ID: version, colon, and 20 bytes in base64.
+pub const LEN: usize = 30;
+
+/// The Community ID of `flow`, with seed 0; ASCII.
+pub fn of(flow: &FlowRecord) -> [u8; LEN] {
     let (src_port, dst_port, one_way) = ports(flow);
     let (src, dst) = (octets(&flow.source.addr), octets(&flow.destination.addr));
     let ordered = one_way || (src.as_slice(), src_port) < (dst.as_slice(), dst_port);
@@ -106,19 +109,83 @@ fn icmp6_counterpart(kind: u8) -> Option<u8> {
 }
 
 /// The 20 bytes of a SHA-1 in base64 (RFC 4648, section 4), behind the version.
-fn base64(digest: &[u8; 20]) -> String {
+fn base64(digest: &[u8; 20]) -> [u8; LEN] {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(30);
-    text.push_str("1:");
-    for chunk in digest.chunks(3) {
-        let word = chunk.iter().enumerate().fold(0u32, |word, (i, &b)| word | u32::from(b) << (16 - 8 * i));
-        for digit in 0..4 {
-            if digit <= chunk.len() {
-                text.push(char::from(DIGITS[(word >> (18 - 6 * digit) & 63) as usize]));
-            } else {
-                text.push('=');
-            }
+    let mut text = [b'='; LEN];
+    text[..2].copy_from_slice(b"1:");
+    let mut padded = [0; 21];
+    padded[..20].copy_from_slice(digest);
+    for (digits, three) in text[2..].chunks_exact_mut(4).zip(padded.chunks_exact(3)) {
+        let word = u32::from_be_bytes([0, three[0], three[1], three[2]]);
+        for (place, digit) in digits.iter_mut().enumerate() {
+            *digit = DIGITS[(word >> (18 - 6 * place) & 63) as usize];
         }
     }
+    text[LEN - 1] = b'=';
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::Counters;
+    use dissect::{Endpoint, Icmp, Timestamp};
+
+    fn id(protocol: u8, src: &str, dst: &str, a: u16, b: u16) -> String {
+        let icmp = matches!(protocol, 1 | 58).then_some(Icmp { kind: a as u8, code: b as u8 });
+        let end = |addr: &str, port| Endpoint {
+            addr: addr.parse().unwrap(),
+            port: if icmp.is_some() { 0 } else { port },
+        };
+        let (source, destination) = (end(src, a), end(dst, b));
+        let id = of(&FlowRecord {
+            protocol,
+            ip_version: if source.addr.is_ipv4() { 4 } else { 6 },
+            source,
+            destination,
+            sent: Counters::default(),
+            received: Counters::default(),
+            first: Timestamp::default(),
+            last: Timestamp::default(),
+            icmp,
+            tcp: None,
+            tunnels: Box::default(),
+            interface: None,
+            direction: None,
+            source_name: None,
+            destination_name: None,
+        });
+        String::from_utf8(id.to_vec()).unwrap()
+    }
+
+    /// The specification's baseline, seed 0.
+    #[test]
+    fn published_vectors() {
+        let tcp = "1:LQU9qZlK+B5F3KDmev6m5PMibrg=";
+        assert_eq!(id(6, "128.232.110.120", "66.35.250.204", 34855, 80), tcp);
+        assert_eq!(id(6, "66.35.250.204", "128.232.110.120", 80, 34855), tcp);
+        assert_eq!(id(17, "192.168.1.52", "8.8.8.8", 54585, 53), "1:d/FP5EW3wiY1vCndhwleRRKHowQ=");
+        assert_eq!(id(17, "8.8.8.8", "192.168.1.52", 53, 54585), "1:d/FP5EW3wiY1vCndhwleRRKHowQ=");
+        assert_eq!(id(132, "192.168.170.8", "192.168.170.56", 7, 80), "1:jQgCxbku+pNGw8WPbEc/TS/uTpQ=");
+    }
+
+    #[test]
+    fn published_vectors_for_icmp() {
+        let echo = "1:X0snYXpgwiv9TZtqg64sgzUn6Dk=";
+        assert_eq!(id(1, "192.168.0.89", "192.168.0.1", 8, 0), echo);
+        assert_eq!(id(1, "192.168.0.1", "192.168.0.89", 0, 0), echo);
+        // One-way types are not turned round.
+        assert_eq!(id(1, "192.168.0.89", "192.168.0.1", 20, 1), "1:tz/fHIDUHs19NkixVVoOZywde+I=");
+        let [a, b] = ["fe80::200:86ff:fe05:80da", "fe80::260:97ff:fe07:69ea"];
+        assert_eq!(id(58, a, b, 135, 0), "1:dGHyGvjMfljg6Bppwm3bg0LO8TY=");
+        assert_eq!(id(58, b, a, 136, 0), "1:dGHyGvjMfljg6Bppwm3bg0LO8TY=");
+        let [a, b] = ["3ffe:507:0:1:260:97ff:fe07:69ea", "3ffe:507:0:1:200:86ff:fe05:80da"];
+        assert_eq!(id(58, a, b, 3, 0), "1:NdobDX8PQNJbAyfkWxhtL2Pqp5w=");
+        assert_eq!(id(58, b, a, 3, 0), "1:/OGBt9BN1ofenrmSPWYicpij2Vc=");
+    }
+
+    #[test]
+    fn protocols_without_ports_leave_them_out() {
+        assert_eq!(id(46, "10.1.24.4", "10.1.12.1", 0, 0), "1:/nQI4Rh/TtY3mf0R2gJFBkVlgS4=");
+    }
 }

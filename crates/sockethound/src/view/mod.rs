@@ -3,6 +3,9 @@
 //! Adding one is a file here, its `mod` line, and its line where the command
 //! line chooses it.
 
+mod json;
+pub mod ndjson;
+
 use std::io::{self, Write};
 
 use flow::{Event, Snapshot};

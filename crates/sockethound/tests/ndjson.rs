@@ -1,0 +1,196 @@
+//! Every kind of NDJSON record: its full line, and that it keeps to the published schema.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod sample;
+
+use dissect::Timestamp;
+use dissect::app::dns::{Record, Value};
+use flow::{CaptureEnd, CaptureRecord, Event, FlowRecord, Ledger, Snapshot};
+use sample::{after, capture, dns, enclosed, end, flow, interface_ledger, ping, tcp_flow};
+use sockethound::view::View;
+use sockethound::view::ndjson::Ndjson;
+
+fn schema() -> jsonschema::Validator {
+    let schema = serde_json::from_str(include_str!("../schema/ndjson.schema.json")).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+/// The one line that `write` writes, which keeps to the schema.
+fn line(write: impl FnOnce(&mut Ndjson, &mut Vec<u8>)) -> String {
+    let mut out = Vec::new();
+    write(&mut Ndjson::new(true), &mut out);
+    let text = String::from_utf8(out).unwrap();
+    let line = text.strip_suffix('\n').unwrap();
+    let value = serde_json::from_str(line).unwrap();
+    if let Some(error) = schema().iter_errors(&value).next() {
+        panic!("{error:?}\n{line}");
+    }
+    line.to_owned()
+}
+
+fn event(event: Event) -> String {
+    line(|view, out| view.events(&[event], out).unwrap())
+}
+
+#[test]
+fn capture_record() {
+    assert_eq!(
+        event(Event::Capture(capture())),
+        r#"{"kind":"capture","schema":1,"file":{"path":"incident.pcapng"},"network":{"packets":3347,"bytes":4488000},"event":{"start":"2026-11-22T12:29:56.123456789Z","end":"2026-11-22T12:30:06.875456789Z"},"sockethound":{"stop":"complete"}}"#
+    );
+}
+
+#[test]
+fn capture_without_packets_that_is_damaged() {
+    let record = CaptureRecord {
+        path: "a \"b\"\n.pcap".into(),
+        packets: 0,
+        bytes: 0,
+        start: None,
+        end: None,
+        stop: CaptureEnd::Truncated("12 of 16 bytes".to_owned()),
+    };
+    assert_eq!(
+        event(Event::Capture(record)),
+        r#"{"kind":"capture","schema":1,"file":{"path":"a \"b\"\n.pcap"},"network":{"packets":0,"bytes":0},"event":{"start":null,"end":null},"sockethound":{"stop":"truncated","reason":"12 of 16 bytes"}}"#
+    );
+}
+
+#[test]
+fn flow_record() {
+    assert_eq!(
+        event(Event::Flow(tcp_flow())),
+        r#"{"kind":"flow","schema":1,"@timestamp":"2026-11-22T12:30:06.875456789Z","event":{"start":"2026-11-22T12:29:56.123456789Z","end":"2026-11-22T12:30:06.875456789Z","duration":10752000000},"network":{"transport":"tcp","iana_number":6,"type":"ipv4","direction":"outbound","community_id":"1:LQU9qZlK+B5F3KDmev6m5PMibrg=","bytes":4026666,"packets":2700},"source":{"ip":"128.232.110.120","port":34855,"bytes":61234,"packets":1200},"destination":{"ip":"66.35.250.204","port":80,"bytes":3965432,"packets":1500,"domain":"desk\"top.example"},"sockethound":{"source_frame_bytes":78034,"destination_frame_bytes":3986432,"tcp":{"state":"SF","history":"ShADadFf","rtt_us":88100,"retransmits":3},"interface":"eth0"}}"#
+    );
+}
+
+#[test]
+fn flow_without_ports() {
+    assert_eq!(
+        event(Event::Flow(ping())),
+        r#"{"kind":"flow","schema":1,"@timestamp":"2026-11-22T12:29:57.623456789Z","event":{"start":"2026-11-22T12:29:56.123456789Z","end":"2026-11-22T12:29:57.623456789Z","duration":1500000000},"network":{"transport":"icmp","iana_number":1,"type":"ipv4","community_id":"1:X0snYXpgwiv9TZtqg64sgzUn6Dk=","bytes":152,"packets":2},"source":{"ip":"192.168.0.89","port":0,"bytes":60,"packets":1},"destination":{"ip":"192.168.0.1","port":0,"bytes":92,"packets":1},"sockethound":{"source_frame_bytes":74,"destination_frame_bytes":106}}"#
+    );
+}
+
+#[test]
+fn flow_in_tunnels() {
+    let line = event(Event::Flow(enclosed()));
+    let tunnel = r#""tunnel":[{"type":"vxlan","id":42,"source":"198.51.100.1","destination":"198.51.100.2"},{"type":"pppoe"}]}}"#;
+    assert!(line.ends_with(tunnel), "{line}");
+    assert!(line.contains(r#""type":"ipv6","#), "{line}");
+    assert!(line.contains(r#""source":{"ip":"2001:db8::a:1","port":5000,"#), "{line}");
+}
+
+#[test]
+fn every_protocol_has_a_transport() {
+    for (protocol, transport) in [
+        (6, "tcp"),
+        (17, "udp"),
+        (136, "udplite"),
+        (132, "sctp"),
+        (1, "icmp"),
+        (58, "ipv6-icmp"),
+        (200, "200"),
+    ] {
+        let line = event(Event::Flow(flow(protocol, end("192.0.2.1", 0), end("192.0.2.2", 0))));
+        assert!(line.contains(&format!(r#""transport":"{transport}","iana_number":{protocol},"#)), "{line}");
+    }
+}
+
+#[test]
+fn extreme_values() {
+    let most = flow::Counters { packets: u64::MAX / 2, ip_bytes: u64::MAX / 2, frame_bytes: u64::MAX };
+    let record = FlowRecord {
+        sent: most,
+        received: most,
+        first: Timestamp(i64::MIN),
+        last: Timestamp(i64::MAX),
+        ..tcp_flow()
+    };
+    // The sum of frame bytes is never asked for here.
+    let record = FlowRecord { received: flow::Counters { frame_bytes: 0, ..most }, ..record };
+    let line = event(Event::Flow(record));
+    assert!(
+        line.contains(r#""start":"1677-09-21T00:12:43.145224192Z","end":"2262-04-11T23:47:16.854775807Z""#)
+    );
+}
+
+#[test]
+fn dns_query() {
+    assert_eq!(
+        event(Event::Dns(dns(false, "example.org", 0, vec![]))),
+        r#"{"kind":"dns","schema":1,"@timestamp":"2026-11-22T12:29:56.123456789Z","network":{"transport":"udp","protocol":"dns"},"source":{"ip":"10.1.1.33","port":40000},"destination":{"ip":"10.1.1.1","port":53},"sockethound":{"frame":12},"dns":{"type":"query","id":4711,"question":[{"name":"example.org","type":1}],"answers":[]}}"#
+    );
+}
+
+#[test]
+fn dns_answer() {
+    let answers = vec![
+        sample::alias_record("example.org", "a\u{1b}.example"),
+        sample::address_record("a.example", "192.0.2.1"),
+        Record { name: "a.example".to_owned(), kind: 16, ttl: 0, value: Value::Other },
+    ];
+    assert_eq!(
+        event(Event::Dns(dns(true, "example.org", 3, answers))),
+        r#"{"kind":"dns","schema":1,"@timestamp":"2026-11-22T12:29:56.123456789Z","network":{"transport":"udp","protocol":"dns"},"source":{"ip":"10.1.1.1","port":53},"destination":{"ip":"10.1.1.33","port":40000},"sockethound":{"frame":12,"latency_us":12345},"dns":{"type":"answer","id":4711,"response_code":3,"question":[{"name":"example.org","type":1}],"answers":[{"name":"example.org","type":5,"ttl":60,"data":"a\u001b.example"},{"name":"a.example","type":1,"ttl":300,"data":"192.0.2.1"},{"name":"a.example","type":16,"ttl":0,"data":null}]}}"#
+    );
+}
+
+#[test]
+fn ledger_record() {
+    let ledger = Ledger { interfaces: vec![interface_ledger()], ..Ledger::default() };
+    let snapshot = Snapshot { ledger, is_final: true, ..Snapshot::default() };
+    assert_eq!(
+        line(|view, out| view.show(&snapshot, out).unwrap()),
+        r#"{"kind":"ledger","schema":1,"file":{"path":"incident.pcapng"},"sockethound":{"interface":"eth0","counted":{"packets":3343,"bytes":4487700},"not_ip":{"packets":4,"bytes":300,"malformed":{"ipv4: header length below 20":1}},"dropped":null}}"#
+    );
+}
+
+#[test]
+fn summary_record() {
+    let snapshot = Snapshot {
+        first: Some(sample::START),
+        last: Some(after(1_500_000_000)),
+        total: sample::counters(3, 4000),
+        ..Snapshot::default()
+    };
+    let expected = r#"{"kind":"summary","schema":1,"@timestamp":"2026-11-22T12:29:57.623456789Z","event":{"duration":1500000000},"network":{"bytes":4000,"packets":3}}"#;
+    assert_eq!(line(|view, out| view.show(&snapshot, out).unwrap()), expected);
+    let mut out = Vec::new();
+    Ndjson::new(false).show(&snapshot, &mut out).unwrap();
+    assert_eq!(out, b"");
+}
+
+#[test]
+fn schema_is_strict() {
+    let schema = schema();
+    let line = event(Event::Flow(tcp_flow()));
+    let whole: serde_json::Value = serde_json::from_str(&line).unwrap();
+    for (path, value) in [("/network/bytes", "-1"), ("/source/ip", "\"ten\""), ("/event/start", "null")] {
+        let mut broken = whole.clone();
+        *broken.pointer_mut(path).unwrap() = serde_json::from_str(value).unwrap();
+        assert!(!schema.is_valid(&broken), "{path}");
+    }
+    for path in ["", "/network", "/source", "/sockethound", "/sockethound/tcp"] {
+        let mut broken = whole.clone();
+        let members = broken.pointer_mut(path).unwrap().as_object_mut().unwrap();
+        members.insert("surprise".to_owned(), 1.into());
+        assert!(!schema.is_valid(&broken), "{path}");
+    }
+}
+
+#[test]
+#[allow(clippy::print_stdout, reason = "the measurement is what it gives")]
+#[ignore = "measures; run it with --release --nocapture"]
+fn speed_of_flow_records() {
+    let flows: Vec<Event> = (0..2048_i64)
+        .map(|n| Event::Flow(FlowRecord { first: after(n * 7_654_321), ..tcp_flow() }))
+        .collect();
+    let (mut view, mut out) = (Ndjson::new(false), std::io::sink());
+    let (begun, rounds) = (std::time::Instant::now(), 500);
+    for _ in 0..rounds {
+        view.events(&flows, &mut out).unwrap();
+    }
+    let records = rounds * flows.len();
+    println!("{} ns a record", begun.elapsed().as_nanos() / records as u128);
+}
