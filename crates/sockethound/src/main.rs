@@ -1,2 +1,45 @@
-//! program
-fn main() {}
+//! sockethound: who is talking to what, how much, and is anything odd.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use sockethound::args::{self, Cli, Command};
+use sockethound::exit::Exit;
+use sockethound::plan::Plan;
+use sockethound::run::{run, say};
+use sockethound::view;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let exit = match cli.command {
+        Some(command) => print(&command),
+        None => match Plan::new(cli.report) {
+            Ok(plan) => run(plan),
+            Err(line) => {
+                say(&line);
+                return Exit::Usage.into();
+            }
+        },
+    };
+    match exit {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            say(&format!("{error:#}"));
+            Exit::Failed.into()
+        }
+    }
+}
+
+/// Prints a text that the program carries. A reader that goes away is no failure.
+fn print(command: &Command) -> anyhow::Result<Exit> {
+    let text = match command {
+        Command::Man => args::man_page()?,
+        Command::Completions { shell } => args::completions(*shell),
+        Command::Schema => view::SCHEMA.as_bytes().to_vec(),
+    };
+    match std::io::stdout().write_all(&text) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e.into()),
+        _ => Ok(Exit::Done),
+    }
+}

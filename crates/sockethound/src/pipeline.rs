@@ -91,12 +91,16 @@ pub fn run(job: Job, watch: &Watch, mut each: impl FnMut(Output) -> bool, mut id
     let (outputs, results) = sync_channel(2);
     let config = job.config.clone();
     thread::scope(|scope| {
-        scope.spawn(|| drop(Worker::new(job, watch, deltas).run()));
-        scope.spawn(|| drop(collect(config, incoming, outputs)));
+        scope.spawn(move || drop(Worker::new(job, watch, deltas).run()));
+        scope.spawn(move || drop(collect(config, incoming, outputs)));
         loop {
             match results.recv_timeout(PATIENCE) {
-                Ok(output) if each(output) => {}
-                Ok(_) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(output) => {
+                    if !each(output) {
+                        break;
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
             }
             idle();

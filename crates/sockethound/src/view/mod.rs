@@ -5,10 +5,14 @@
 
 mod json;
 pub mod ndjson;
+pub mod report;
 
 use std::io::{self, Write};
 
 use flow::{Event, Snapshot};
+
+/// The JSON Schema of every line that [`ndjson::Ndjson`] writes.
+pub const SCHEMA: &str = include_str!("../../schema/ndjson.schema.json");
 
 /// One shape of output.
 pub trait View {
