@@ -168,16 +168,15 @@ impl FlowTable {
         }
     }
 
-    /// Whose the packet is: a later fragment follows its first one.
+    /// Whose the packet is: a later fragment follows its first one, to the flow of the header that was cut up.
     fn flow_of(&mut self, d: &Dissection<'_>, ip: &Ip) -> (FlowKey, Side) {
-        let known = ip.fragment.filter(|f| f.offset > 0).and_then(|f| self.firsts.flow_of(ip, f));
-        let flow = known.unwrap_or_else(|| FlowKey::of(ip));
         for ip in [d.ip.as_ref(), d.outer.as_ref()].into_iter().flatten() {
             if let Some(fragment) = ip.fragment.filter(|f| f.offset == 0) {
-                self.firsts.note(ip, fragment, flow);
+                self.firsts.note(ip, fragment, FlowKey::of(ip));
             }
         }
-        flow
+        let known = ip.fragment.filter(|f| f.offset > 0).and_then(|f| self.firsts.flow_of(ip, f));
+        known.unwrap_or_else(|| FlowKey::of(ip))
     }
 
     #[inline]
