@@ -481,6 +481,12 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
 }
 
+/// Two frames, neither larger than its window.
+fn zstd_frames(bytes: &[u8]) -> Vec<u8> {
+    let (a, b) = bytes.split_at(bytes.len() / 2);
+    [zstd(a), zstd(b)].concat()
+}
+
 fn lz4(bytes: &[u8]) -> Vec<u8> {
     let blocks = lz4_flex::frame::FrameInfo::new()
         .block_size(lz4_flex::frame::BlockSize::Max64KB)
@@ -527,7 +533,7 @@ fn compressed_files_read_as_plain_ones() {
 fn half_a_compressed_file_gives_its_half() {
     let bytes = large();
     let plain = whole(&bytes);
-    for pack in [gzip, zstd, lz4] {
+    for pack in [gzip, zstd, zstd_frames, lz4] {
         let packed = pack(&bytes);
         let (seen, error) = read(&packed[..packed.len() / 2]);
         assert!(seen.len() > 300 && seen.len() < 1900, "{}", seen.len());
