@@ -248,6 +248,13 @@ fn what_was_not_on_the_wire_is_not_counted() {
 }
 
 #[test]
+fn absurd_wire_lengths_are_bounded() {
+    let mut out = Writer::pcap(false, MICROS, (2, 4), 1);
+    out.record(1, 0, b"abcd", u32::MAX);
+    assert_eq!(whole(&out.bytes)[0].wire_len, 0x7fff_ffff);
+}
+
+#[test]
 fn sections_have_their_own_order_and_interfaces() {
     let mut out = Writer::new(false);
     out.section().interface(1, 0, |o| {
