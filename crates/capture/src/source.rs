@@ -13,7 +13,8 @@ pub struct Record {
     pub start: u32,
     /// Captured length, in bytes.
     pub captured: u32,
-    /// Length on the wire, in bytes; may be more than `captured` (snaplen), and in damaged files less.
+    /// Length on the wire, in bytes; may be more than `captured` (snaplen), and less: in damaged
+    /// files, and where metadata that was not on the wire stands before the frame.
     pub wire_len: u32,
     /// Index into [`Batch::interfaces`].
     pub interface: u32,

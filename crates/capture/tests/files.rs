@@ -248,6 +248,13 @@ fn what_was_not_on_the_wire_is_not_counted() {
 }
 
 #[test]
+fn absurd_wire_lengths_are_bounded() {
+    let mut out = Writer::pcap(false, MICROS, (2, 4), 1);
+    out.record(1, 0, b"abcd", u32::MAX);
+    assert_eq!(whole(&out.bytes)[0].wire_len, 0x7fff_ffff);
+}
+
+#[test]
 fn sections_have_their_own_order_and_interfaces() {
     let mut out = Writer::new(false);
     out.section().interface(1, 0, |o| {
@@ -481,6 +488,12 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
 }
 
+/// Two frames, neither larger than its window.
+fn zstd_frames(bytes: &[u8]) -> Vec<u8> {
+    let (a, b) = bytes.split_at(bytes.len() / 2);
+    [zstd(a), zstd(b)].concat()
+}
+
 fn lz4(bytes: &[u8]) -> Vec<u8> {
     let blocks = lz4_flex::frame::FrameInfo::new()
         .block_size(lz4_flex::frame::BlockSize::Max64KB)
@@ -527,7 +540,7 @@ fn compressed_files_read_as_plain_ones() {
 fn half_a_compressed_file_gives_its_half() {
     let bytes = large();
     let plain = whole(&bytes);
-    for pack in [gzip, zstd, lz4] {
+    for pack in [gzip, zstd, zstd_frames, lz4] {
         let packed = pack(&bytes);
         let (seen, error) = read(&packed[..packed.len() / 2]);
         assert!(seen.len() > 300 && seen.len() < 1900, "{}", seen.len());

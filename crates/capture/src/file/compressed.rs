@@ -181,11 +181,7 @@ pub(super) enum Decoder<R: Read> {
     Plain(Source<R>),
     /// `None` only while one member gives way to the next.
     Gzip(Option<Box<GzDecoder<Source<R>>>>),
-    Zstd {
-        source: Source<R>,
-        frame: Box<ZstdDecoder>,
-        inside: bool,
-    },
+    Zstd(Zstd<R>),
     Lz4 {
         frame: Box<lz4_flex::frame::FrameDecoder<Source<R>>>,
         inside: bool,
@@ -204,7 +200,7 @@ impl<R: Read> Decoder<R> {
             Some(Format::Zstd) => {
                 let mut frame = Box::new(ZstdDecoder::new());
                 frame.set_max_window_size(WINDOW);
-                Self::Zstd { source, frame, inside: false }
+                Self::Zstd(Zstd { source, frame, inside: false, damage: None })
             }
             Some(Format::Lz4) => Self::Lz4 {
                 frame: Box::new(lz4_flex::frame::FrameDecoder::new(source)),
@@ -219,7 +215,7 @@ impl<R: Read> Decoder<R> {
         match self {
             Self::Plain(_) => None,
             Self::Gzip(_) => Some(Format::Gzip.name()),
-            Self::Zstd { .. } => Some(Format::Zstd.name()),
+            Self::Zstd(_) => Some(Format::Zstd.name()),
             Self::Lz4 { .. } => Some(Format::Lz4.name()),
         }
     }
@@ -229,7 +225,7 @@ impl<R: Read> Decoder<R> {
         match self {
             Self::Plain(source) => source.read(buffer).map_err(Damage::Io),
             Self::Gzip(member) => read_gzip(member, buffer),
-            Self::Zstd { source, frame, inside } => read_zstd(source, frame, inside, buffer),
+            Self::Zstd(zstd) => zstd.read(buffer),
             Self::Lz4 { frame, inside, legacy } => read_lz4(frame, inside, legacy, buffer),
         }
     }
@@ -265,41 +261,67 @@ fn read_gzip<R: Read>(
     Ok(0)
 }
 
-fn read_zstd<R: Read>(
-    source: &mut Source<R>,
-    frame: &mut ZstdDecoder,
-    inside: &mut bool,
-    buffer: &mut [u8],
-) -> Result<usize, Damage> {
-    loop {
-        if !*inside {
-            if source.fill_buf().map_err(Damage::Io)?.is_empty() {
-                return Ok(0);
+/// Frames of zstd, one after the other.
+///
+/// A frame's last window of bytes comes only when the frame ends: what a pipe
+/// brings is behind by as much.
+pub(super) struct Zstd<R: Read> {
+    source: Source<R>,
+    frame: Box<ZstdDecoder>,
+    inside: bool,
+    /// To be told once the bytes before it are out.
+    damage: Option<Damage>,
+}
+
+impl<R: Read> Zstd<R> {
+    /// An empty last block and a checksum: it ends a frame that does not end itself.
+    const LAST_BLOCK: [u8; 7] = [1, 0, 0, 0, 0, 0, 0];
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Damage> {
+        loop {
+            if !self.inside {
+                match self.damage.take() {
+                    Some(damage) => return Err(damage),
+                    None if self.source.fill_buf().map_err(Damage::Io)?.is_empty() => return Ok(0),
+                    None => self.begin_frame()?,
+                }
+                continue;
             }
-            match frame.reset(&mut *source) {
-                Ok(()) => *inside = true,
-                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
-                    length,
-                    ..
-                })) => source.pass(length.into()).map_err(Damage::Io)?,
-                Err(error) => return Err(source.damage(&error)),
+            if self.frame.can_collect() > 0 {
+                let count = self.frame.read(buffer).map_err(Damage::Io)?;
+                if count > 0 {
+                    return Ok(count);
+                }
             }
-            continue;
+            if self.frame.is_finished() {
+                self.end_frame();
+            } else if let Err(error) =
+                self.frame.decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBlocks(1))
+            {
+                self.damage = Some(self.source.damage(&error));
+                // What it gives is known; it is wanted for making the decoder let go of its window.
+                let _ = self.frame.decode_blocks(&Self::LAST_BLOCK[..], BlockDecodingStrategy::UptoBlocks(1));
+                self.inside = self.frame.is_finished();
+            }
         }
-        if frame.can_collect() > 0 {
-            let count = frame.read(buffer).map_err(Damage::Io)?;
-            if count > 0 {
-                return Ok(count);
-            }
+    }
+
+    fn begin_frame(&mut self) -> Result<(), Damage> {
+        match self.frame.reset(&mut self.source) {
+            Ok(()) => self.inside = true,
+            Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                length, ..
+            })) => self.source.pass(length.into()).map_err(Damage::Io)?,
+            Err(error) => return Err(self.source.damage(&error)),
         }
-        if frame.is_finished() {
-            *inside = false;
-            let (stored, computed) = (frame.get_checksum_from_data(), frame.get_calculated_checksum());
-            if stored.is_some() && stored != computed {
-                return Err(Damage::Broken("checksum does not match".into()));
-            }
-        } else if let Err(error) = frame.decode_blocks(&mut *source, BlockDecodingStrategy::UptoBlocks(1)) {
-            return Err(source.damage(&error));
+        Ok(())
+    }
+
+    fn end_frame(&mut self) {
+        self.inside = false;
+        let (stored, computed) = (self.frame.get_checksum_from_data(), self.frame.get_calculated_checksum());
+        if self.damage.is_none() && stored.is_some() && stored != computed {
+            self.damage = Some(Damage::Broken("checksum does not match".into()));
         }
     }
 }

@@ -46,6 +46,12 @@ pub(super) fn longest(link_type: LinkType) -> u32 {
     }
 }
 
+/// A stored wire length, bounded as Wireshark bounds it: none above is meant.
+#[inline]
+pub(super) fn wire_len(stored: u32) -> u32 {
+    stored.min(i32::MAX as u32)
+}
+
 /// What stands before a frame that never was on the wire, and so is no part of its wire length.
 ///
 /// Only link types whose metadata takes the place of hardware state are here;
@@ -77,7 +83,7 @@ impl Lead {
         match self {
             Self::None => true,
             Self::Fixed(len) => {
-                record.wire_len = record.wire_len.wrapping_sub(len.into());
+                record.wire_len = record.wire_len.saturating_sub(len.into());
                 bytes.len() >= usize::from(len)
             }
             Self::Erf => {
@@ -90,5 +96,17 @@ impl Lead {
                 true
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn early_and_flagged_numbers_are_understood() {
+        assert_eq!(link_type(0x3000_00a4), LinkType(164));
+        assert_eq!(link_type(12), LinkType::RAW);
+        assert_eq!(aix_link_type(15), Some(LinkType(10)));
     }
 }

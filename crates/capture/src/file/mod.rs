@@ -9,6 +9,7 @@
 //! Every packet that lies whole before damage is handed out before the
 //! [`Error`] is. Which those are is what Wireshark says.
 
+mod clock;
 mod compressed;
 mod error;
 mod input;

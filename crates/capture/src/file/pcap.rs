@@ -248,7 +248,7 @@ impl Pcap {
                 timestamp: Timestamp(i64::from(header.seconds) * 1_000_000_000 + i64::from(nanos)),
                 start: (position + size) as u32,
                 captured: header.captured,
-                wire_len: header.wire,
+                wire_len: linktype::wire_len(header.wire),
                 interface: 0,
                 vlan_tci: None,
                 direction: dissect::Direction::Unknown,
