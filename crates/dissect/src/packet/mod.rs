@@ -65,6 +65,7 @@ mod radiotap;
 mod raw;
 mod realtek;
 mod sctp;
+mod slip;
 mod sll;
 mod snap;
 mod symantec;
@@ -163,13 +164,13 @@ static DISSECTORS: &[&dyn Dissector] = &[
     &prefixed::PBB,
     &prefixed::PPP_PPPD,
     &prefixed::PPP_WITH_DIRECTION,
-    &prefixed::SLIP,
     &prefixed::SLIP_BSDOS,
     &pseudowire::Pseudowire,
     &radiotap::Radiotap,
     &raw::Raw,
     &realtek::Realtek,
     &sctp::Sctp,
+    &slip::Slip,
     &sll::Sll,
     &sll::Sll2,
     &snap::FRAME_RELAY,

@@ -19,6 +19,8 @@ mod control {
 }
 
 const MIN_HEADER: usize = 24;
+/// Fragment number, in the sequence control field.
+const FRAGMENT: u16 = 0x000f;
 /// In the QoS control field: this is an A-MSDU.
 const A_MSDU: u8 = 0x80;
 /// Destination, source and length before each frame of an A-MSDU.
@@ -65,7 +67,7 @@ impl Dissector for Wlan {
             len = len.next_multiple_of(4);
         }
         let rest = tri!(after(self.name, bytes, len));
-        let first = le16(bytes, 22) & 0x000f == 0;
+        let first = le16(bytes, 22) & FRAGMENT == 0;
         if control & (control::NO_DATA | control::PROTECTED) != 0 || !first {
             return Step::Payload(rest);
         }
