@@ -198,6 +198,7 @@ static DISSECTORS: &[&dyn Dissector] = &[
     &vxlan::Vxlan,
     &vxlan_gpe::VxlanGpe,
     &wlan::PADDED,
+    &wlan::SWAPPED,
     &wlan::WLAN,
     &wlan_monitor::WlanMonitor,
 ];
@@ -243,6 +244,8 @@ pub enum Form {
     Wlan,
     /// The same, padded to a multiple of 4 bytes before its payload.
     WlanPadded,
+    /// The same between an access point and its controller: the bytes of its frame control may be swapped.
+    WlanSwapped,
     /// A frame whose destination is Cisco Inter-Switch Link's.
     Isl,
     /// A PPP frame, with or without its address and control bytes (RFC 1662).
