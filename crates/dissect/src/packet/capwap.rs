@@ -40,7 +40,7 @@ impl Dissector for Capwap {
         }
         let claim = match (first & NATIVE != 0, first & BINDING) {
             (false, _) => Claim::EtherType(TRANSPARENT_ETHERNET),
-            (true, BINDING_WLAN) => Claim::Form(Form::Wlan),
+            (true, BINDING_WLAN) => Claim::Form(Form::WlanSwapped),
             _ => return Step::Payload(frame),
         };
         out.enter_tunnel(None);
@@ -65,7 +65,7 @@ mod tests {
         let bytes = [0, 0x20, 0x03, 0x20, 0, 0, 0, 0, 4, 0xd6, 0x1c, 0, 0x78, 0, 0, 0, 0x40, 0];
         let packet = over_udp(5247, &bytes);
         let step = Capwap.dissect(&packet[28..], &mut dissect(&packet));
-        assert_eq!(step, Step::Next(Claim::Form(Form::Wlan), &[0x40, 0]));
+        assert_eq!(step, Step::Next(Claim::Form(Form::WlanSwapped), &[0x40, 0]));
     }
 
     #[test]

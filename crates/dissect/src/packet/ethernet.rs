@@ -3,7 +3,7 @@
 //! A type/length field below 1536 is a length: LLC follows.
 
 use super::bytes::{be16, header, tri};
-use super::{Claim, Dissector, Form, Step, isl};
+use super::{Claim, Dissector, Form, Step};
 use crate::{Dissection, LinkType};
 
 /// Least value that is an EtherType, not a length (IEEE 802.3, clause 3.2.6).
@@ -26,7 +26,8 @@ impl Dissector for Ethernet {
     fn dissect<'a>(&self, bytes: &'a [u8], _: &mut Dissection<'a>) -> Step<'a> {
         let (h, rest) = tri!(header::<14>(self.name(), bytes));
         let field = be16(h, 12);
-        if field < FIRST_ETHER_TYPE && isl::destination(bytes) {
+        // Cisco Inter-Switch Link reserves these destinations and has a length where a type would be.
+        if field < FIRST_ETHER_TYPE && matches!(h, [0x01 | 0x03, 0x00, 0x0c, 0x00, 0x00, ..]) {
             return Step::Next(Claim::Form(Form::Isl), bytes);
         }
         type_or_length(field, rest)

@@ -9,11 +9,6 @@ const HEADER: usize = 26;
 const ETHERNET: u8 = 0;
 const TOKEN_RING: u8 = 1;
 
-/// Whether a frame begins with a destination of ISL.
-pub(super) fn destination(frame: &[u8]) -> bool {
-    matches!(frame, [0x01 | 0x03, 0x00, 0x0c, 0x00, 0x00, ..])
-}
-
 #[derive(Debug)]
 pub(super) struct Isl;
 

@@ -38,8 +38,7 @@ impl Dissector for Llc {
         }
         let rest = match control & 3 {
             UNNUMBERED if control & !POLL == UI => rest,
-            UNNUMBERED => return Step::Payload(rest),
-            SUPERVISORY => return Step::Payload(rest),
+            UNNUMBERED | SUPERVISORY => return Step::Payload(rest),
             _ => tri!(after(self.name(), rest, 1)),
         };
         if destination == SAP_OSI {

@@ -31,7 +31,7 @@ impl Dissector for Lwapp {
             return Step::Payload(frame);
         }
         out.enter_tunnel(None);
-        Step::Next(Claim::Form(Form::Wlan), frame)
+        Step::Next(Claim::Form(Form::WlanSwapped), frame)
     }
 }
 
@@ -45,7 +45,7 @@ mod tests {
         let data = [0x08, 0x1d, 0, 2, 0xe3, 0x42, 0, 0, 0x40, 0];
         let packet = over_udp(12222, &data);
         let step = Lwapp.dissect(&packet[28..], &mut dissect(&packet));
-        assert_eq!(step, Step::Next(Claim::Form(Form::Wlan), &[0x40, 0]));
+        assert_eq!(step, Step::Next(Claim::Form(Form::WlanSwapped), &[0x40, 0]));
         let control = over_udp(12222, &[0x04, 0, 0, 1, 0, 0, 0, 0, 1]);
         assert_eq!(Lwapp.dissect(&control[28..], &mut dissect(&control)), Step::Payload(&[1]));
     }

@@ -65,6 +65,7 @@ mod radiotap;
 mod raw;
 mod realtek;
 mod sctp;
+mod slip;
 mod sll;
 mod snap;
 mod symantec;
@@ -163,13 +164,13 @@ static DISSECTORS: &[&dyn Dissector] = &[
     &prefixed::PBB,
     &prefixed::PPP_PPPD,
     &prefixed::PPP_WITH_DIRECTION,
-    &prefixed::SLIP,
     &prefixed::SLIP_BSDOS,
     &pseudowire::Pseudowire,
     &radiotap::Radiotap,
     &raw::Raw,
     &realtek::Realtek,
     &sctp::Sctp,
+    &slip::Slip,
     &sll::Sll,
     &sll::Sll2,
     &snap::FRAME_RELAY,
@@ -197,6 +198,7 @@ static DISSECTORS: &[&dyn Dissector] = &[
     &vxlan::Vxlan,
     &vxlan_gpe::VxlanGpe,
     &wlan::PADDED,
+    &wlan::SWAPPED,
     &wlan::WLAN,
     &wlan_monitor::WlanMonitor,
 ];
@@ -242,6 +244,8 @@ pub enum Form {
     Wlan,
     /// The same, padded to a multiple of 4 bytes before its payload.
     WlanPadded,
+    /// The same between an access point and its controller: the bytes of its frame control may be swapped.
+    WlanSwapped,
     /// A frame whose destination is Cisco Inter-Switch Link's.
     Isl,
     /// A PPP frame, with or without its address and control bytes (RFC 1662).

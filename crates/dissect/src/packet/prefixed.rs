@@ -72,9 +72,7 @@ pub(super) static PPP_PPPD: Prefixed = Prefixed::new("pppd", &[link(166)], 2, Cl
 /// Direction byte before PPP.
 pub(super) static PPP_WITH_DIRECTION: Prefixed =
     Prefixed::new("ppp-direction", &[link(204)], 1, Claim::Form(Form::Ppp));
-/// Direction, then the compressed header's first bytes.
-pub(super) static SLIP: Prefixed = Prefixed::new("slip", &[link(8)], 16, Claim::Form(Form::Ip));
-/// The same on BSD/OS.
+/// SLIP as BSD/OS captures it.
 pub(super) static SLIP_BSDOS: Prefixed = Prefixed::new("slip-bsdos", &[link(102)], 24, Claim::Form(Form::Ip));
 
 #[cfg(test)]
@@ -90,8 +88,8 @@ mod tests {
             let layers = fixture::layers(LinkType(number), &bytes);
             assert_eq!(layers[1..], ["ethernet", "ipv4", "udp"], "link type {number}");
         }
-        let slip = fixture::frame(&[&[0; 16], &fixture::IPV4_UDP]);
-        assert_eq!(fixture::layers(LinkType(8), &slip), ["slip", "raw", "ipv4", "udp"]);
+        let slip = fixture::frame(&[&[0; 24], &fixture::IPV4_UDP]);
+        assert_eq!(fixture::layers(LinkType(102), &slip), ["slip-bsdos", "raw", "ipv4", "udp"]);
     }
 
     #[test]

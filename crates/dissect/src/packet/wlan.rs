@@ -19,25 +19,43 @@ mod control {
 }
 
 const MIN_HEADER: usize = 24;
+/// Fragment number, in the sequence control field.
+const FRAGMENT: u16 = 0x000f;
 /// In the QoS control field: this is an A-MSDU.
 const A_MSDU: u8 = 0x80;
 /// Destination, source and length before each frame of an A-MSDU.
 const SUBFRAME: usize = 14;
 
-/// `padded`: the header is filled up to a multiple of 4 bytes, as some adapters do.
+/// How a header departs from the standard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Oddity {
+    None,
+    /// It is filled up to a multiple of 4 bytes, as some adapters do.
+    Padded,
+    /// The two bytes of its frame control may be swapped, as some access points do.
+    Swapped,
+}
+
 #[derive(Debug)]
 pub(super) struct Wlan {
     name: &'static str,
     claims: &'static [Claim],
-    padded: bool,
+    oddity: Oddity,
 }
 
 /// As the standard has it.
-pub(super) static WLAN: Wlan =
-    Wlan { name: "wlan", claims: &[Claim::Form(Form::Wlan), Claim::Link(LinkType(105))], padded: false };
+pub(super) static WLAN: Wlan = Wlan {
+    name: "wlan",
+    claims: &[Claim::Form(Form::Wlan), Claim::Link(LinkType(105))],
+    oddity: Oddity::None,
+};
 /// Where radiotap says so.
 pub(super) static PADDED: Wlan =
-    Wlan { name: "wlan-padded", claims: &[Claim::Form(Form::WlanPadded)], padded: true };
+    Wlan { name: "wlan-padded", claims: &[Claim::Form(Form::WlanPadded)], oddity: Oddity::Padded };
+
+/// Between an access point and its controller (CAPWAP, LWAPP).
+pub(super) static SWAPPED: Wlan =
+    Wlan { name: "wlan-swapped", claims: &[Claim::Form(Form::WlanSwapped)], oddity: Oddity::Swapped };
 
 impl Dissector for Wlan {
     fn name(&self) -> &'static str {
@@ -50,7 +68,11 @@ impl Dissector for Wlan {
 
     fn dissect<'a>(&self, bytes: &'a [u8], _: &mut Dissection<'a>) -> Step<'a> {
         let (h, _) = tri!(header::<2>(self.name, bytes));
-        let control = le16(h, 0);
+        let control = match *h {
+            // A data frame in one order only: a flags byte that looks like one is rare.
+            [flags, kind] if self.oddity == Oddity::Swapped && !data(flags) && data(kind) => be16(h, 0),
+            _ => le16(h, 0),
+        };
         if control & control::TYPE != control::DATA {
             return Step::Payload(bytes);
         }
@@ -61,11 +83,11 @@ impl Dissector for Wlan {
         if qos {
             len += if control & control::ORDER == 0 { 2 } else { 6 };
         }
-        if self.padded {
+        if self.oddity == Oddity::Padded {
             len = len.next_multiple_of(4);
         }
         let rest = tri!(after(self.name, bytes, len));
-        let first = le16(bytes, 22) & 0x000f == 0;
+        let first = le16(bytes, 22) & FRAGMENT == 0;
         if control & (control::NO_DATA | control::PROTECTED) != 0 || !first {
             return Step::Payload(rest);
         }
@@ -75,6 +97,11 @@ impl Dissector for Wlan {
         }
         payload(rest)
     }
+}
+
+/// Whether the low byte of a frame control says data, version 0.
+fn data(kind: u8) -> bool {
+    kind & 0x0f == 0x08
 }
 
 /// LLC, or IPX without it (its checksum is all ones).
@@ -106,6 +133,21 @@ mod tests {
         assert_eq!(read([0x88, 0x81], &[0; 6]), ip, "QoS and HT control");
         let a_msdu = [0x80, 0, 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0, 38];
         assert_eq!(read([0x88, 0x01], &a_msdu), ip, "A-MSDU");
+    }
+
+    #[test]
+    fn a_swapped_frame_control_is_read_where_it_is_known() {
+        let rest = [&[0; 22][..], &SNAP, &fixture::IPV4_UDP].concat();
+        for control in [[0x01, 0x08], [0x08, 0x01]] {
+            let bytes = fixture::frame(&[&control, &rest]);
+            let packet = fixture::dissect(LinkType(105), &bytes);
+            let step = SWAPPED.dissect(&bytes, &mut packet.clone());
+            assert_eq!(step, Step::Next(Claim::Form(Form::Llc), &bytes[24..]));
+        }
+        // From nDPI's tests, capwap.pcap: a probe request, not swapped.
+        let bytes = fixture::frame(&[&[0x40, 0x00], &rest]);
+        let step = SWAPPED.dissect(&bytes, &mut fixture::dissect(LinkType(105), &bytes));
+        assert_eq!(step, Step::Payload(&bytes[..]));
     }
 
     #[test]
