@@ -53,6 +53,7 @@ mod nflog;
 mod nsh;
 mod null;
 mod pflog;
+mod pim;
 mod pktap;
 mod ppi;
 mod ppp;
@@ -130,6 +131,7 @@ static DISSECTORS: &[&dyn Dissector] = &[
     &l2tp::L2tp,
     &l2tp::L2tpIp,
     &lisp::Lisp,
+    &lisp::LispControl,
     &llc::Llc,
     &lwapp::Lwapp,
     &macsec::Macsec,
@@ -143,6 +145,7 @@ static DISSECTORS: &[&dyn Dissector] = &[
     &pflog::ENC,
     &pflog::OLD_PFLOG,
     &pflog::Pflog,
+    &pim::Pim,
     &pktap::Pktap,
     &ppi::Ppi,
     &ppp::Ppp,
@@ -298,6 +301,7 @@ pub struct Registry {
     ether_types: Box<[u8]>,
     udp_ports: Box<[u8]>,
     ip_protocols: [u8; 256],
+    /// In the order of their claims.
     others: Vec<(Claim, DissectorId)>,
     /// One bit a UDP port: whether it is claimed. Eight times denser than `udp_ports`, so that it stays in the cache.
     claimed_udp_ports: Box<[u64]>,
@@ -350,9 +354,11 @@ impl Registry {
             Claim::IpProtocol(p) => self.ip_protocols.get_mut(usize::from(p)),
             _ => None,
         };
-        match slot {
-            Some(slot) => *slot = id.0 as u8,
-            None => self.others.push((claim, id)),
+        if let Some(slot) = slot {
+            *slot = id.0 as u8;
+        } else {
+            let at = self.others.partition_point(|(other, _)| *other < claim);
+            self.others.insert(at, (claim, id));
         }
     }
 
@@ -369,7 +375,10 @@ impl Registry {
             Claim::EtherType(t) => self.ether_types.get(usize::from(t)).copied(),
             Claim::UdpPort(p) => self.udp_ports.get(usize::from(p)).copied(),
             Claim::IpProtocol(p) => self.ip_protocols.get(usize::from(p)).copied(),
-            _ => self.others.iter().find(|(c, _)| *c == claim).map(|&(_, id)| id.0 as u8),
+            _ => {
+                let at = self.others.partition_point(|(other, _)| *other < claim);
+                self.others.get(at).filter(|(other, _)| *other == claim).map(|&(_, id)| id.0 as u8)
+            }
         };
         number.filter(|&n| n != NONE).map(|n| DissectorId(u16::from(n)))
     }
