@@ -40,12 +40,22 @@ impl Dissector for Capwap {
         }
         let claim = match (first & NATIVE != 0, first & BINDING) {
             (false, _) => Claim::EtherType(TRANSPARENT_ETHERNET),
-            (true, BINDING_WLAN) => Claim::Form(Form::Wlan),
+            (true, BINDING_WLAN) => Claim::Form(wlan(frame)),
             _ => return Step::Payload(frame),
         };
         out.enter_tunnel(None);
         Step::Next(claim, frame)
     }
+}
+
+/// How the frame control of a tunnelled 802.11 frame is written: access points do not agree.
+///
+/// Only data frames matter: type and version are then 8 in the lower half of the byte that has them, while
+/// the other byte has a DS bit there.
+pub(super) fn wlan(frame: &[u8]) -> Form {
+    const DATA: u8 = 0x08;
+    let (first, second) = (u8_at(frame, 0) & 15, u8_at(frame, 1) & 15);
+    if second == DATA && first != DATA { Form::WlanSwapped } else { Form::Wlan }
 }
 
 #[cfg(test)]
@@ -66,6 +76,18 @@ mod tests {
         let packet = over_udp(5247, &bytes);
         let step = Capwap.dissect(&packet[28..], &mut dissect(&packet));
         assert_eq!(step, Step::Next(Claim::Form(Form::Wlan), &[0x40, 0]));
+    }
+
+    #[test]
+    fn a_frame_control_may_be_swapped() {
+        assert_eq!(wlan(&[0x08, 0x01]), Form::Wlan);
+        assert_eq!(wlan(&[0x01, 0x08]), Form::WlanSwapped);
+        assert_eq!(wlan(&[0x02, 0x88]), Form::WlanSwapped);
+        let frame = [0x01, 0x08, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let snap = [0xaa, 0xaa, 3, 0, 0, 0, 8, 0];
+        let header = [0, 0x10, 0x03, 0, 0, 0, 0, 0];
+        let packet = over_udp(5247, &[&header[..], &frame, &snap, INNER].concat());
+        assert_eq!(found(&dissect(&packet)), (vec![("capwap", None)], true));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! LWAPP: frames between access point and controller (RFC 5412, section 4). Its control messages are payload.
 
 use super::bytes::u8_at;
-use super::{Claim, Dissector, Form, Step};
+use super::{Claim, Dissector, Step, capwap};
 use crate::Dissection;
 
 /// Version, radio and flags, fragment id, length, RSSI, SNR.
@@ -31,13 +31,14 @@ impl Dissector for Lwapp {
             return Step::Payload(frame);
         }
         out.enter_tunnel(None);
-        Step::Next(Claim::Form(Form::Wlan), frame)
+        Step::Next(Claim::Form(capwap::wlan(frame)), frame)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packet::Form;
     use crate::packet::ip_fixture::{dissect, over_udp};
 
     #[test]

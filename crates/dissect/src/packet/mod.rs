@@ -199,6 +199,7 @@ static DISSECTORS: &[&dyn Dissector] = &[
     &vxlan::Vxlan,
     &vxlan_gpe::VxlanGpe,
     &wlan::PADDED,
+    &wlan::SWAPPED,
     &wlan::WLAN,
     &wlan_monitor::WlanMonitor,
 ];
@@ -244,6 +245,8 @@ pub enum Form {
     Wlan,
     /// The same, padded to a multiple of 4 bytes before its payload.
     WlanPadded,
+    /// The same, with the two bytes of its frame control exchanged, as some access points tunnel it.
+    WlanSwapped,
     /// A frame whose destination is Cisco Inter-Switch Link's.
     Isl,
     /// A PPP frame, with or without its address and control bytes (RFC 1662).

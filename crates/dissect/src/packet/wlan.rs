@@ -25,19 +25,28 @@ const A_MSDU: u8 = 0x80;
 const SUBFRAME: usize = 14;
 
 /// `padded`: the header is filled up to a multiple of 4 bytes, as some adapters do.
+/// `swapped`: its first two bytes are exchanged, as some access points do.
 #[derive(Debug)]
 pub(super) struct Wlan {
     name: &'static str,
     claims: &'static [Claim],
     padded: bool,
+    swapped: bool,
 }
 
 /// As the standard has it.
-pub(super) static WLAN: Wlan =
-    Wlan { name: "wlan", claims: &[Claim::Form(Form::Wlan), Claim::Link(LinkType(105))], padded: false };
+pub(super) static WLAN: Wlan = Wlan {
+    name: "wlan",
+    claims: &[Claim::Form(Form::Wlan), Claim::Link(LinkType(105))],
+    padded: false,
+    swapped: false,
+};
 /// Where radiotap says so.
 pub(super) static PADDED: Wlan =
-    Wlan { name: "wlan-padded", claims: &[Claim::Form(Form::WlanPadded)], padded: true };
+    Wlan { name: "wlan-padded", claims: &[Claim::Form(Form::WlanPadded)], padded: true, swapped: false };
+/// Where a tunnel from an access point has it so.
+pub(super) static SWAPPED: Wlan =
+    Wlan { name: "wlan-swapped", claims: &[Claim::Form(Form::WlanSwapped)], padded: false, swapped: true };
 
 impl Dissector for Wlan {
     fn name(&self) -> &'static str {
@@ -50,7 +59,7 @@ impl Dissector for Wlan {
 
     fn dissect<'a>(&self, bytes: &'a [u8], _: &mut Dissection<'a>) -> Step<'a> {
         let (h, _) = tri!(header::<2>(self.name, bytes));
-        let control = le16(h, 0);
+        let control = if self.swapped { be16(h, 0) } else { le16(h, 0) };
         if control & control::TYPE != control::DATA {
             return Step::Payload(bytes);
         }
@@ -65,7 +74,7 @@ impl Dissector for Wlan {
             len = len.next_multiple_of(4);
         }
         let rest = tri!(after(self.name, bytes, len));
-        let first = le16(bytes, 22) & 0x000f == 0;
+        let first = u8_at(bytes, 22).trailing_zeros() >= 4;
         if control & (control::NO_DATA | control::PROTECTED) != 0 || !first {
             return Step::Payload(rest);
         }
