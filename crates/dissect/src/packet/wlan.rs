@@ -25,7 +25,7 @@ const A_MSDU: u8 = 0x80;
 const SUBFRAME: usize = 14;
 
 /// `padded`: the header is filled up to a multiple of 4 bytes, as some adapters do.
-/// `swapped`: its first two bytes are exchanged, as some access points do.
+/// `swapped`: the bytes of frame and sequence control are exchanged, as some access points do.
 #[derive(Debug)]
 pub(super) struct Wlan {
     name: &'static str,
@@ -74,8 +74,8 @@ impl Dissector for Wlan {
             len = len.next_multiple_of(4);
         }
         let rest = tri!(after(self.name, bytes, len));
-        let first = u8_at(bytes, 22).trailing_zeros() >= 4;
-        if control & (control::NO_DATA | control::PROTECTED) != 0 || !first {
+        let fragment = u8_at(bytes, if self.swapped { 23 } else { 22 }) & 0x0f;
+        if control & (control::NO_DATA | control::PROTECTED) != 0 || fragment > 0 {
             return Step::Payload(rest);
         }
         if qos && u8_at(bytes, qos_at) & A_MSDU != 0 {
