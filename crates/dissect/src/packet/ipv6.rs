@@ -53,7 +53,7 @@ impl Dissector for Ipv6 {
         let wire = out.wire_rest(bytes);
         let packet = if named == 0 { bytes } else { bytes.get(..HEADER + named).unwrap_or(bytes) };
         let (protocol, rest, fragment) = upper(u8_at(h, 6), packet.get(HEADER..).unwrap_or_default());
-        let len = if named > 0 || !is_long(u8_at(h, 6), protocol, wire) { HEADER + named } else { wire };
+        let len = if named > 0 || !is_long(protocol, wire) { HEADER + named } else { wire };
         let mut ip = facts(h, len, out.offset_of(bytes));
         ip.protocol = protocol;
         ip.fragment = fragment;
@@ -65,10 +65,11 @@ impl Dissector for Ipv6 {
     }
 }
 
-/// Whether a payload length of 0 stands for a longer one, which the wire length tells: a jumbogram
-/// (RFC 2675), what only one can be, or TCP before the adapter segments it. Else it means 0.
-fn is_long(next_header: u8, upper: u8, wire: usize) -> bool {
-    next_header == HOP_BY_HOP || wire > HEADER + usize::from(u16::MAX) || upper == TCP
+/// Whether a payload length of 0 stands for a longer one, which the wire length tells: a jumbogram, by
+/// definition beyond 65,535 bytes (RFC 2675, section 3), or TCP before the adapter segments it.
+/// Else it means 0.
+fn is_long(upper: u8, wire: usize) -> bool {
+    wire > HEADER + usize::from(u16::MAX) || upper == TCP
 }
 
 /// What the fixed header says; `len` is the length of all, on the wire.
