@@ -55,19 +55,22 @@ pub(crate) fn over_udp(port: u16, payload: &[u8]) -> Vec<u8> {
     ipv4(17, &udp(port, payload))
 }
 
-/// Dissects an IP packet.
-pub(crate) fn dissect(packet: &[u8]) -> Dissection<'_> {
-    let link_type = LinkType(if packet[0] >> 4 == 6 { 229 } else { 228 });
-    let packet = Packet {
+/// An IP packet, captured whole, as a file of raw packets has it.
+pub(crate) fn raw(bytes: &[u8]) -> Packet<'_> {
+    Packet {
         timestamp: Timestamp(0),
-        link_type,
-        wire_len: packet.len() as u32,
-        bytes: packet,
+        link_type: LinkType(if bytes[0] >> 4 == 6 { 229 } else { 228 }),
+        wire_len: bytes.len() as u32,
+        bytes,
         interface: 0,
         vlan_tci: None,
         direction: Direction::Unknown,
-    };
-    Dissection::of(&packet, Registry::global())
+    }
+}
+
+/// Dissects an IP packet.
+pub(crate) fn dissect(bytes: &[u8]) -> Dissection<'_> {
+    Dissection::of(&raw(bytes), Registry::global())
 }
 
 /// Name and number of the tunnels, and whether [`INNER`] is the flow.

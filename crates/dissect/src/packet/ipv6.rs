@@ -17,6 +17,7 @@ const MOBILITY: u8 = 135;
 const HIP: u8 = 139;
 const SHIM6: u8 = 140;
 const NO_NEXT_HEADER: u8 = 59;
+const TCP: u8 = 6;
 
 #[derive(Debug)]
 pub(super) struct Ipv6;
@@ -48,11 +49,12 @@ impl Dissector for Ipv6 {
         if u8_at(h, 0) >> 4 != 6 {
             return Step::Stop(Stop::Malformed { layer: "ipv6", reason: "version is not 6" });
         }
-        let payload = usize::from(be16(h, 4));
-        let len = if payload == 0 { out.wire_rest(bytes) } else { HEADER + payload };
-        let mut ip = facts(h, len, out.offset_of(bytes));
-        let packet = bytes.get(..len).unwrap_or(bytes);
+        let named = usize::from(be16(h, 4));
+        let wire = out.wire_rest(bytes);
+        let packet = if named == 0 { bytes } else { bytes.get(..HEADER + named).unwrap_or(bytes) };
         let (protocol, rest, fragment) = upper(u8_at(h, 6), packet.get(HEADER..).unwrap_or_default());
+        let len = if named > 0 || !is_long(protocol, wire) { HEADER + named } else { wire };
+        let mut ip = facts(h, len, out.offset_of(bytes));
         ip.protocol = protocol;
         ip.fragment = fragment;
         out.enter_ip(ip);
@@ -63,7 +65,14 @@ impl Dissector for Ipv6 {
     }
 }
 
-/// What the fixed header says.
+/// Whether a payload length of 0 stands for a longer one, which the wire length tells: a jumbogram, by
+/// definition beyond 65,535 bytes (RFC 2675, section 3), or TCP before the adapter segments it.
+/// Else it means 0.
+fn is_long(upper: u8, wire: usize) -> bool {
+    wire > HEADER + usize::from(u16::MAX) || upper == TCP
+}
+
+/// What the fixed header says; `len` is the length of all, on the wire.
 #[inline]
 pub(super) fn facts(h: &[u8; HEADER], len: usize, at: usize) -> Ip {
     Ip {
@@ -117,6 +126,9 @@ fn upper(mut protocol: u8, mut rest: &[u8]) -> (u8, &[u8], Option<Fragment>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Packet;
+    use crate::packet::Registry;
+    use crate::packet::ip_fixture::{ipv6, raw};
 
     #[test]
     fn extension_headers_lead_to_the_upper_protocol() {
@@ -126,6 +138,18 @@ mod tests {
         let (protocol, rest, fragment) = upper(HOP_BY_HOP, &chain);
         assert_eq!((protocol, rest), (17, &[0xab][..]));
         assert_eq!(fragment, Some(Fragment { id: 9, offset: 0, more: true }));
+    }
+
+    #[test]
+    fn a_payload_length_of_zero_is_the_wire_length_where_something_long_explains_it() {
+        let bytes = |protocol, wire_len| {
+            let mut packet =
+                ipv6(protocol, &[0x1f, 0x90, 0, 80, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0, 0, 0, 0, 0, 0, 0]);
+            packet[4..6].fill(0);
+            let packet = Packet { wire_len, ..raw(&packet) };
+            Dissection::of(&packet, Registry::global()).ip.unwrap().bytes
+        };
+        assert_eq!((bytes(6, 3000), bytes(17, 3000), bytes(17, 70_000)), (3000, 40, 70_000));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! LISP data plane (RFC 9300, section 5). The control plane (port 4342) is not read.
+//! LISP: the data plane (RFC 9300, section 5), and control messages that travel in a packet of their own
+//! (RFC 9301, section 5.8). Other control messages are payload, and so are those with LISP-SEC.
 
 use super::bytes::{be32, ip_by_version, u8_at};
 use super::{Claim, Dissector, Step};
@@ -28,9 +29,46 @@ impl Dissector for Lisp {
     }
 }
 
+/// Encapsulated control message: type 8, without the S bit; the last three flags do not matter.
+const ENCAPSULATED: u8 = 0x80;
+const FLAGS: u8 = 0x07;
+const CONTROL_HEADER: usize = 4;
+
+#[derive(Debug)]
+pub(super) struct LispControl;
+
+impl Dissector for LispControl {
+    fn name(&self) -> &'static str {
+        "lisp-control"
+    }
+
+    fn claims(&self) -> &'static [Claim] {
+        &[Claim::UdpPort(4342)]
+    }
+
+    fn dissect<'a>(&self, bytes: &'a [u8], out: &mut Dissection<'a>) -> Step<'a> {
+        let Some(rest) = bytes.get(CONTROL_HEADER..) else { return Step::Decline };
+        match ip_by_version(rest) {
+            Some(claim) if u8_at(bytes, 0) & !FLAGS == ENCAPSULATED => {
+                out.enter_tunnel(None);
+                Step::Next(claim, rest)
+            }
+            _ => Step::Decline,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::packet::ip_fixture::{INNER, dissect, found, over_udp};
+
+    #[test]
+    fn only_an_encapsulated_control_message_carries_a_packet() {
+        let encapsulated = over_udp(4342, &[&[0x80, 0, 0, 0][..], INNER].concat());
+        assert_eq!(found(&dissect(&encapsulated)), (vec![("lisp-control", None)], true));
+        let register = over_udp(4342, &[&[0x30, 0, 0, 1][..], INNER].concat());
+        assert_eq!(dissect(&register).ip.unwrap().dst_port, 4342);
+    }
 
     #[test]
     fn the_packet_follows_eight_bytes() {

@@ -52,6 +52,7 @@ mod nflog;
 mod nsh;
 mod null;
 mod pflog;
+mod pim;
 mod pktap;
 mod ppi;
 mod ppp;
@@ -132,6 +133,7 @@ static DISSECTORS: &[&dyn Dissector] = &[
     &l2tp::L2tp,
     &l2tp::L2tpIp,
     &lisp::Lisp,
+    &lisp::LispControl,
     &llc::Llc,
     &lwapp::Lwapp,
     &macsec::Macsec,
@@ -145,6 +147,7 @@ static DISSECTORS: &[&dyn Dissector] = &[
     &pflog::ENC,
     &pflog::OLD_PFLOG,
     &pflog::Pflog,
+    &pim::Pim,
     &pktap::Pktap,
     &ppi::Ppi,
     &ppp::Ppp,
