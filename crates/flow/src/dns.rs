@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dissect::app::dns::Message;
@@ -9,6 +10,7 @@ use dissect::{FiveTuple, Timestamp};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use crate::key::{FlowKey, Side};
 use crate::ledger::InterfaceId;
 
 /// Queries that wait for their answer; the oldest makes room.
@@ -28,13 +30,13 @@ pub struct DnsEvent {
     /// Who sent it to whom.
     pub tuple: FiveTuple,
     /// What it says.
-    pub message: Message,
+    pub message: Arc<Message>,
     /// Of an answer: how long after its query it passed the capture point; `None` if no query was seen.
     pub latency: Option<Duration>,
 }
 
 /// Who asked whom, under which number, for what type and name; of the name, a seeded hash.
-type Asked = (FiveTuple, u16, u16, u64);
+type Asked = (FlowKey, Side, u16, u16, u64);
 
 /// Queries that were not answered yet.
 #[derive(Debug, Default)]
@@ -47,24 +49,24 @@ pub(crate) struct Waiting {
 impl Waiting {
     /// Remembers a query, or gives an answer its latency.
     ///
-    /// A query that is sent again keeps its first time: that is how long the asker waited.
+    /// A query that is sent again keeps its first time: that is how long the asker waited. Multicast queries are not
+    /// remembered: whoever answers them, it is not the address that was asked.
     pub(crate) fn join(&mut self, event: &mut DnsEvent) {
         let Some(question) = event.message.questions.first() else { return };
-        let mut tuple = event.tuple;
-        if event.message.answer {
-            std::mem::swap(&mut tuple.src, &mut tuple.dst);
+        if event.tuple.dst.addr.is_multicast() {
+            return;
         }
+        let (key, sender) = FlowKey::of_tuple(&event.tuple);
+        let asker = if event.message.answer { sender.other() } else { sender };
         // Names are compared without regard to case (RFC 4343); some resolvers change it.
         let mut name = self.seed.build_hasher();
         question.name.bytes().for_each(|b| name.write_u8(b.to_ascii_lowercase()));
-        let asked = (tuple, event.message.id, question.kind, name.finish());
+        let asked = (key, asker, event.message.id, question.kind, name.finish());
         if event.message.answer {
             let sent = self.queries.remove(&asked);
-            event.latency = sent
-                .and_then(|sent| u64::try_from(event.timestamp.0 - sent.0).ok())
-                .map(Duration::from_nanos);
-        } else if !self.queries.contains_key(&asked) {
-            self.queries.insert(asked, event.timestamp);
+            let nanos = sent.map(|sent| u64::try_from(event.timestamp.0.saturating_sub(sent.0)).unwrap_or(0));
+            event.latency = nanos.map(Duration::from_nanos);
+        } else if self.queries.try_insert(asked, event.timestamp).is_ok() {
             self.order.push_back(asked);
             if self.order.len() > MAX_WAITING
                 && let Some(oldest) = self.order.pop_front()

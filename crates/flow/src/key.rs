@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use dissect::{Endpoint, Ip};
+use dissect::{Endpoint, FiveTuple, Ip};
 
 /// Which end of a flow: the one that sorts lower, or the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -46,14 +46,25 @@ impl FlowKey {
     /// The key of `ip`'s five-tuple, and which side sent it.
     #[inline]
     pub(crate) fn of(ip: &Ip) -> (Self, Side) {
-        let sender_is_low = (ip.src, ip.src_port) <= (ip.dst, ip.dst_port);
-        let (low, high, low_port, high_port, side) = if sender_is_low {
-            (ip.src, ip.dst, ip.src_port, ip.dst_port, Side::Low)
-        } else {
-            (ip.dst, ip.src, ip.dst_port, ip.src_port, Side::High)
+        Self::new((ip.src, ip.src_port), (ip.dst, ip.dst_port), ip.protocol, ip.version)
+    }
+
+    /// The same of a five-tuple.
+    pub(crate) fn of_tuple(tuple: &FiveTuple) -> (Self, Side) {
+        let bits = |end: &Endpoint| match end.addr {
+            IpAddr::V4(addr) => (u128::from(addr.to_bits()), end.port),
+            IpAddr::V6(addr) => (addr.to_bits(), end.port),
         };
+        let version = if tuple.src.addr.is_ipv4() { 4 } else { 6 };
+        Self::new(bits(&tuple.src), bits(&tuple.dst), tuple.protocol, version)
+    }
+
+    #[inline]
+    fn new(src: (u128, u16), dst: (u128, u16), protocol: u8, version: u8) -> (Self, Side) {
+        let ((low, low_port), (high, high_port), side) =
+            if src <= dst { (src, dst, Side::Low) } else { (dst, src, Side::High) };
         let ports = u64::from(low_port) << 48 | u64::from(high_port) << 32;
-        let last = ports | u64::from(ip.protocol) << 8 | u64::from(ip.version);
+        let last = ports | u64::from(protocol) << 8 | u64::from(version);
         let words = [(low >> 64) as u64, low as u64, (high >> 64) as u64, high as u64, last];
         (Self { words }, side)
     }

@@ -118,7 +118,6 @@ impl Messages {
         let protocol = dissector.name();
         let reason = match verdict {
             Verdict::Is { fact: Fact::Dns(message), .. } => {
-                let message = *message;
                 self.dns.push(DnsEvent {
                     timestamp,
                     frame,

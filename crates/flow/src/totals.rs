@@ -62,7 +62,7 @@ impl NoFlow {
     /// How people call it.
     pub(crate) fn name(&self) -> String {
         match self {
-            NoFlow::Protocol(name) => name.to_uppercase(),
+            NoFlow::Protocol(name) => (*name).to_owned(),
             NoFlow::Unclaimed(claim) => dissect::names::claim(*claim),
             _ => self.malformed().unwrap_or_default(),
         }

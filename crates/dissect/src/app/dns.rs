@@ -18,6 +18,7 @@
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use super::{AppDissector, Fact, Port, Verdict};
 use crate::FiveTuple;
@@ -166,7 +167,7 @@ fn verdict(message: &[u8], consumed: usize) -> Verdict {
         return Verdict::Malformed { consumed, reason: "empty message" };
     }
     match read(&header, message) {
-        Ok(message) => Verdict::Is { consumed, fact: Fact::Dns(Box::new(message)) },
+        Ok(message) => Verdict::Is { consumed, fact: Fact::Dns(Arc::new(message)) },
         Err(reason) => Verdict::Malformed { consumed, reason },
     }
 }
@@ -455,7 +456,7 @@ mod tests {
 
     fn is(verdict: Verdict) -> Message {
         match verdict {
-            Verdict::Is { fact: Fact::Dns(message), .. } => *message,
+            Verdict::Is { fact: Fact::Dns(message), .. } => Arc::unwrap_or_clone(message),
             other => panic!("{other:?}"),
         }
     }

@@ -6,7 +6,7 @@
 //! ended, and says what they are. Adding one is a file here, its `mod` line and
 //! its line in [`DISSECTORS`].
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use crate::FiveTuple;
 
@@ -27,8 +27,8 @@ pub enum Port {
 /// What an application dissector found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// One DNS, mDNS or LLMNR message.
-    Dns(Box<dns::Message>),
+    /// One DNS, mDNS or LLMNR message, to be shared by all who show it.
+    Dns(Arc<dns::Message>),
 }
 
 /// What an application dissector says of the bytes it was given.

@@ -97,14 +97,14 @@ pub(crate) fn dns(answer: bool, name: &str, code: u8, answers: Vec<Record>) -> D
         interface: InterfaceId(0),
         protocol: "dns",
         tuple: FiveTuple { src, dst, protocol: 17 },
-        message: Message {
+        message: std::sync::Arc::new(Message {
             id: 4711,
             answer,
             opcode: 0,
             response_code: code,
             questions: vec![Question { name: name.to_owned(), kind: 1 }],
             answers,
-        },
+        }),
         latency: answer.then_some(Duration::from_micros(12_345)),
     }
 }
