@@ -27,7 +27,8 @@ impl Dissector for Vxlan {
 
     fn dissect<'a>(&self, bytes: &'a [u8], out: &mut Dissection<'a>) -> Step<'a> {
         match bytes.get(HEADER..) {
-            Some(frame) if u8_at(bytes, 0) & VALID != 0 => enter(bytes, frame, out),
+            // Some senders forget the flag; then the frame must speak for itself.
+            Some(frame) if u8_at(bytes, 0) & VALID != 0 || carries_ip(frame, out) => enter(bytes, frame, out),
             _ => Step::Decline,
         }
     }
@@ -79,11 +80,14 @@ mod tests {
             assert_eq!(found(&dissect(&packet(port, 8))), (vec![("vxlan", Some(42))], true));
         }
         assert!(found(&dissect(&packet(4789, 0x88))).1);
+        assert!(found(&dissect(&packet(4789, 0))).1);
     }
 
     #[test]
     fn without_a_valid_identifier_it_is_something_else() {
-        let packets = [packet(4789, 0), packet(8472, 0x88), over_udp(8472, &[8, 0, 0, 0, 0, 0, 1, 0, 1, 2])];
+        let frame = [[0; 20], [1; 20]].concat();
+        let packets =
+            [over_udp(4789, &frame), packet(8472, 0x88), over_udp(8472, &[8, 0, 0, 0, 0, 0, 1, 0, 1, 2])];
         for packet in packets {
             let d = dissect(&packet);
             assert!(d.app_payload().is_some() && d.tunnels().is_empty() && d.outer.is_none());
