@@ -25,7 +25,9 @@ mod tests {
 
     #[test]
     fn comments_and_aliases() {
-        let names = parse("# local\n127.0.0.1\tlocalhost loop # both\n\n::1 ip6-localhost\nnot-an-address x\n192.0.2.1\n");
+        let names = parse(
+            "# local\n127.0.0.1\tlocalhost loop # both\n\n::1 ip6-localhost\nnot-an-address x\n192.0.2.1\n",
+        );
         let shown: Vec<String> = names.iter().map(|n| format!("{} {}", n.addr, n.name)).collect();
         assert_eq!(shown, ["127.0.0.1 localhost", "::1 ip6-localhost"]);
     }

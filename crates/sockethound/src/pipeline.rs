@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 
 use capture::file::{FileSource, Name};
 use capture::{Next, PacketSource};
-use flow::{CaptureEnd, Collector, Config, Delta, Event, FlowTable, InterfaceId, InterfaceName, Options, Snapshot};
+use flow::{
+    CaptureEnd, Collector, Config, Delta, Event, FlowTable, InterfaceId, InterfaceName, Options, Snapshot,
+};
 
 use crate::when::When;
 
@@ -189,7 +191,11 @@ impl<'a> Worker<'a> {
                 Err(e) => {
                     let line = e.to_string();
                     self.send(ToCollector::Fault { line: line.clone(), damage: e.is_damage() })?;
-                    break if e.is_truncation() { CaptureEnd::Truncated(line) } else { CaptureEnd::Malformed(line) };
+                    break if e.is_truncation() {
+                        CaptureEnd::Truncated(line)
+                    } else {
+                        CaptureEnd::Malformed(line)
+                    };
                 }
             }
             self.after_batch(source, streaming)?;

@@ -79,16 +79,20 @@ fn group_by(arg: GroupArg) -> Result<GroupBy, String> {
         GroupArg::Service => Ok(GroupBy::Service),
         GroupArg::Interface => Ok(GroupBy::Interface),
         GroupArg::Process | GroupArg::Container | GroupArg::User => {
-            Err("captures do not say who owned a flow: use -g=host, -g=name, -g=service or -g=interface".to_owned())
+            Err("captures do not say who owned a flow: use -g=host, -g=name, -g=service or -g=interface"
+                .to_owned())
         }
     }
 }
 
 fn report_options(args: &ReportArgs) -> report::Options {
     let terminal = stdout().is_terminal();
-    let dumb = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()) || std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+    let dumb = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
+        || std::env::var_os("TERM").is_some_and(|t| t == "dumb");
     report::Options {
-        width: terminal.then(|| terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))).flatten(),
+        width: terminal
+            .then(|| terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)))
+            .flatten(),
         color: match args.color {
             ColorArg::Auto => terminal && !dumb,
             ColorArg::Always => true,

@@ -47,10 +47,13 @@ impl FromStr for When {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(offset) = text.strip_prefix('+') {
-            return offset_nanos(offset).map(When::Offset).ok_or_else(|| format!("{text:?} is not an offset such as +90s, +5m or +1h30m"));
+            return offset_nanos(offset)
+                .map(When::Offset)
+                .ok_or_else(|| format!("{text:?} is not an offset such as +90s, +5m or +1h30m"));
         }
         if let Ok(instant) = text.parse::<jiff::Timestamp>() {
-            let nanos = i64::try_from(instant.as_nanosecond()).map_err(|_| format!("{text:?} is out of range"))?;
+            let nanos =
+                i64::try_from(instant.as_nanosecond()).map_err(|_| format!("{text:?} is out of range"))?;
             return Ok(When::At(Timestamp(nanos)));
         }
         // A bare time must not be read as a date.

@@ -8,6 +8,9 @@ use crate::Dissection;
 
 /// Identity length, signature length, operation, next header, epoch time.
 const HEADER: usize = 8;
+/// The next headers that make a tunnel; a transport header would have no addresses of its own.
+const IPV4: u8 = 4;
+const IPV6: u8 = 41;
 /// The operation "forward": what follows is the tunnelled packet.
 const FORWARD: u8 = 1;
 
@@ -28,7 +31,7 @@ impl Dissector for Ayiya {
         let signature = usize::from(u8_at(bytes, 1) >> 4) * 4;
         let operation = u8_at(bytes, 2) & 15;
         match bytes.get(HEADER + identity + signature..) {
-            Some(rest) if operation == FORWARD => {
+            Some(rest) if operation == FORWARD && matches!(u8_at(bytes, 3), IPV4 | IPV6) => {
                 out.enter_tunnel(None);
                 Step::Next(Claim::IpProtocol(u8_at(bytes, 3)), rest)
             }

@@ -75,20 +75,33 @@ pub(super) fn ip_by_version(bytes: &[u8]) -> Option<Claim> {
     }
 }
 
-/// Whether an IP packet of at most `len` bytes begins here, beyond doubt: for carriers whose own header
-/// cannot be told from chance.
-pub(super) fn surely_ip(bytes: &[u8], len: usize) -> bool {
+/// Whether an IP packet of at most `len` bytes may begin here: for carriers that anything could be.
+pub(super) fn plausibly_ip(bytes: &[u8], len: usize) -> bool {
     let first = u8_at(bytes, 0);
     match first >> 4 {
         4 => {
             let header_len = usize::from(first & 15) * 4;
-            let total = usize::from(be16(bytes, 2));
-            let header = bytes.get(..header_len).unwrap_or_default();
-            header.len() >= 20 && (header_len..=len).contains(&total) && checksum(header) == 0
+            header_len >= 20
+                && bytes.len() >= header_len
+                && (header_len..=len).contains(&be16(bytes, 2).into())
         }
         6 => bytes.len() >= 40 && 40 + usize::from(be16(bytes, 4)) <= len,
         _ => false,
     }
+}
+
+/// Whether an IP packet of at most `len` bytes begins here, beyond doubt: for carriers whose own header
+/// cannot be told from chance.
+pub(super) fn surely_ip(bytes: &[u8], len: usize) -> bool {
+    let header = bytes.get(..usize::from(u8_at(bytes, 0) & 15) * 4).unwrap_or_default();
+    plausibly_ip(bytes, len) && (u8_at(bytes, 0) >> 4 == 6 || checksum(header) == 0)
+}
+
+/// Whether this is an Ethernet frame of at most `len` bytes, with at most one VLAN tag, that surely carries IP.
+pub(super) fn surely_ethernet(frame: &[u8], len: usize) -> bool {
+    let at = if matches!(be16(frame, 12), 0x8100 | 0x88a8) { 18 } else { 14 };
+    let Some(packet) = frame.get(at..) else { return false };
+    matches!(be16(frame, at - 2), 0x0800 | 0x86dd) && surely_ip(packet, len.saturating_sub(at))
 }
 
 /// Internet checksum (RFC 1071) of an even number of bytes; 0 over a header that carries its own.

@@ -2,7 +2,7 @@
 //!
 //! DTLS-protected packets, keep-alives and fragments are payload. The control channel is not read.
 
-use super::bytes::{be32, u8_at};
+use super::bytes::{be16, be32, u8_at};
 use super::{Claim, Dissector, Form, Step};
 use crate::Dissection;
 
@@ -12,6 +12,7 @@ const BINDING: u32 = 0x0000_3e00;
 const BINDING_WLAN: u32 = 0x0000_0200;
 const NATIVE: u32 = 0x0000_0100;
 const FRAGMENT: u32 = 0x0000_0080;
+const LAST_FRAGMENT: u32 = 0x0000_0040;
 const KEEP_ALIVE: u32 = 0x0000_0008;
 const TRANSPARENT_ETHERNET: u16 = 0x6558;
 
@@ -35,7 +36,9 @@ impl Dissector for Capwap {
         }
         let header_len = ((first & HEADER_LENGTH) >> 19) as usize * 4;
         let Some(frame) = bytes.get(header_len.max(8)..) else { return Step::Decline };
-        if first & (FRAGMENT | KEEP_ALIVE) != 0 {
+        // A last fragment at offset 0 is a whole frame.
+        let piece = first & FRAGMENT != 0 && (first & LAST_FRAGMENT == 0 || be16(bytes, 6) >> 3 != 0);
+        if piece || first & KEEP_ALIVE != 0 {
             return Step::Payload(frame);
         }
         let claim = match (first & NATIVE != 0, first & BINDING) {

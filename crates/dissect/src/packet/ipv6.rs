@@ -1,6 +1,7 @@
 //! IPv6 and its extension headers (RFC 8200, section 4; RFC 4302 for AH; RFC 6275 for mobility).
 //!
-//! Extension headers are skipped to the upper-layer protocol. ESP hides what follows and ends the walk.
+//! Extension headers are skipped to the upper-layer protocol. ESP hides what follows and ends the walk;
+//! so do mobility and HIP messages, which have nothing behind them (RFC 6275, section 6.1.1; RFC 7401, section 5.1).
 
 use super::bytes::{be16, be32, be128, header, tri, u8_at};
 use super::{Claim, Dissector, Step};
@@ -13,8 +14,6 @@ const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
 const DESTINATION: u8 = 60;
-const MOBILITY: u8 = 135;
-const HIP: u8 = 139;
 const SHIM6: u8 = 140;
 const NO_NEXT_HEADER: u8 = 59;
 const TCP: u8 = 6;
@@ -90,22 +89,20 @@ pub(super) fn facts(h: &[u8; HEADER], len: usize, at: usize) -> Ip {
 
 /// Walks the extension headers: upper-layer protocol, its bytes, and the fragment header if one stood there.
 ///
-/// Those that are messages of their own, with nothing behind them, are the upper-layer protocol.
+/// A Shim6 control message has nothing behind it: it is the upper-layer protocol itself.
 /// A header that is cut short ends the walk at its own number.
 fn upper(mut protocol: u8, mut rest: &[u8]) -> (u8, &[u8], Option<Fragment>) {
     let mut fragment = None;
     loop {
         let len = match protocol {
-            HOP_BY_HOP | ROUTING | DESTINATION | MOBILITY | HIP | SHIM6 => {
-                (usize::from(u8_at(rest, 1)) + 1) * 8
-            }
+            HOP_BY_HOP | ROUTING | DESTINATION | SHIM6 => (usize::from(u8_at(rest, 1)) + 1) * 8,
             AUTHENTICATION => (usize::from(u8_at(rest, 1)) + 2) * 4,
             FRAGMENT => 8,
             _ => return (protocol, rest, fragment),
         };
         let Some(after) = rest.get(len..) else { return (protocol, rest, fragment) };
         let next = u8_at(rest, 0);
-        if next == NO_NEXT_HEADER && matches!(protocol, MOBILITY | HIP | SHIM6) {
+        if next == NO_NEXT_HEADER && protocol == SHIM6 {
             return (protocol, rest, fragment);
         }
         if protocol == FRAGMENT {
@@ -153,9 +150,11 @@ mod tests {
     }
 
     #[test]
-    fn a_mobility_message_is_the_upper_protocol() {
+    fn a_message_with_nothing_behind_it_is_the_upper_protocol() {
+        const MOBILITY: u8 = 135;
         let binding_error = [NO_NEXT_HEADER, 0, 7, 0, 0, 1, 1, 0];
         assert_eq!(upper(MOBILITY, &binding_error), (MOBILITY, &binding_error[..], None));
+        assert_eq!(upper(SHIM6, &binding_error), (SHIM6, &binding_error[..], None));
         assert_eq!(upper(DESTINATION, &binding_error), (NO_NEXT_HEADER, &[][..], None));
     }
 

@@ -4,7 +4,7 @@
 //! not kept: the carried frame is searched behind each of their lengths and believed when it is IP
 //! beyond doubt. Everything else is payload.
 
-use super::bytes::{after, be16, be32, surely_ip, tri, u8_at};
+use super::bytes::{after, be16, be32, surely_ethernet, surely_ip, tri, u8_at};
 use super::{Claim, Dissector, Form, Step};
 use crate::Dissection;
 
@@ -13,10 +13,11 @@ const LENGTH: u16 = 0x4000;
 const SEQUENCE: u16 = 0x0800;
 const OFFSET: u16 = 0x0200;
 const VERSION: u16 = 0x000f;
+/// Bits that version 2 does not use.
+const RESERVED: u16 = 0x34f0;
 const TRANSPARENT_ETHERNET: u16 = 0x6558;
 /// Cookie of 0, 4 or 8 bytes, then a sublayer of 0 or 4 (RFC 3931, sections 4.1 and 4.6).
 const UNTIL_FRAME: [usize; 4] = [0, 4, 8, 12];
-const ETHERNET_HEADER: usize = 14;
 
 #[derive(Debug)]
 pub(super) struct L2tp;
@@ -34,7 +35,7 @@ impl Dissector for L2tp {
         let flags = be16(bytes, 0);
         match flags & VERSION {
             2 | 3 if flags & CONTROL != 0 => Step::Payload(bytes),
-            2 => version_2(flags, bytes, out).unwrap_or(Step::Decline),
+            2 if flags & RESERVED == 0 => version_2(flags, bytes, out).unwrap_or(Step::Decline),
             // Flags and version, reserved, session.
             3 if bytes.len() >= 8 => session(be32(bytes, 4), bytes.get(8..).unwrap_or_default(), out),
             _ => Step::Decline,
@@ -86,7 +87,7 @@ fn session<'a>(id: u32, rest: &'a [u8], out: &mut Dissection<'a>) -> Step<'a> {
             out.enter_tunnel(Some(id));
             return Step::Next(Claim::Form(Form::Ppp), frame);
         }
-        if ethernet_ip(frame, out) {
+        if surely_ethernet(frame, out.ip_rest(frame)) {
             out.enter_tunnel(Some(id));
             return Step::Next(Claim::EtherType(TRANSPARENT_ETHERNET), frame);
         }
@@ -96,15 +97,6 @@ fn session<'a>(id: u32, rest: &'a [u8], out: &mut Dissection<'a>) -> Step<'a> {
 
 fn ppp_ip(frame: &[u8], out: &Dissection<'_>) -> bool {
     frame.get(4..).is_some_and(|packet| surely_ip(packet, out.ip_rest(packet)))
-}
-
-/// Whether this is an Ethernet frame, with at most one VLAN tag, that carries IP.
-fn ethernet_ip(frame: &[u8], out: &Dissection<'_>) -> bool {
-    let tagged = matches!(be16(frame, 12), 0x8100 | 0x88a8);
-    let at = if tagged { ETHERNET_HEADER + 4 } else { ETHERNET_HEADER };
-    let ether_type = be16(frame, at - 2);
-    let Some(packet) = frame.get(at..) else { return false };
-    matches!(ether_type, 0x0800 | 0x86dd) && surely_ip(packet, out.ip_rest(packet))
 }
 
 #[cfg(test)]

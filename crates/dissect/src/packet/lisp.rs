@@ -1,7 +1,7 @@
 //! LISP: the data plane (RFC 9300, section 5), and control messages that travel in a packet of their own
 //! (RFC 9301, section 5.8). Other control messages are payload, and so are those with LISP-SEC.
 
-use super::bytes::{be32, ip_by_version, u8_at};
+use super::bytes::{be32, ip_by_version, plausibly_ip, u8_at};
 use super::{Claim, Dissector, Step};
 use crate::Dissection;
 
@@ -24,6 +24,9 @@ impl Dissector for Lisp {
     fn dissect<'a>(&self, bytes: &'a [u8], out: &mut Dissection<'a>) -> Step<'a> {
         let Some(rest) = bytes.get(HEADER..) else { return Step::Decline };
         let Some(claim) = ip_by_version(rest) else { return Step::Decline };
+        if !plausibly_ip(rest, out.ip_rest(rest)) {
+            return Step::Decline;
+        }
         out.enter_tunnel((u8_at(bytes, 0) & INSTANCE != 0).then(|| be32(bytes, 4) >> 8));
         Step::Next(claim, rest)
     }

@@ -7,12 +7,12 @@
 use crate::{Dissection, LinkType, Stop};
 
 mod bytes;
-mod registry;
 pub(crate) mod fast;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
 pub(crate) mod ip_fixture;
+mod registry;
 
 mod ah;
 mod arcnet;

@@ -3,7 +3,7 @@
 //!
 //! 8472 was never assigned to VXLAN, so there the header must be spotless and the frame must carry IP.
 
-use super::bytes::{be16, be32, surely_ip, u8_at};
+use super::bytes::{be32, surely_ethernet, u8_at};
 use super::{Claim, Dissector, Step};
 use crate::Dissection;
 
@@ -11,7 +11,6 @@ const HEADER: usize = 8;
 /// The I flag: the network identifier is valid.
 const VALID: u8 = 0x08;
 const TRANSPARENT_ETHERNET: u16 = 0x6558;
-const ETHERNET_HEADER: usize = 14;
 
 #[derive(Debug)]
 pub(super) struct Vxlan;
@@ -27,7 +26,10 @@ impl Dissector for Vxlan {
 
     fn dissect<'a>(&self, bytes: &'a [u8], out: &mut Dissection<'a>) -> Step<'a> {
         match bytes.get(HEADER..) {
-            Some(frame) if u8_at(bytes, 0) & VALID != 0 => enter(bytes, frame, out),
+            // Some senders forget the flag; then the frame must speak for itself.
+            Some(frame) if u8_at(bytes, 0) & VALID != 0 || surely_ethernet(frame, out.ip_rest(frame)) => {
+                enter(bytes, frame, out)
+            }
             _ => Step::Decline,
         }
     }
@@ -48,15 +50,10 @@ impl Dissector for LinuxVxlan {
     fn dissect<'a>(&self, bytes: &'a [u8], out: &mut Dissection<'a>) -> Step<'a> {
         let spotless = be32(bytes, 0) == u32::from(VALID) << 24 && u8_at(bytes, 7) == 0;
         match bytes.get(HEADER..) {
-            Some(frame) if spotless && carries_ip(frame, out) => enter(bytes, frame, out),
+            Some(frame) if spotless && surely_ethernet(frame, out.ip_rest(frame)) => enter(bytes, frame, out),
             _ => Step::Decline,
         }
     }
-}
-
-fn carries_ip(frame: &[u8], out: &Dissection<'_>) -> bool {
-    let Some(packet) = frame.get(ETHERNET_HEADER..) else { return false };
-    matches!(be16(frame, 12), 0x0800 | 0x86dd) && surely_ip(packet, out.ip_rest(packet))
 }
 
 fn enter<'a>(bytes: &'a [u8], frame: &'a [u8], out: &mut Dissection<'a>) -> Step<'a> {
@@ -79,11 +76,14 @@ mod tests {
             assert_eq!(found(&dissect(&packet(port, 8))), (vec![("vxlan", Some(42))], true));
         }
         assert!(found(&dissect(&packet(4789, 0x88))).1);
+        assert!(found(&dissect(&packet(4789, 0))).1);
     }
 
     #[test]
     fn without_a_valid_identifier_it_is_something_else() {
-        let packets = [packet(4789, 0), packet(8472, 0x88), over_udp(8472, &[8, 0, 0, 0, 0, 0, 1, 0, 1, 2])];
+        let frame = [[0; 20], [1; 20]].concat();
+        let packets =
+            [over_udp(4789, &frame), packet(8472, 0x88), over_udp(8472, &[8, 0, 0, 0, 0, 0, 1, 0, 1, 2])];
         for packet in packets {
             let d = dissect(&packet);
             assert!(d.app_payload().is_some() && d.tunnels().is_empty() && d.outer.is_none());

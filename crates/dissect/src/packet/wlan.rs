@@ -32,7 +32,7 @@ enum Oddity {
     None,
     /// It is filled up to a multiple of 4 bytes, as some adapters do.
     Padded,
-    /// The two bytes of its frame control may be swapped, as some access points do.
+    /// The bytes of its frame and sequence control may be swapped, as some access points do.
     Swapped,
 }
 
@@ -68,11 +68,11 @@ impl Dissector for Wlan {
 
     fn dissect<'a>(&self, bytes: &'a [u8], _: &mut Dissection<'a>) -> Step<'a> {
         let (h, _) = tri!(header::<2>(self.name, bytes));
-        let control = match *h {
-            // A data frame in one order only: a flags byte that looks like one is rare.
-            [flags, kind] if self.oddity == Oddity::Swapped && !data(flags) && data(kind) => be16(h, 0),
-            _ => le16(h, 0),
-        };
+        // A data frame in one order only: a flags byte that looks like one is rare.
+        let [first, second] = *h;
+        let swapped = self.oddity == Oddity::Swapped && !data(first) && data(second);
+        let read = if swapped { be16 } else { le16 };
+        let control = read(h, 0);
         if control & control::TYPE != control::DATA {
             return Step::Payload(bytes);
         }
@@ -87,8 +87,8 @@ impl Dissector for Wlan {
             len = len.next_multiple_of(4);
         }
         let rest = tri!(after(self.name, bytes, len));
-        let first = le16(bytes, 22) & FRAGMENT == 0;
-        if control & (control::NO_DATA | control::PROTECTED) != 0 || !first {
+        let fragment = read(bytes, 22) & FRAGMENT;
+        if control & (control::NO_DATA | control::PROTECTED) != 0 || fragment > 0 {
             return Step::Payload(rest);
         }
         if qos && u8_at(bytes, qos_at) & A_MSDU != 0 {
@@ -133,6 +133,16 @@ mod tests {
         assert_eq!(read([0x88, 0x81], &[0; 6]), ip, "QoS and HT control");
         let a_msdu = [0x80, 0, 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0, 38];
         assert_eq!(read([0x88, 0x01], &a_msdu), ip, "A-MSDU");
+    }
+
+    #[test]
+    fn the_fragment_number_is_swapped_along() {
+        // From nDPI's tests, capwap.pcap, packet 329: sequence 17, fragment 0, in the unusual order.
+        let mut bytes =
+            vec![0x01, 0x08, 0x2c, 0x00, 0x58, 0x0a, 0x20, 0x69, 0x0e, 0x20, 0x1c, 0xab, 0xa7, 0xf2];
+        bytes.extend([0x13, 0x9d, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x10, 0xaa, 0xaa, 0x03]);
+        let step = SWAPPED.dissect(&bytes, &mut fixture::dissect(LinkType(105), &bytes));
+        assert_eq!(step, Step::Next(Claim::Form(Form::Llc), &[0xaa, 0xaa, 0x03]));
     }
 
     #[test]
