@@ -8,9 +8,11 @@
 
 /// Marks a slot that was never used, or whose flow is gone.
 const EMPTY: u64 = 0;
+/// Slots of the smallest index that is not empty.
+const FEWEST: usize = 1 << 10;
 
 /// Hash → number of a flow.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     slots: Vec<u64>,
     len: usize,
@@ -20,22 +22,16 @@ fn slot(hash: u32, number: u32) -> u64 {
     u64::from(hash) << 32 | (u64::from(number) + 1)
 }
 
-impl Default for Index {
-    fn default() -> Self {
-        Self { slots: vec![EMPTY; 1 << 10], len: 0 }
-    }
-}
-
 impl Index {
     #[inline]
     fn mask(&self) -> usize {
-        self.slots.len() - 1
+        self.slots.len().wrapping_sub(1)
     }
 
     /// The slot where the probing for `hash` starts: a read that warms the cache.
     #[inline]
     pub(crate) fn first(&self, hash: u32) -> u64 {
-        self.slots[hash as usize & self.mask()]
+        self.slots.get(hash as usize & self.mask()).copied().unwrap_or(EMPTY)
     }
 
     /// The number in a slot that [`Self::first`] gave, if it may be `hash`'s.
@@ -50,7 +46,7 @@ impl Index {
         let mask = self.mask();
         let mut at = hash as usize & mask;
         loop {
-            let slot = self.slots[at];
+            let slot = *self.slots.get(at)?;
             if slot == EMPTY {
                 return None;
             }
@@ -82,7 +78,7 @@ impl Index {
     }
 
     fn grow(&mut self) {
-        let larger = vec![EMPTY; self.slots.len() * 2];
+        let larger = vec![EMPTY; (self.slots.len() * 2).max(FEWEST)];
         for slot in std::mem::replace(&mut self.slots, larger) {
             if slot != EMPTY {
                 self.place(slot);
@@ -95,6 +91,9 @@ impl Index {
         let mask = self.mask();
         let wanted = slot(hash, number);
         let mut gap = hash as usize & mask;
+        if self.slots.is_empty() {
+            return;
+        }
         while self.slots[gap] != wanted {
             if self.slots[gap] == EMPTY {
                 return;

@@ -37,7 +37,7 @@ impl Names {
         if !event.message.answer {
             return;
         }
-        let asked = event.message.questions.first().map(|q| q.name.as_str());
+        let asked = event.message.questions.first().map(|q| &q.name);
         for record in &event.message.answers {
             let Value::Address(addr) = record.value else { continue };
             let name = asked.unwrap_or(&record.name);
@@ -47,7 +47,7 @@ impl Names {
         }
     }
 
-    fn add(&mut self, addr: IpAddr, asker: IpAddr, since: Timestamp, name: &str) {
+    fn add(&mut self, addr: IpAddr, asker: IpAddr, since: Timestamp, name: &Arc<str>) {
         if !self.learned.contains_key(&addr) {
             self.order.push_back(addr);
             if self.order.len() > MAX_ADDRESSES
@@ -58,13 +58,13 @@ impl Names {
         }
         let namings = self.learned.entry(addr).or_default();
         let latest = namings.iter().rev().find(|n| n.asker == asker);
-        if latest.is_some_and(|n| &*n.name == name && n.since <= since) {
+        if latest.is_some_and(|n| n.name == *name && n.since <= since) {
             return;
         }
         if namings.len() == MAX_NAMINGS {
             namings.remove(0);
         }
-        namings.push(Naming { since, asker, name: name.into() });
+        namings.push(Naming { since, asker, name: Arc::clone(name) });
     }
 
     /// Takes a name from a table: it holds for all time, after what was learned.

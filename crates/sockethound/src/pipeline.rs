@@ -23,7 +23,7 @@ use crate::when::When;
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Messages and evicted flows that a table holds before it hands them on: few enough that their list is memory that the
 /// allocator keeps at hand, many enough that handing on costs nothing.
-const EVENTS_AT_ONCE: usize = 256;
+const EVENTS_AT_ONCE: usize = 512;
 
 /// What is read, and how.
 #[derive(Debug)]

@@ -31,6 +31,8 @@ const LEAST_QUESTION: usize = 5;
 const LEAST_RECORD: usize = 11;
 /// Longest name in presentation form, in bytes: 255 on the wire (RFC 1035, section 2.3.4).
 const LONGEST_NAME: usize = 253;
+/// Names of a message that are kept at hand while it is read.
+const KNOWN: usize = 4;
 /// Labels and pointers that a name may have behind its first pointer: more is a loop.
 const MOST_STEPS: u32 = 512;
 const TYPE_A: u16 = 1;
@@ -78,7 +80,7 @@ pub struct Question {
     /// label; controls are written `\n` or `\001` (octal), other characters
     /// that show nothing `\u200B`, and what is not UTF-8 is U+FFFD. A name
     /// that cannot be laid out is a remark in angle brackets.
-    pub name: String,
+    pub name: Arc<str>,
     /// QTYPE (IANA number).
     pub kind: u16,
 }
@@ -87,7 +89,7 @@ pub struct Question {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// Owner name, as in [`Question::name`].
-    pub name: String,
+    pub name: Arc<str>,
     /// TYPE (IANA number).
     pub kind: u16,
     /// Time to live, in seconds.
@@ -102,7 +104,7 @@ pub enum Value {
     /// A and AAAA.
     Address(IpAddr),
     /// CNAME, PTR and NS, as in [`Question::name`].
-    Name(String),
+    Name(Arc<str>),
     /// Anything else, and what is too short for its type.
     Other,
 }
@@ -265,12 +267,16 @@ struct Wire<'a> {
     at: usize,
     /// Labels and pointers that may yet be followed.
     steps: usize,
+    /// Names that were read, by where they begin: records mostly point back to them.
+    known: [Option<(usize, Arc<str>)>; KNOWN],
+    /// How many were read.
+    read: usize,
 }
 
 impl<'a> Wire<'a> {
     fn new(message: &'a [u8]) -> Self {
         // A record of a deep reverse name takes some 3 steps a byte; no message worth reading takes 8.
-        Wire { message, at: HEADER, steps: 2048 + 8 * message.len() }
+        Wire { message, at: HEADER, steps: 2048 + 8 * message.len(), known: Default::default(), read: 0 }
     }
 
     fn be16(&mut self) -> Result<u16, &'static str> {
@@ -305,7 +311,26 @@ impl<'a> Wire<'a> {
     ///
     /// Pointers may go anywhere inside the message: forward ones are seen, and
     /// followed by others.
-    fn name(&mut self) -> Result<String, &'static str> {
+    fn name(&mut self) -> Result<Arc<str>, &'static str> {
+        let start = self.at;
+        if let Some(&[high, low]) = self.message.get(start..start + 2)
+            && high >= 192
+        {
+            let target = usize::from(high & 63) << 8 | usize::from(low);
+            if let Some((_, name)) = self.known.iter().flatten().find(|(at, _)| *at == target) {
+                self.at += 2;
+                return Ok(Arc::clone(name));
+            }
+        }
+        let name = self.spell()?;
+        if let Some(place) = self.known.get_mut(self.read % KNOWN) {
+            *place = Some((start, Arc::clone(&name)));
+            self.read += 1;
+        }
+        Ok(name)
+    }
+
+    fn spell(&mut self) -> Result<Arc<str>, &'static str> {
         let mut text = [0; LONGEST_NAME];
         let mut len = 0;
         let mut remark = None;
@@ -318,7 +343,7 @@ impl<'a> Wire<'a> {
             if let Some(left) = &mut steps_left {
                 *left -= 1;
                 if *left == 0 {
-                    return Ok(LOOP.to_owned());
+                    return Ok(LOOP.into());
                 }
             }
             match length {
@@ -351,7 +376,7 @@ impl<'a> Wire<'a> {
         if steps_left.is_none() {
             self.at = at;
         }
-        Ok(remark.map_or_else(|| shown(text.get(..len).unwrap_or_default()), str::to_owned))
+        Ok(remark.map_or_else(|| shown(text.get(..len).unwrap_or_default()), Arc::from))
     }
 }
 
@@ -369,9 +394,11 @@ fn append(text: &mut [u8; LONGEST_NAME], len: usize, label: &[u8]) -> Option<usi
 }
 
 /// A name's text as [`Question::name`] says.
-fn shown(text: &[u8]) -> String {
-    if text.iter().all(|b| matches!(b, b' '..=b'~')) {
-        return String::from_utf8_lossy(text).into_owned();
+fn shown(text: &[u8]) -> Arc<str> {
+    if text.iter().all(|b| matches!(b, b' '..=b'~'))
+        && let Ok(plain) = str::from_utf8(text)
+    {
+        return plain.into();
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for chunk in text.utf8_chunks() {
@@ -395,7 +422,7 @@ fn shown(text: &[u8]) -> String {
             shown.push(char::REPLACEMENT_CHARACTER);
         }
     }
-    shown
+    shown.into()
 }
 
 /// Control, format and no characters (Unicode categories Cc, Cf and the noncharacters of the first
@@ -462,7 +489,7 @@ mod tests {
     }
 
     fn question(name: &str, kind: u16) -> Question {
-        Question { name: name.to_owned(), kind }
+        Question { name: name.into(), kind }
     }
 
     /// A query for `name`, as on the wire, of type A.
@@ -471,7 +498,7 @@ mod tests {
     }
 
     fn asked(name: &[u8]) -> String {
-        is(udp(&query(name))).questions.remove(0).name
+        is(udp(&query(name))).questions.remove(0).name.to_string()
     }
 
     #[test]
@@ -480,7 +507,7 @@ mod tests {
         let expected =
             Message { id: 0xfaa1, questions: vec![question("mail.vladg.net", 99)], ..Message::default() };
         assert_eq!(asks, expected);
-        let spf = Record { name: "mail.vladg.net".to_owned(), kind: 99, ttl: 300, value: Value::Other };
+        let spf = Record { name: "mail.vladg.net".into(), kind: 99, ttl: 300, value: Value::Other };
         assert_eq!(answers, Message { answer: true, answers: vec![spf.clone(), spf], ..expected });
     }
 
@@ -488,7 +515,8 @@ mod tests {
     fn reads_aliases_and_addresses() {
         let message = is(udp(&bytes(ALIAS)));
         assert_eq!(message.questions, [question("www.facebook.com", 1)]);
-        let (star, www) = ("star-mini.c10r.facebook.com".to_owned(), "www.facebook.com".to_owned());
+        let (star, www): (Arc<str>, Arc<str>) =
+            ("star-mini.c10r.facebook.com".into(), "www.facebook.com".into());
         assert_eq!(
             message.answers,
             [
@@ -497,7 +525,7 @@ mod tests {
             ]
         );
         let six = Value::Address("2606:2800:220:6d:26bf:1447:1097:aa7".parse().unwrap());
-        let expected = Record { name: "example.com".to_owned(), kind: 28, ttl: 74527, value: six };
+        let expected = Record { name: "example.com".into(), kind: 28, ttl: 74527, value: six };
         assert_eq!(is(udp(&bytes(SIX))).answers, [expected]);
     }
 
@@ -506,7 +534,7 @@ mod tests {
         let stream = bytes(INVERSE);
         let Verdict::Is { consumed: 29, fact: Fact::Dns(first) } = tcp(&stream) else { panic!() };
         let value = Value::Address([4, 3, 2, 1].into());
-        let root = Record { name: String::new(), kind: 1, ttl: 31337, value };
+        let root = Record { name: "".into(), kind: 1, ttl: 31337, value };
         assert_eq!(*first, Message { id: 0x87ee, opcode: 1, answers: vec![root], ..Message::default() });
         assert_eq!(is(tcp(&stream[29..])).questions, [question("[4.3.2.1]", 1)]);
         for len in 0..29 {
@@ -709,7 +737,7 @@ mod tests {
             RData::A(a) => Value::Address(Ipv4Addr::from(a.address).into()),
             RData::AAAA(a) => Value::Address(Ipv6Addr::from(a.address).into()),
             RData::CNAME(CNAME(name)) | RData::NS(NS(name)) | RData::PTR(PTR(name)) => {
-                Value::Name(name.to_string())
+                Value::Name(name.to_string().into())
             }
             _ => Value::Other,
         }
@@ -742,7 +770,7 @@ mod tests {
             let answers: Vec<_> = records
                 .iter()
                 .map(|(name, ttl, value)| Record {
-                    name: name.to_string(),
+                    name: name.to_string().into(),
                     kind: u16::from(value.type_code()),
                     ttl: *ttl,
                     value: expected(value),
