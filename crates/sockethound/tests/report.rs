@@ -119,7 +119,9 @@ fn damage_evictions_and_hidden_flows() {
     let mut snapshot = snapshot();
     snapshot.captures = vec![
         CaptureRecord {
-            stop: CaptureEnd::Truncated("packet 3348 at byte 4500120 has 12 of 98 bytes".to_owned()),
+            stop: CaptureEnd::Truncated(
+                "incident.pcapng: packet 3348 at byte 4500120 has 12 of 98 bytes".to_owned(),
+            ),
             ..sample::capture()
         },
         CaptureRecord {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use dissect::app::dns::Value;
+use dissect::app::dns::{Record, Value};
 use flow::{DnsEvent, DnsTotals, Snapshot};
 
 use super::Page;
@@ -65,8 +65,8 @@ impl Line {
     fn of(page: &Page<'_>, event: &DnsEvent) -> Self {
         let message = &event.message;
         let asked = message.questions.first().map(|question| (&question.name, question.kind));
-        // Multicast answers do not repeat the question (RFC 6762, section 6).
-        let asked = asked.or_else(|| message.answers.first().map(|record| (&record.name, record.kind)));
+        // Multicast answers do not repeat the question (RFC 6762, section 6): what is told is what was asked.
+        let asked = asked.or_else(|| telling(event).map(|record| (&record.name, record.kind)));
         let asked = asked.map_or("?".to_owned(), |(name, kind)| {
             let name = if name.is_empty() { ".".into() } else { visible(name) };
             let kind = if kind == A { String::new() } else { format!(" {}", record_type(kind)) };
@@ -82,31 +82,31 @@ impl Line {
     }
 }
 
-/// What the answer says, shortly: its first address, else its first name, else what went wrong.
+/// The record that says most: the first address, else the first name, else the first of all.
+fn telling(event: &DnsEvent) -> Option<&Record> {
+    let answers = &event.message.answers;
+    let address = answers.iter().find(|record| matches!(record.value, Value::Address(_)));
+    let name = || answers.iter().find(|record| matches!(record.value, Value::Name(_)));
+    address.or_else(name).or(answers.first())
+}
+
+/// What the answer says, shortly: what its most telling record does, else what went wrong.
 fn said(event: &DnsEvent) -> String {
     let message = &event.message;
     if message.response_code != 0 {
         return response_code(message.response_code);
     }
-    let values = || message.answers.iter().map(|record| &record.value);
-    let addresses = values().filter(|value| matches!(value, Value::Address(_))).count();
-    let first = values().find_map(|value| match value {
-        Value::Address(addr) => Some(addr.to_string()),
-        _ => None,
-    });
-    let name = || {
-        values().find_map(|value| match value {
-            Value::Name(name) => Some(visible(name).into_owned()),
-            _ => None,
-        })
-    };
-    match first {
-        Some(addr) if addresses > 1 => format!("{addr} +{}", addresses - 1),
-        Some(addr) => addr,
-        None => name().unwrap_or_else(|| match message.answers.len() as u64 {
-            0 => "no records".to_owned(),
-            n => count(n, "record", "records"),
-        }),
+    match telling(event).map(|record| &record.value) {
+        Some(Value::Address(addr)) => {
+            let is_address = |record: &&Record| matches!(record.value, Value::Address(_));
+            match message.answers.iter().filter(is_address).count() {
+                ..=1 => addr.to_string(),
+                all => format!("{addr} +{}", all - 1),
+            }
+        }
+        Some(Value::Name(name)) => visible(name).into_owned(),
+        Some(Value::Other) => count(message.answers.len() as u64, "record", "records"),
+        None => "no records".to_owned(),
     }
 }
 

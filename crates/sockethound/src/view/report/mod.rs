@@ -3,6 +3,7 @@
 //! At 80 columns it shows who talks to whom and how much; it widens with the terminal. What has no terminal (a pipe, a
 //! file) gets every line whole, however long.
 
+mod columns;
 mod dns;
 mod flows;
 mod groups;
