@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use flow::{Network, SortKey};
 
+use crate::view::report::Units;
 use crate::when::When;
 
 const STYLES: Styles =
@@ -59,6 +60,18 @@ pub enum UnitsArg {
     Bits,
     /// Plain numbers of bytes
     Raw,
+}
+
+impl From<UnitsArg> for Units {
+    fn from(arg: UnitsArg) -> Self {
+        match arg {
+            UnitsArg::Auto => Units::Auto,
+            UnitsArg::Iec => Units::Iec,
+            UnitsArg::Si => Units::Si,
+            UnitsArg::Bits => Units::Bits,
+            UnitsArg::Raw => Units::Raw,
+        }
+    }
 }
 
 /// When to colour.

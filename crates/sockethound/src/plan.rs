@@ -102,6 +102,7 @@ fn report_options(args: &ReportArgs) -> report::Options {
         utc: args.utc,
         resolve: args.resolve,
         verbose: args.verbose,
+        dns_lines: args.dns_count > 0,
         sort: args.sort.into(),
     }
 }

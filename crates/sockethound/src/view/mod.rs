@@ -3,9 +3,13 @@
 //! Adding one is a file here, its `mod` line, and its line where the command
 //! line chooses it.
 
+mod clock;
+mod color;
 mod json;
 pub mod ndjson;
 pub mod report;
+mod text;
+mod units;
 
 use std::io::{self, Write};
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use dissect::app::dns::{Message, Question, Record, Value};
 use dissect::{Endpoint, FiveTuple, Icmp, Timestamp};
 use flow::{
-    CaptureEnd, CaptureRecord, Counters, DnsEvent, FlowDirection, FlowRecord, InterfaceId, InterfaceLedger,
-    InterfaceName, TcpRecord, TunnelHeader,
+    CaptureEnd, CaptureRecord, Counters, DnsEvent, DnsTotals, FlowDirection, FlowRecord, InterfaceId,
+    InterfaceLedger, InterfaceName, Ledger, Snapshot, TcpRecord, TunnelHeader,
 };
 
 /// 2026-11-22 12:29:56.123456789 UTC.
@@ -136,5 +136,93 @@ pub(crate) fn interface_ledger() -> InterfaceLedger {
         not_ip: (4, 300),
         not_ip_names: vec![("ARP".to_owned(), 2), ("LLDP".to_owned(), 1)],
         malformed: vec![("ipv4: header length below 20".to_owned(), 1)],
+    }
+}
+
+/// Some of everything, from one capture.
+pub(crate) fn snapshot() -> Snapshot {
+    let rows = vec![
+        FlowRecord {
+            destination_name: Some("desktop.example".into()),
+            ..FlowRecord {
+                source: end("10.1.1.33", 36522),
+                destination: end("10.1.111.111", 3389),
+                received: counters(1500, 29_654_322),
+                ..tcp_flow()
+            }
+        },
+        FlowRecord {
+            sent: counters(300, 20_000),
+            received: counters(350, 2_000_000),
+            tcp: Some(TcpRecord {
+                state: "S1",
+                history: "ShADad".to_owned(),
+                rtt: Some(Duration::from_micros(912)),
+                retransmits: 0,
+            }),
+            direction: Some(FlowDirection::Internal),
+            source_name: Some("a-very-long-name-of-a-host.in.some.department.example".into()),
+            ..flow(6, end("192.168.100.200", 50123), end("192.168.100.100", 443))
+        },
+        FlowRecord {
+            sent: counters(70, 90_000),
+            received: counters(60, 40_000),
+            tunnels: Box::new([TunnelHeader {
+                kind: "vxlan",
+                id: Some(42),
+                source: None,
+                destination: None,
+            }]),
+            ..flow(17, end("172.16.0.9", 4500), end("198.51.100.250", 4500))
+        },
+        FlowRecord { ..ping() },
+    ];
+    let shown = rows.iter().map(FlowRecord::total).fold(Counters::default(), |a, b| a + b);
+    let total = shown + counters(11, 2150);
+    Snapshot {
+        interfaces: vec![interface_ledger().interface],
+        captures: vec![capture()],
+        first: Some(START),
+        last: Some(after(10_752_000_000)),
+        flows: rows.len() as u64 + 11,
+        total,
+        rows,
+        groups: None,
+        more_groups: 0,
+        dns: answers(),
+        dns_totals: DnsTotals { queries: 1203, answers: 1150, no_such_name: 12, failed: 3 },
+        ledger: ledger(total),
+        is_final: true,
+    }
+}
+
+fn answers() -> Vec<DnsEvent> {
+    let mut alias = dns(true, "www.example.org", 0, vec![alias_record("www.example.org", "cdn.example.net")]);
+    alias.latency = None;
+    let mut multicast = dns(true, "", 0, vec![address_record("printer.local", "192.168.1.9")]);
+    multicast.message.questions.clear();
+    (multicast.protocol, multicast.latency) = ("mdns", None);
+    let addresses = ["18.189.146.172", "18.189.146.173", "18.189.146.174"];
+    let addresses = addresses.map(|addr| address_record("api.us-west-2.aiv-delivery.net", addr));
+    vec![
+        dns(true, "api.us-west-2.aiv-delivery.net", 0, addresses.to_vec()),
+        dns(true, "nowhere.example", 3, vec![]),
+        alias,
+        multicast,
+        dns(true, "bad\u{1b}]0;title\u{7}\u{202e}name.example", 2, vec![]),
+    ]
+}
+
+/// Closes: its interface saw what `counted` holds and what is not IP.
+pub(crate) fn ledger(counted: Counters) -> Ledger {
+    let interface = interface_ledger();
+    let counted_here = (counted.packets, counted.frame_bytes);
+    let seen = (counted.packets + interface.not_ip.0, counted.frame_bytes + interface.not_ip.1);
+    Ledger {
+        interfaces: vec![InterfaceLedger { seen, counted: counted_here, ..interface }],
+        counted,
+        odd: vec![("tcp: data offset below 5".to_owned(), 2)],
+        malformed_messages: vec![("dns: pointer loop".to_owned(), 1)],
+        ..Ledger::default()
     }
 }

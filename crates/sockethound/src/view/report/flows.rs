@@ -1,0 +1,180 @@
+//! Flows, one a row: what each says. How it is laid out is [`Layout`]'s.
+
+use std::io;
+use std::time::Duration;
+
+use dissect::{Endpoint, names};
+use flow::{FlowRecord, Snapshot, SortKey};
+
+use super::columns::Layout;
+use super::{Page, rate};
+use crate::view::clock::span;
+use crate::view::color;
+use crate::view::text::{count, cut_middle, cut_start, visible, width};
+
+/// The table of flows.
+pub(super) fn show(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
+    page.headline(&format!("Active Network Sockets (sorted by {}):", order(page.options.sort)))?;
+    page.rule()?;
+    let layout = Layout::of(page, snapshot);
+    for flow in &snapshot.rows {
+        let (style, _) = color::of_rate(rate(flow.total().ip_bytes, snapshot));
+        let row = layout.row(&Cells::of(page, snapshot, flow));
+        page.line(style, &row)?;
+    }
+    let rest = snapshot.flows.saturating_sub(snapshot.rows.len() as u64);
+    if snapshot.flows == 0 {
+        page.line(color::QUIET, "none")?;
+    } else if rest > 0 {
+        let shown: u64 = snapshot.rows.iter().map(|flow| flow.total().ip_bytes).sum();
+        let bytes = page.options.units.amount(snapshot.total.ip_bytes.saturating_sub(shown));
+        page.line(color::QUIET, &format!("… {}, {bytes}", count(rest, "more flow", "more flows")))?;
+    }
+    Ok(())
+}
+
+fn order(sort: SortKey) -> &'static str {
+    match sort {
+        SortKey::Bytes => "total bytes",
+        SortKey::Rate => "rate",
+        SortKey::Packets => "packets",
+        SortKey::Rtt => "round-trip time",
+        SortKey::Retrans => "retransmits",
+        SortKey::First => "first packet",
+        SortKey::Last => "last packet",
+    }
+}
+
+/// How a protocol is called in front of a row.
+pub(super) fn protocol(number: u8) -> String {
+    match number {
+        1 => "ICMP".to_owned(),
+        6 => "TCP".to_owned(),
+        17 => "UDP".to_owned(),
+        58 => "ICMPv6".to_owned(),
+        132 => "SCTP".to_owned(),
+        136 => "UDPLITE".to_owned(),
+        _ => names::ip_protocol(number).map_or_else(|| number.to_string(), str::to_uppercase),
+    }
+}
+
+/// One end of a row.
+pub(super) struct End {
+    pub(super) host: String,
+    /// `:443`, or nothing.
+    pub(super) port: String,
+    is_name: bool,
+}
+
+impl End {
+    fn of(end: &Endpoint, name: Option<&str>) -> Self {
+        let host = match name {
+            Some(name) => visible(name).into_owned(),
+            // RFC 5952, section 6.
+            None if end.addr.is_ipv6() && end.port != 0 => format!("[{}]", end.addr),
+            None => end.addr.to_string(),
+        };
+        let port = if end.port == 0 { String::new() } else { format!(":{}", end.port) };
+        End { host, port, is_name: name.is_some() }
+    }
+
+    pub(super) fn width(&self) -> usize {
+        width(&self.host) + self.port.len()
+    }
+
+    /// Address and port together in at most `columns`.
+    pub(super) fn fitted(&self, columns: usize) -> String {
+        let room = columns.saturating_sub(self.port.len());
+        let host = if width(&self.host) <= room {
+            self.host.as_str().into()
+        } else if self.is_name {
+            cut_start(&self.host, room)
+        } else if let Some(bare) = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            format!("[{}]", cut_middle(bare, room.saturating_sub(2))).into()
+        } else {
+            cut_middle(&self.host, room)
+        };
+        format!("{host}{}", self.port)
+    }
+}
+
+/// Further facts of a row: the one it is sorted by first.
+pub(super) const EXTRAS: usize = 8;
+
+/// What one row says.
+pub(super) struct Cells {
+    pub(super) protocol: String,
+    pub(super) ends: [End; 2],
+    pub(super) bytes: String,
+    pub(super) packets: String,
+    pub(super) mark: &'static str,
+    pub(super) extras: [String; EXTRAS],
+    pub(super) name: String,
+}
+
+impl Cells {
+    pub(super) fn of(page: &Page<'_>, snapshot: &Snapshot, flow: &FlowRecord) -> Self {
+        let total = flow.total();
+        let known = |name: &'static str| name.to_owned();
+        let resolved = |name: &Option<std::sync::Arc<str>>| name.clone().filter(|_| page.options.resolve);
+        let [source, destination] = [&flow.source_name, &flow.destination_name].map(resolved);
+        let tcp = flow.tcp.as_ref();
+        let peer = flow.destination_name.as_deref().filter(|_| !page.options.resolve);
+        Cells {
+            protocol: protocol(flow.protocol),
+            ends: [
+                End::of(&flow.source, source.as_deref()),
+                End::of(&flow.destination, destination.as_deref()),
+            ],
+            bytes: page.options.units.amount(total.ip_bytes),
+            packets: total.packets.to_string(),
+            mark: color::of_rate(rate(total.ip_bytes, snapshot)).1,
+            extras: [
+                sorted_by(page, flow),
+                tight(flow.duration()),
+                tcp.map_or(String::new(), |t| known(t.state)),
+                tcp.filter(|_| page.options.sort != SortKey::Rtt).map_or(String::new(), round_trip),
+                tcp.filter(|_| page.options.sort != SortKey::Retrans).map_or(String::new(), resent),
+                flow.tunnels.last().map_or(String::new(), tunnel),
+                flow.direction.map_or(String::new(), |d| known(d.name())),
+                flow.interface.as_deref().map_or(String::new(), |i| visible(i).into_owned()),
+            ],
+            name: peer.map_or(String::new(), |name| visible(name).into_owned()),
+        }
+    }
+}
+
+fn round_trip(tcp: &flow::TcpRecord) -> String {
+    tcp.rtt.map_or(String::new(), |rtt| format!("rtt {}", tight(rtt)))
+}
+
+fn tight(duration: Duration) -> String {
+    span(duration).replace(' ', "")
+}
+
+fn resent(tcp: &flow::TcpRecord) -> String {
+    if tcp.retransmits == 0 { String::new() } else { format!("{} resent", tcp.retransmits) }
+}
+
+fn tunnel(header: &flow::TunnelHeader) -> String {
+    match header.id {
+        Some(id) => format!("({} {id})", header.kind),
+        None => format!("({})", header.kind),
+    }
+}
+
+/// What the row is sorted by, where the row does not say so anyway.
+fn sorted_by(page: &Page<'_>, flow: &FlowRecord) -> String {
+    match page.options.sort {
+        SortKey::Bytes | SortKey::Packets => String::new(),
+        SortKey::Rate => {
+            // As the order has it: a flow that is over at once is not infinitely fast.
+            let seconds = flow.duration().as_secs_f64().max(0.001);
+            page.options.units.rate(flow.total().ip_bytes as f64 / seconds)
+        }
+        SortKey::Rtt => flow.tcp.as_ref().map_or(String::new(), round_trip),
+        SortKey::Retrans => flow.tcp.as_ref().map_or(String::new(), resent),
+        SortKey::First => page.clock.time(flow.first),
+        SortKey::Last => page.clock.time(flow.last),
+    }
+}

@@ -1,0 +1,164 @@
+//! The account under every report, and what was lost, hidden or damaged.
+
+use std::borrow::Cow;
+use std::io;
+
+use anstyle::Style as Ansi;
+use flow::{CaptureEnd, Ledger, Snapshot};
+
+use super::{Page, Sources};
+use crate::view::color;
+use crate::view::text::{NO_BREAK, count, cut_start, visible};
+
+/// Kinds of packets that one line names.
+const NAMED: usize = 4;
+/// Columns that a source may take in a sentence.
+const SOURCE: usize = 48;
+
+/// The account, and lines of their own for what a reader must know.
+pub(super) fn show(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
+    let ledger = &snapshot.ledger;
+    page.line(Ansi::new(), "")?;
+    let text = account(page, snapshot);
+    page.sentence(Ansi::new(), &text, 8)?;
+    if !ledger.closes() {
+        page.sentence(color::ALARM, &gap(ledger), 8)?;
+    }
+    notes(page, ledger)?;
+    for capture in &snapshot.captures {
+        let what = match &capture.stop {
+            CaptureEnd::Complete => continue,
+            CaptureEnd::Truncated(reason) => format!("capture cut short: {}", said_of(&capture.path, reason)),
+            CaptureEnd::Malformed(reason) => format!("capture damaged: {}", said_of(&capture.path, reason)),
+            CaptureEnd::Interrupted => "not read to its end: interrupted".to_owned(),
+        };
+        page.sentence(color::WARNING, &format!("{}: {what}", visible(&capture.path)), 8)?;
+    }
+    if page.options.verbose {
+        lists(page, ledger)?;
+    }
+    Ok(())
+}
+
+/// The reason without the path that it may begin with: the line does.
+fn said_of<'a>(path: &str, reason: &'a str) -> Cow<'a, str> {
+    let rest = reason.strip_prefix(path).and_then(|rest| rest.strip_prefix(": "));
+    visible(rest.unwrap_or(reason))
+}
+
+/// `Ledger: 3347 packets, 4.28 MB in frames in x.pcap = counted 3343 + not IP 4 (ARP 3, LLDP 1) + malformed 0`.
+fn account(page: &Page<'_>, snapshot: &Snapshot) -> String {
+    let ledger = &snapshot.ledger;
+    let (packets, bytes) = ledger.seen();
+    let sources = Sources::of(snapshot);
+    let of = match sources.names.as_slice() {
+        [] => String::new(),
+        [one] => format!(
+            " {} {}",
+            if sources.files { "in" } else { "on" },
+            cut_start(one, SOURCE.min(page.limit()))
+        ),
+        _ => format!(" {} {}", if sources.files { "in" } else { "on" }, sources.number()),
+    };
+    let malformed: u64 = malformed(ledger).iter().map(|(_, n)| n).sum();
+    let term = |text: String| text.replace(' ', &NO_BREAK.to_string());
+    format!(
+        "Ledger: {} {}{} {} {} {}",
+        term(format!("{},", count(packets, "packet", "packets"))),
+        term(format!("{} in frames", page.options.units.amount(bytes))),
+        of,
+        term(format!("= counted {}", ledger.counted.packets)),
+        term(format!("+ not IP {}", ledger.not_ip().0.saturating_sub(malformed))) + &kinds(ledger),
+        term(format!("+ malformed {malformed}"))
+    )
+}
+
+/// ` (ARP 30, LLDP 12, STP 9, CDP 2, 2 other kinds 3)`.
+fn kinds(ledger: &Ledger) -> String {
+    let names = merged(ledger.interfaces.iter().flat_map(|i| &i.not_ip_names));
+    if names.is_empty() {
+        return String::new();
+    }
+    // One more is named rather than called "1 other kind".
+    let shown = if names.len() == NAMED + 1 { NAMED + 1 } else { NAMED };
+    let mut parts: Vec<String> =
+        names.iter().take(shown).map(|(name, n)| format!("{}{NO_BREAK}{n}", visible(name))).collect();
+    if names.len() > shown {
+        let rest: u64 = names.iter().skip(shown).map(|(_, n)| n).sum();
+        parts.push(format!("{} other kinds {rest}", names.len() - shown));
+    }
+    format!(" ({})", parts.join(", "))
+}
+
+fn malformed(ledger: &Ledger) -> Vec<(String, u64)> {
+    merged(ledger.interfaces.iter().flat_map(|i| &i.malformed))
+}
+
+/// Counts of all interfaces, most first.
+fn merged<'a>(counts: impl Iterator<Item = &'a (String, u64)>) -> Vec<(String, u64)> {
+    let mut all: Vec<(String, u64)> = Vec::new();
+    for (what, n) in counts {
+        match all.iter_mut().find(|(known, _)| known == what) {
+            Some((_, sum)) => *sum += n,
+            None => all.push((what.clone(), *n)),
+        }
+    }
+    all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    all
+}
+
+fn gap(ledger: &Ledger) -> String {
+    let (seen, not_ip) = (ledger.seen(), ledger.not_ip());
+    let apart = |seen: u64, told: u64| i128::from(seen) - i128::from(told);
+    format!(
+        "The ledger does not close: {} packets and {} bytes are not accounted for. This is a defect; please report it.",
+        apart(seen.0, ledger.counted.packets + not_ip.0),
+        apart(seen.1, ledger.counted.frame_bytes + not_ip.1)
+    )
+}
+
+/// Flows that left early, and flows that are not shown.
+fn notes(page: &mut Page<'_>, ledger: &Ledger) -> io::Result<()> {
+    let units = page.options.units;
+    if ledger.evicted_flows > 0 {
+        let (flows, sum) = (count(ledger.evicted_flows, "flow", "flows"), ledger.evicted);
+        let text = format!(
+            "Evicted: {flows}, {} in {}: the table was full; they are in the totals, not in the rows",
+            units.amount(sum.ip_bytes),
+            count(sum.packets, "packet", "packets")
+        );
+        page.sentence(color::WARNING, &text, 9)?;
+    }
+    let (hidden, sum) = ledger.hidden;
+    if hidden > 0 {
+        let text = format!(
+            "Hidden: {}, {} in {}: not in the totals above",
+            count(hidden, "flow", "flows"),
+            units.amount(sum.ip_bytes),
+            count(sum.packets, "packet", "packets")
+        );
+        page.sentence(color::QUIET, &text, 8)?;
+    }
+    Ok(())
+}
+
+/// Everything by reason, with how often it was seen.
+fn lists(page: &mut Page<'_>, ledger: &Ledger) -> io::Result<()> {
+    let not_ip = merged(ledger.interfaces.iter().flat_map(|i| &i.not_ip_names));
+    let malformed = malformed(ledger);
+    for (title, counts) in [
+        ("Not IP, in packets:", &not_ip),
+        ("Malformed, in packets:", &malformed),
+        ("Odd further in, in counted packets:", &ledger.odd),
+        ("Malformed messages:", &ledger.malformed_messages),
+    ] {
+        if counts.is_empty() {
+            continue;
+        }
+        page.headline(title)?;
+        for (what, n) in counts {
+            page.line(Ansi::new(), &format!("{n:>10}  {}", visible(what)))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! The text report: totals, flows or groups, DNS answers, and the account that closes.
+//!
+//! At 80 columns it shows who talks to whom and how much; it widens with the terminal. What has no terminal (a pipe, a
+//! file) gets every line whole, however long.
+
+mod columns;
+mod dns;
+mod flows;
+mod groups;
+mod ledger;
+
+use std::io::{self, Write};
+
+use anstyle::Style as Ansi;
+use flow::{Snapshot, SortKey};
+
+use super::View;
+use super::clock::{Clock, span};
+use super::color::{self, Style};
+use super::text::{cut_end, cut_start, right, visible, width, wrap};
+pub use super::units::Units;
+
+/// Columns that a report without a terminal is laid out for.
+const COLUMNS: usize = 100;
+/// Text that is gathered before it is written.
+const AT_ONCE: usize = 64 * 1024;
+
+/// How the report looks.
+#[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one switch, one field")]
+pub struct Options {
+    /// Columns of the terminal; `None` where there is none, then nothing is cut.
+    pub width: Option<usize>,
+    /// Whether to write escape sequences.
+    pub color: bool,
+    /// How byte counts are written.
+    pub units: Units,
+    /// Tell times in UTC, not in local time.
+    pub utc: bool,
+    /// Show names instead of addresses, where they are known.
+    pub resolve: bool,
+    /// List what was malformed or odd, by reason.
+    pub verbose: bool,
+    /// Tell of DNS at all.
+    pub dns_lines: bool,
+    /// What the rows are sorted by.
+    pub sort: SortKey,
+}
+
+/// The text report.
+#[derive(Debug)]
+pub struct Report {
+    options: Options,
+    clock: Clock,
+}
+
+impl Report {
+    /// A report that looks as `options` say.
+    pub fn new(options: Options) -> Self {
+        let clock = Clock::new(options.utc);
+        Report { options, clock }
+    }
+
+    /// Sets the columns of the terminal, which may change while the program runs.
+    pub fn set_width(&mut self, width: Option<usize>) {
+        self.options.width = width;
+    }
+}
+
+impl View for Report {
+    fn name(&self) -> &'static str {
+        "report"
+    }
+
+    fn show(&mut self, snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
+        let mut page = Page::new(&self.options, &self.clock, out);
+        totals(&mut page, snapshot)?;
+        match &snapshot.groups {
+            Some(groups) => groups::show(&mut page, groups, snapshot)?,
+            None => flows::show(&mut page, snapshot)?,
+        }
+        if self.options.dns_lines {
+            dns::show(&mut page, snapshot)?;
+        }
+        ledger::show(&mut page, snapshot)?;
+        page.flush()
+    }
+}
+
+/// Where lines are written: knows the options, keeps every line within the width.
+struct Page<'a> {
+    options: &'a Options,
+    clock: &'a Clock,
+    style: Style,
+    text: String,
+    out: &'a mut dyn Write,
+}
+
+impl<'a> Page<'a> {
+    fn new(options: &'a Options, clock: &'a Clock, out: &'a mut dyn Write) -> Self {
+        Page { options, clock, style: Style { color: options.color }, text: String::new(), out }
+    }
+
+    /// Columns that a line may take; all there are without a terminal.
+    fn limit(&self) -> usize {
+        self.options.width.unwrap_or(usize::MAX)
+    }
+
+    /// Columns that the page is laid out for.
+    fn columns(&self) -> usize {
+        self.options.width.unwrap_or(COLUMNS)
+    }
+
+    /// One line in one style.
+    fn line(&mut self, style: Ansi, text: &str) -> io::Result<()> {
+        let text = cut_end(text, self.limit());
+        self.text.push_str(&self.style.paint(style, text.trim_end()));
+        self.text.push('\n');
+        if self.text.len() >= AT_ONCE { self.flush() } else { Ok(()) }
+    }
+
+    /// A sentence, broken into lines where it must be.
+    fn sentence(&mut self, style: Ansi, text: &str, indent: usize) -> io::Result<()> {
+        for line in wrap(text, self.limit(), indent) {
+            self.line(style, &line)?;
+        }
+        Ok(())
+    }
+
+    /// A section's headline, after an empty line.
+    fn headline(&mut self, text: &str) -> io::Result<()> {
+        self.line(Ansi::new(), "")?;
+        self.line(color::HEADING, text)
+    }
+
+    /// A line across the page.
+    fn rule(&mut self) -> io::Result<()> {
+        let rule = "─".repeat(self.columns());
+        self.line(color::QUIET, &rule)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let written = self.out.write_all(self.text.as_bytes());
+        self.text.clear();
+        written
+    }
+}
+
+/// Headline, duration, sum and rate.
+fn totals(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
+    const TITLE: &str = "Network Traffic Summary";
+    let sources = Sources::of(snapshot);
+    let until = snapshot.last.map(|last| page.clock.date_time(last)).unwrap_or_default();
+    let gap = if until.is_empty() { "" } else { " · " };
+    let room = page.columns().saturating_sub(TITLE.len() + 2);
+    let named =
+        cut_start(&sources.names.join(" "), room.saturating_sub(width(gap) + width(&until))).into_owned();
+    let named = if sources.names.len() > 1 && named.starts_with('…') { sources.number() } else { named };
+    page.line(color::HEADING, &format!("{TITLE}  {}", right(&format!("{named}{gap}{until}"), room)))?;
+
+    let duration = snapshot.duration();
+    let seconds = duration.as_secs_f64();
+    let decimals = if seconds < 1.0 && !duration.is_zero() { 6 } else { 1 };
+    let readable = if seconds >= 60.0 { format!(" ({})", span(duration)) } else { String::new() };
+    page.line(Ansi::new(), &format!("Duration: {seconds:.decimals$} seconds{readable}"))?;
+    let units = page.options.units;
+    let total = snapshot.total;
+    let amount = units.amount(total.ip_bytes);
+    page.line(Ansi::new(), &format!("Total: {amount:>9} in {} packets", total.packets))?;
+    let rate = match rate(total.ip_bytes, snapshot) {
+        Some(rate) => {
+            let packets = total.packets as f64 / seconds;
+            format!("Rate: {:>11} ({packets:.1} packets/sec)", units.rate(rate))
+        }
+        None => "Rate: none (no time passed)".to_owned(),
+    };
+    page.line(Ansi::new(), &rate)
+}
+
+/// Bytes a second over the whole report; `None` where no time passed.
+fn rate(bytes: u64, snapshot: &Snapshot) -> Option<f64> {
+    let seconds = snapshot.duration().as_secs_f64();
+    (seconds > 0.0).then(|| bytes as f64 / seconds)
+}
+
+/// Where the packets came from.
+struct Sources {
+    names: Vec<String>,
+    files: bool,
+}
+
+impl Sources {
+    fn of(snapshot: &Snapshot) -> Self {
+        let read = snapshot.captures.iter().map(|capture| &*capture.path);
+        let opened = snapshot.interfaces.iter().filter_map(|interface| interface.file.as_deref());
+        let files = unique(opened.chain(read));
+        if files.is_empty() {
+            let interfaces = snapshot.interfaces.iter().map(flow::InterfaceName::label);
+            return Sources { names: unique(interfaces), files: false };
+        }
+        Sources { names: files, files: true }
+    }
+
+    /// `3 captures`.
+    fn number(&self) -> String {
+        format!("{} {}", self.names.len(), if self.files { "captures" } else { "interfaces" })
+    }
+}
+
+fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for name in names.map(visible) {
+        if !all.iter().any(|known| *known == name) {
+            all.push(name.into_owned());
+        }
+    }
+    all
+}

@@ -1,0 +1,297 @@
+//! The text report: how it looks, and what it never does.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod sample;
+
+use flow::{CaptureEnd, CaptureRecord, FlowRecord, Group, GroupKey, InterfaceId, Ledger, Snapshot, SortKey};
+use sample::{after, counters, enclosed, end, flow, snapshot};
+use sockethound::view::View;
+use sockethound::view::report::{Options, Report, Units};
+
+fn at(columns: usize) -> Options {
+    Options { width: Some(columns), utc: true, dns_lines: true, ..Options::default() }
+}
+
+fn render(options: Options, snapshot: &Snapshot) -> String {
+    let mut out = Vec::new();
+    Report::new(options).show(snapshot, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn columns_80() {
+    insta::assert_snapshot!(render(at(80), &snapshot()));
+}
+
+#[test]
+fn columns_100() {
+    insta::assert_snapshot!(render(at(100), &snapshot()));
+}
+
+#[test]
+fn columns_120() {
+    insta::assert_snapshot!(render(at(120), &snapshot()));
+}
+
+#[test]
+fn columns_160() {
+    insta::assert_snapshot!(render(at(160), &snapshot()));
+}
+
+#[test]
+fn verbose_in_a_pipe() {
+    let options = Options { width: None, verbose: true, ..at(0) };
+    insta::assert_snapshot!(render(options, &snapshot()));
+}
+
+/// IPv6 flows among others.
+fn mixed() -> Snapshot {
+    let mut snapshot = snapshot();
+    let long = flow(6, end("2001:db8:85a3:1234:5678:8a2e:370:7334", 50123), end("2001:db8::1", 443));
+    snapshot.rows.extend([
+        long,
+        enclosed(),
+        flow(58, end("fe80::200:86ff:fe05:80da", 0), end("ff02::1", 0)),
+        flow(200, end("192.0.2.1", 0), end("192.0.2.2", 0)),
+    ]);
+    snapshot
+}
+
+#[test]
+fn ipv6_at_80() {
+    insta::assert_snapshot!(render(at(80), &mixed()));
+}
+
+#[test]
+fn ipv6_at_100() {
+    insta::assert_snapshot!(render(at(100), &mixed()));
+}
+
+#[test]
+fn ipv6_in_a_pipe_is_whole() {
+    let text = render(Options { width: None, ..at(0) }, &mixed());
+    assert!(text.contains("Src: [2001:db8:85a3:1234:5678:8a2e:370:7334]:50123"), "{text}");
+    assert!(text.contains("Dst: ff02::1 "), "{text}");
+}
+
+#[test]
+fn names_at_80() {
+    insta::assert_snapshot!(render(Options { resolve: true, ..at(80) }, &snapshot()));
+}
+
+#[test]
+fn names_at_160() {
+    insta::assert_snapshot!(render(Options { resolve: true, ..at(160) }, &snapshot()));
+}
+
+#[test]
+fn every_unit() {
+    let all = [Units::Auto, Units::Iec, Units::Si, Units::Bits, Units::Raw].map(|units| {
+        let text = render(Options { units, dns_lines: false, ..at(100) }, &snapshot());
+        format!("{units:?}\n{text}")
+    });
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn every_order_shows_what_it_sorts_by() {
+    use SortKey::{Bytes, First, Last, Packets, Rate, Retrans, Rtt};
+    let all = [Bytes, Rate, Packets, Rtt, Retrans, First, Last].map(|sort| {
+        let text = render(Options { sort, dns_lines: false, ..at(100) }, &snapshot());
+        text.lines().skip(5).take(6).collect::<Vec<_>>().join("\n")
+    });
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn colour_changes_nothing_but_colour() {
+    let text = render(Options { color: true, ..at(100) }, &snapshot());
+    insta::assert_snapshot!(text.replace('\u{1b}', "ESC"));
+    let mut plain = String::new();
+    for (n, part) in text.split('\u{1b}').enumerate() {
+        plain += if n == 0 { part } else { part.split_once('m').unwrap().1 };
+    }
+    assert_eq!(plain, render(at(100), &snapshot()));
+}
+
+#[test]
+fn damage_evictions_and_hidden_flows() {
+    let mut snapshot = snapshot();
+    snapshot.captures = vec![
+        CaptureRecord {
+            stop: CaptureEnd::Truncated(
+                "incident.pcapng: packet 3348 at byte 4500120 has 12 of 98 bytes".to_owned(),
+            ),
+            ..sample::capture()
+        },
+        CaptureRecord {
+            path: "second.pcap".into(),
+            stop: CaptureEnd::Malformed("packet 9 at byte 700 claims 4294967295 bytes".to_owned()),
+            ..sample::capture()
+        },
+        CaptureRecord { path: "third.pcap".into(), stop: CaptureEnd::Interrupted, ..sample::capture() },
+    ];
+    snapshot.ledger = Ledger {
+        evicted_flows: 120,
+        evicted: counters(3400, 1_258_291),
+        hidden: (1, counters(8, 800)),
+        ..snapshot.ledger
+    };
+    insta::assert_snapshot!(render(Options { dns_lines: false, ..at(80) }, &snapshot));
+}
+
+#[test]
+fn a_ledger_that_does_not_close_is_said() {
+    let mut snapshot = snapshot();
+    assert!(!render(at(80), &snapshot).contains("does not close"));
+    snapshot.ledger.counted.packets -= 1;
+    assert!(render(at(200), &snapshot).contains("does not close: 1 packets and 0 bytes"));
+}
+
+fn grouped(keys: Vec<GroupKey>) -> Snapshot {
+    let group = |(n, key): (usize, GroupKey)| Group {
+        key,
+        flows: 3,
+        sent: counters(120, 40_000_000 >> (4 * n)),
+        received: counters(170, 5_000_000 >> (2 * n)),
+        first: sample::START,
+        last: after(1),
+    };
+    let groups = keys.into_iter().enumerate().map(group).collect();
+    Snapshot { rows: vec![], groups: Some(groups), more_groups: 4, ..snapshot() }
+}
+
+#[test]
+fn groups() {
+    let host = |addr: &str| GroupKey::Host(addr.parse().unwrap());
+    let all = [
+        vec![host("10.1.111.111"), host("2001:db8:85a3:1234:5678:8a2e:370:7334"), host("8.8.8.8")],
+        vec![
+            GroupKey::Name("\u{1b}c.example".into()),
+            GroupKey::Name("x.".repeat(60).into()),
+            host("8.8.8.8"),
+        ],
+        vec![GroupKey::Service(6, 443), GroupKey::Service(17, 53), GroupKey::Service(1, 0)],
+        vec![GroupKey::Interface(InterfaceId(0)), GroupKey::Interface(InterfaceId(9))],
+    ]
+    .map(|keys| {
+        let text = render(Options { dns_lines: false, ..at(80) }, &grouped(keys));
+        text.lines().skip(5).take(9).collect::<Vec<_>>().join("\n")
+    });
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn nothing_at_all() {
+    insta::assert_snapshot!(render(at(80), &Snapshot::default()));
+}
+
+#[test]
+fn one_packet_takes_no_time() {
+    let mut snapshot = snapshot();
+    snapshot.last = snapshot.first;
+    snapshot.dns.clear();
+    snapshot.rows = vec![FlowRecord { received: counters(0, 0), last: sample::START, ..sample::ping() }];
+    let text = render(at(80), &snapshot);
+    assert!(text.contains("Duration: 0.0 seconds\n"), "{text}");
+    assert!(text.contains("Rate: none"), "{text}");
+}
+
+#[test]
+fn without_dns_lines_there_is_no_section() {
+    assert!(!render(Options { dns_lines: false, ..at(80) }, &snapshot()).contains("DNS Activity"));
+    let mut quiet = snapshot();
+    (quiet.dns, quiet.dns_totals) = (vec![], flow::DnsTotals::default());
+    assert!(!render(at(80), &quiet).contains("DNS Activity"));
+}
+
+mod properties {
+    use proptest::prelude::*;
+    use unicode_width::UnicodeWidthStr;
+
+    use super::*;
+
+    /// Text that means harm, or is merely wide.
+    fn text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            "[a-z0-9.-]{0,80}",
+            "[\\x00-\\x1f\\x7f-\\u{9f}\\u{202a}-\\u{202e}\\u{2066}-\\u{2069}]{0,20}",
+            "[一-龥]{0,60}",
+        ]
+    }
+
+    fn endpoint() -> impl Strategy<Value = dissect::Endpoint> {
+        (any::<std::net::IpAddr>(), prop_oneof![Just(0), any::<u16>()])
+            .prop_map(|(addr, port)| dissect::Endpoint { addr, port })
+    }
+
+    fn record() -> impl Strategy<Value = FlowRecord> {
+        let names = (proptest::option::of(text()), proptest::option::of(text()));
+        (
+            any::<u8>(),
+            endpoint(),
+            endpoint(),
+            0..1_u64 << 60,
+            0..1_u64 << 60,
+            any::<i64>(),
+            any::<i64>(),
+            names,
+        )
+            .prop_map(|(protocol, source, destination, packets, bytes, a, b, (one, other))| {
+                FlowRecord {
+                    sent: flow::Counters { packets, ip_bytes: bytes, frame_bytes: bytes },
+                    first: dissect::Timestamp(a.min(b)),
+                    last: dissect::Timestamp(a.max(b)),
+                    source_name: one.clone().map(Into::into),
+                    destination_name: other.map(Into::into),
+                    interface: one.map(Into::into),
+                    ..FlowRecord { protocol, source, destination, ..sample::tcp_flow() }
+                }
+            })
+    }
+
+    fn options() -> impl Strategy<Value = Options> {
+        let units = prop_oneof![Just(Units::Auto), Just(Units::Bits), Just(Units::Raw)];
+        let sort = prop_oneof![Just(SortKey::Bytes), Just(SortKey::Rate), Just(SortKey::Last)];
+        (1..260_usize, units, sort, any::<[bool; 3]>()).prop_map(
+            |(columns, units, sort, [resolve, verbose, utc])| Options {
+                units,
+                sort,
+                resolve,
+                verbose,
+                utc,
+                ..at(columns)
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn every_line_fits_and_is_harmless(
+            options in options(),
+            rows in proptest::collection::vec(record(), 0..5),
+            names in proptest::collection::vec(text(), 1..4),
+            group in any::<bool>(),
+        ) {
+            let mut snapshot = snapshot();
+            (snapshot.flows, snapshot.rows) = (rows.len() as u64, rows);
+            snapshot.dns = names.iter().map(|n| sample::dns(true, n, 0, vec![sample::alias_record(n, n)])).collect();
+            snapshot.captures = names.iter().map(|name| CaptureRecord {
+                path: name.as_str().into(),
+                stop: CaptureEnd::Malformed(name.clone()),
+                ..sample::capture()
+            }).collect();
+            snapshot.ledger.odd = names.iter().map(|name| (name.clone(), u64::MAX)).collect();
+            if group {
+                snapshot.groups = grouped(names.iter().map(|n| GroupKey::Name(n.as_str().into())).collect()).groups;
+            }
+            let (columns, text) = (options.width.unwrap(), render(options, &snapshot));
+            for line in text.lines() {
+                prop_assert!(line.width() <= columns, "{} > {columns}: {line}", line.width());
+            }
+            let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            prop_assert!(!text.chars().any(|c| c != '\n' && (c.is_control() || turns(c))), "{text:?}");
+        }
+    }
+}
