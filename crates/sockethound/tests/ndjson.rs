@@ -128,7 +128,7 @@ fn dns_answer() {
     let answers = vec![
         sample::alias_record("example.org", "a\u{1b}.example"),
         sample::address_record("a.example", "192.0.2.1"),
-        Record { name: "a.example".to_owned(), kind: 16, ttl: 0, value: Value::Other },
+        Record { name: "a.example".into(), kind: 16, ttl: 0, value: Value::Other },
     ];
     assert_eq!(
         event(Event::Dns(dns(true, "example.org", 3, answers))),

@@ -102,7 +102,7 @@ pub(crate) fn dns(answer: bool, name: &str, code: u8, answers: Vec<Record>) -> D
             answer,
             opcode: 0,
             response_code: code,
-            questions: vec![Question { name: name.to_owned(), kind: 1 }],
+            questions: vec![Question { name: name.into(), kind: 1 }],
             answers,
         }),
         latency: answer.then_some(Duration::from_micros(12_345)),
@@ -110,11 +110,11 @@ pub(crate) fn dns(answer: bool, name: &str, code: u8, answers: Vec<Record>) -> D
 }
 
 pub(crate) fn address_record(name: &str, addr: &str) -> Record {
-    Record { name: name.to_owned(), kind: 1, ttl: 300, value: Value::Address(addr.parse().unwrap()) }
+    Record { name: name.into(), kind: 1, ttl: 300, value: Value::Address(addr.parse().unwrap()) }
 }
 
 pub(crate) fn alias_record(name: &str, target: &str) -> Record {
-    Record { name: name.to_owned(), kind: 5, ttl: 60, value: Value::Name(target.to_owned()) }
+    Record { name: name.into(), kind: 5, ttl: 60, value: Value::Name(target.into()) }
 }
 
 pub(crate) fn capture() -> CaptureRecord {
@@ -200,7 +200,7 @@ fn answers() -> Vec<DnsEvent> {
     let mut alias = dns(true, "www.example.org", 0, vec![alias_record("www.example.org", "cdn.example.net")]);
     alias.latency = None;
     let mut multicast = dns(true, "", 0, vec![address_record("printer.local", "192.168.1.9")]);
-    multicast.message.questions.clear();
+    std::sync::Arc::make_mut(&mut multicast.message).questions.clear();
     (multicast.protocol, multicast.latency) = ("mdns", None);
     let addresses = ["18.189.146.172", "18.189.146.173", "18.189.146.174"];
     let addresses = addresses.map(|addr| address_record("api.us-west-2.aiv-delivery.net", addr));
