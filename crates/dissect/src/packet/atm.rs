@@ -45,7 +45,13 @@ impl Dissector for Clip {
     }
 
     fn claims(&self) -> &'static [Claim] {
-        &[Claim::Link(LinkType(106))]
+        // And the numbers that systems gave it before.
+        &[
+            Claim::Link(LinkType(106)),
+            Claim::Link(LinkType(16)),
+            Claim::Link(LinkType(18)),
+            Claim::Link(LinkType(19)),
+        ]
     }
 
     fn dissect<'a>(&self, bytes: &'a [u8], _: &mut Dissection<'a>) -> Step<'a> {

@@ -4,10 +4,12 @@
 
 use super::bytes::{be16, header, tri};
 use super::{Claim, Dissector, Form, Step};
-use crate::{Dissection, LinkType};
+use crate::{Dissection, LinkType, Stop};
 
 /// Least value that is an EtherType, not a length (IEEE 802.3, clause 3.2.6).
 const FIRST_ETHER_TYPE: u16 = 0x0600;
+/// Greatest value that is a length.
+const LAST_LENGTH: u16 = 1500;
 /// Novell "raw" 802.3: IPX follows the length at once, and begins with this checksum.
 pub(super) const NOVELL_RAW: [u8; 2] = [0xff, 0xff];
 
@@ -39,6 +41,9 @@ pub(super) fn type_or_length(field: u16, rest: &[u8]) -> Step<'_> {
     if field >= FIRST_ETHER_TYPE {
         return Step::Next(Claim::EtherType(field), rest);
     }
+    if field > LAST_LENGTH {
+        return Step::Stop(Stop::Malformed { layer: "ethernet", reason: "neither a length nor a type" });
+    }
     if rest.starts_with(&NOVELL_RAW) {
         return Step::Next(Claim::EtherType(0x8137), rest);
     }
@@ -55,5 +60,6 @@ mod tests {
         let rest = [0xaa; 50];
         assert_eq!(type_or_length(3, &rest), Step::Next(Claim::Form(Form::Llc), &rest[..3]));
         assert_eq!(type_or_length(0x0800, &rest), Step::Next(Claim::EtherType(0x0800), &rest));
+        assert!(matches!(type_or_length(1501, &rest), Step::Stop(Stop::Malformed { .. })));
     }
 }

@@ -3,18 +3,22 @@
 //!
 //! Cookies are documented only by the programs that read them; where the header does not say what
 //! follows, its first bytes must. Old releases write no header at all.
-//! Not handled: ES, monitored fragments, ATM cells, secure tunnels, fibre channel.
+//! Not handled: ES, monitored fragments, ATM cells, fibre channel.
 
 use super::bytes::{after, be16, be32, header, le16, le32, tri, u8_at};
 use super::{Claim, Dissector, Form, Step};
 use crate::{Dissection, LinkType};
 
+/// SPI and sequence number.
+const ESP: usize = 8;
 const MAGIC: [u8; 3] = *b"MGC";
 /// Flags: packet came in; link header was taken off; extensions follow.
 const INBOUND: u8 = 0x01;
 const NO_LINK_HEADER: u8 = 0x02;
 const EXTENDED: u8 = 0x80;
 const UI: u8 = 0x03;
+/// In an ATM cookie of 8 bytes: cells between frames, set on Ethernet that went out.
+const GAP_COUNT: u32 = 0x03fe;
 
 /// What stands between the header and the packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +32,8 @@ enum Card {
     /// Multilink bundles.
     MultilinkPpp,
     MultilinkFrameRelay,
+    /// IP that a tunnel's Ethernet, IPv4 and ESP headers, and 16 bytes more, stand in front of.
+    SecureTunnel,
     /// IP behind a cookie whose length the direction tells.
     Services,
 }
@@ -66,6 +72,8 @@ pub(super) static MULTILINK_PPP: Juniper =
     Juniper { name: "juniper-mlppp", claims: &[link(130)], card: Card::MultilinkPpp };
 pub(super) static PPP: Juniper =
     Juniper { name: "juniper-ppp", claims: &[link(179)], card: Card::Fixed(0, Claim::Form(Form::Ppp)) };
+pub(super) static SECURE_TUNNEL: Juniper =
+    Juniper { name: "juniper-st", claims: &[link(200)], card: Card::SecureTunnel };
 pub(super) static SERVICES: Juniper =
     Juniper { name: "juniper-services", claims: &[link(136)], card: Card::Services };
 pub(super) static VOICE: Juniper =
@@ -107,6 +115,11 @@ impl Juniper {
             }
             Card::Ggsn => protocol(u32::from(le16(rest, 0)), tri!(after(self.name, rest, 4))),
             Card::Services => Step::Next(IP, tri!(after(self.name, rest, if inbound { 16 } else { 12 }))),
+            Card::SecureTunnel => {
+                let ipv4 = tri!(after(self.name, rest, 14));
+                let headers = usize::from(u8_at(ipv4, 0) & 15) * 4 + ESP + 16;
+                Step::Next(IP, tri!(after(self.name, ipv4, headers)))
+            }
             Card::MultilinkPpp => multilink_ppp(rest, inbound),
             Card::MultilinkFrameRelay => multilink_frame_relay(rest),
         }
@@ -144,7 +157,7 @@ fn atm<'a>(cookie: &[u8], packet: &'a [u8], inbound: bool, second: bool) -> Step
     }
     match packet {
         [0xaa, 0xaa, UI, ..] | [0xfe, 0xfe, UI, ..] => Step::Next(Claim::Form(Form::Llc), packet),
-        _ if second && !inbound && be32(cookie, 0) & 0x0007_0000 != 0 => Step::Next(ETHERNET, packet),
+        _ if second && !inbound && be32(cookie, 0) & GAP_COUNT != 0 => Step::Next(ETHERNET, packet),
         _ if second && likely_ppp(be16(packet, 0)) => Step::Next(Claim::Form(Form::Ppp), packet),
         [UI, rest @ ..] => nlpid(rest),
         [0x45..=0x4f | 0x60..=0x6f, ..] => Step::Next(IP, packet),
@@ -261,7 +274,16 @@ mod tests {
         assert_eq!(read(135, &[b"MGC\x01", &[0; 8]]), ["raw", "ipv4", "udp"]);
         assert_eq!(read(135, &[b"MGC\x01", &[0; 8], &[0x00, 0x21]]), ["ppp", "ipv4", "udp"]);
         assert_eq!(read(135, &[b"MGC\x01", &[0; 8], &[UI, 0xcc]]), ["ipv4", "udp"]);
+        let gap = [0, 0, 0, 0x02, 0, 0, 0, 0];
+        assert_eq!(read(135, &[b"MGC\x00", &gap, &fixture::ETHERNET]), ["ethernet", "ipv4", "udp"]);
         assert_eq!(read(137, &[b"MGC\x01", &[0x80, 0, 0, 0]]), [""; 0], "an OAM cell");
+    }
+
+    #[test]
+    fn a_secure_tunnel_s_own_headers_are_skipped() {
+        let mut outer = [0; 44];
+        outer[0] = 0x45;
+        assert_eq!(read(200, &[b"MGC\x01", &fixture::ETHERNET, &outer]), ["raw", "ipv4", "udp"]);
     }
 
     #[test]

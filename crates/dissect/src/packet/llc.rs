@@ -26,8 +26,13 @@ impl Dissector for Llc {
     }
 
     fn claims(&self) -> &'static [Claim] {
-        // LINKTYPE_ATM_RFC1483; EtherType of jumbo LLC frames.
-        &[Claim::Form(Form::Llc), Claim::Link(LinkType(100)), Claim::EtherType(0x8870)]
+        // LINKTYPE_ATM_RFC1483, and as BSDs number it; EtherType of jumbo LLC frames.
+        &[
+            Claim::Form(Form::Llc),
+            Claim::Link(LinkType(100)),
+            Claim::Link(LinkType(11)),
+            Claim::EtherType(0x8870),
+        ]
     }
 
     fn dissect<'a>(&self, bytes: &'a [u8], _: &mut Dissection<'a>) -> Step<'a> {

@@ -16,10 +16,12 @@ mod registry;
 
 mod ah;
 mod arcnet;
+mod arista;
 mod arp;
 mod atm;
 mod ax25;
 mod ayiya;
+mod batman;
 mod capwap;
 mod chdlc;
 mod docsis;
@@ -46,6 +48,7 @@ mod llc;
 mod lwapp;
 mod macsec;
 mod mfr;
+mod mpacket;
 mod mpls;
 mod mpls_in_ip;
 mod nflog;
@@ -91,12 +94,14 @@ static DISSECTORS: &[&dyn Dissector] = &[
     &ah::Ah,
     &arcnet::Arcnet,
     &arcnet::ArcnetLinux,
+    &arista::Arista,
     &arp::Arp,
     &arp::Rarp,
     &atm::Clip,
     &atm::SunAtm,
     &ax25::Ax25,
     &ayiya::Ayiya,
+    &batman::Batman,
     &capwap::Capwap,
     &chdlc::CHdlc,
     &docsis::Docsis,
@@ -128,6 +133,7 @@ static DISSECTORS: &[&dyn Dissector] = &[
     &juniper::MULTILINK_FRAME_RELAY,
     &juniper::MULTILINK_PPP,
     &juniper::PPP,
+    &juniper::SECURE_TUNNEL,
     &juniper::SERVICES,
     &juniper::VOICE,
     &l2tp::L2tp,
@@ -138,6 +144,7 @@ static DISSECTORS: &[&dyn Dissector] = &[
     &lwapp::Lwapp,
     &macsec::Macsec,
     &mfr::Mfr,
+    &mpacket::Mpacket,
     &mpls::Mpls,
     &mpls_in_ip::MplsInIp,
     &mpls_in_ip::MplsInUdp,

@@ -37,8 +37,9 @@ pub(super) struct Family {
     len: usize,
 }
 
-/// Family, SPI, flags.
-pub(super) static ENC: Family = Family { name: "enc", claims: &[Claim::Link(LinkType(109))], len: 12 };
+/// Family, SPI, flags. OpenBSD numbers it 13.
+pub(super) static ENC: Family =
+    Family { name: "enc", claims: &[Claim::Link(LinkType(109)), Claim::Link(LinkType(13))], len: 12 };
 /// OpenBSD before 3.4: family, interface (16), rule, reason, action, direction.
 pub(super) static OLD_PFLOG: Family =
     Family { name: "old-pflog", claims: &[Claim::Link(LinkType(17))], len: 28 };

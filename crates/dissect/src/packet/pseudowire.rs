@@ -5,15 +5,12 @@
 
 use super::bytes::{be16, header, tri, u8_at};
 use super::{Claim, Dissector, Form, Step};
-use crate::{Dissection, LinkType};
+use crate::{Dissection, LinkType, names};
 
 const CONTROL_WORD: usize = 4;
 /// Channel types that carry packets (RFC 4385, section 6): PPP's numbers of IPv4 and IPv6.
 const CHANNEL_IPV4: u16 = 0x0021;
 const CHANNEL_IPV6: u16 = 0x0057;
-/// EtherTypes by which a frame is known.
-const KNOWN: [u16; 12] =
-    [0x0800, 0x0806, 0x8035, 0x86dd, 0x8100, 0x8137, 0x8847, 0x8848, 0x8863, 0x8864, 0x88a8, 0x88cc];
 
 #[derive(Debug)]
 pub(super) struct Pseudowire;
@@ -38,7 +35,7 @@ impl Dissector for Pseudowire {
                 CHANNEL_IPV6 => Step::Next(Claim::EtherType(0x86dd), rest),
                 _ => Step::Payload(rest),
             },
-            0 if likely_frame(rest) || !likely_frame(bytes) => Step::Next(ethernet, rest),
+            0 if likely_frame(rest) => Step::Next(ethernet, rest),
             _ if likely_frame(bytes) => Step::Next(ethernet, bytes),
             _ => Step::Payload(bytes),
         }
@@ -48,8 +45,9 @@ impl Dissector for Pseudowire {
 /// Whether the type/length field that an Ethernet header would have here makes sense.
 fn likely_frame(bytes: &[u8]) -> bool {
     let field = be16(bytes, 12);
-    let known_length = usize::from(field) + 14 <= bytes.len() && field > 2;
-    bytes.len() >= 14 && (KNOWN.contains(&field) || known_length && field <= 1500)
+    let known_length = (3..=1500).contains(&field) && usize::from(field) + 14 <= bytes.len();
+    let known_type = field >= 0x0600 && names::ether_type(field).is_some();
+    bytes.len() >= 14 && (known_type || known_length)
 }
 
 #[cfg(test)]

@@ -41,7 +41,9 @@ impl Dissector for Snap {
         let [a, b, c, ..] = *h;
         let (oui, pid) = (u32::from_be_bytes([0, a, b, c]), be16(h, 3));
         match (oui, pid) {
-            (ENCAPSULATED_ETHERNET | BRIDGE_TUNNEL | APPLETALK, _) => Step::Next(Claim::EtherType(pid), rest),
+            (ENCAPSULATED_ETHERNET | BRIDGE_TUNNEL, _) | (APPLETALK, 0x809b) => {
+                Step::Next(Claim::EtherType(pid), rest)
+            }
             (BRIDGED, 0x0001 | 0x0007) => {
                 Step::Next(Claim::Link(LinkType::ETHERNET), tri!(after(self.name, rest, self.bridge_pad)))
             }

@@ -26,7 +26,7 @@ impl Dissector for Tzsp {
     }
 
     fn claims(&self) -> &'static [Claim] {
-        &[Claim::UdpPort(37008)]
+        &[Claim::UdpPort(37008), Claim::Link(crate::LinkType(128))]
     }
 
     fn dissect<'a>(&self, bytes: &'a [u8], out: &mut Dissection<'a>) -> Step<'a> {

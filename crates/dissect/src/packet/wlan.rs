@@ -117,11 +117,11 @@ mod tests {
     use super::*;
     use crate::packet::fixture;
 
-    const SNAP: [u8; 8] = [0xaa, 0xaa, 0x03, 0, 0, 0, 8, 0];
+    const IPV4: [u8; 8] = [0xaa, 0xaa, 0x03, 0, 0, 0, 8, 0];
 
     fn read(control: [u8; 2], more: &[u8]) -> Vec<&'static str> {
         let front = [&control[..], &[0; 22], more].concat();
-        fixture::layers(LinkType(105), &fixture::frame(&[&front, &SNAP, &fixture::IPV4_UDP]))
+        fixture::layers(LinkType(105), &fixture::frame(&[&front, &IPV4, &fixture::IPV4_UDP]))
     }
 
     #[test]
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_swapped_frame_control_is_read_where_it_is_known() {
-        let rest = [&[0; 22][..], &SNAP, &fixture::IPV4_UDP].concat();
+        let rest = [&[0; 22][..], &IPV4, &fixture::IPV4_UDP].concat();
         for control in [[0x01, 0x08], [0x08, 0x01]] {
             let bytes = fixture::frame(&[&control, &rest]);
             let packet = fixture::dissect(LinkType(105), &bytes);
@@ -165,5 +165,8 @@ mod tests {
         assert_eq!(read([0x80, 0x00], &[]), ["wlan"], "beacon");
         assert_eq!(read([0x48, 0x01], &[]), ["wlan"], "null function");
         assert_eq!(read([0x08, 0x41], &[]), ["wlan"], "protected");
+        let mut fragment = [&[0x08, 0x01][..], &[0; 22], &[1; 30]].concat();
+        fragment[22] = 1;
+        assert_eq!(fixture::layers(LinkType(105), &fragment), ["wlan"], "a later fragment");
     }
 }
