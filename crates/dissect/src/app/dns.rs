@@ -138,8 +138,7 @@ impl AppDissector for Dns {
 
     /// DNS on a port of its own choice, over UDP: one question or an answer, and every record whole.
     fn recognizes(&self, tuple: &FiveTuple, bytes: &[u8]) -> bool {
-        std::ptr::eq(self, &raw const DNS)
-            && tuple.protocol == UDP
+        tuple.protocol == UDP
             && ![tuple.src.port, tuple.dst.port].contains(&NETBIOS_NAMES)
             && Header::of(bytes).is_some_and(|header| header.common(bytes.len()) && whole(&header, bytes))
     }

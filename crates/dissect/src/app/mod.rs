@@ -15,6 +15,9 @@ pub mod dns;
 /// Every application dissector.
 static DISSECTORS: &[&dyn AppDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR];
 
+/// Those of them that are known by what they say, wherever they say it.
+static RECOGNIZERS: &[&dyn AppDissector] = &[&dns::DNS];
+
 /// A port that an application protocol is known by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Port {
@@ -102,5 +105,5 @@ fn registered(protocol: u8, src_port: u16, dst_port: u16) -> Option<&'static dyn
 
 /// Who speaks where [`by_port`] knows nobody, told by the first bytes alone.
 pub fn by_content(tuple: &FiveTuple, bytes: &[u8]) -> Option<&'static dyn AppDissector> {
-    DISSECTORS.iter().copied().find(|d| d.recognizes(tuple, bytes))
+    RECOGNIZERS.iter().copied().find(|d| d.recognizes(tuple, bytes))
 }
