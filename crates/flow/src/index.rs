@@ -22,22 +22,22 @@ fn slot(hash: u32, number: u32) -> u64 {
     u64::from(hash) << 32 | (u64::from(number) + 1)
 }
 
+/// The number in `slot`, if it was put there under `hash`.
+#[inline]
+fn number_in(slot: u64, hash: u32) -> Option<u32> {
+    ((slot >> 32) as u32 == hash && slot != EMPTY).then(|| (slot as u32).wrapping_sub(1))
+}
+
 impl Index {
     #[inline]
     fn mask(&self) -> usize {
         self.slots.len().wrapping_sub(1)
     }
 
-    /// The slot where the probing for `hash` starts: a read that warms the cache.
+    /// The first number that was put under `hash`: mostly the only one.
     #[inline]
-    pub(crate) fn first(&self, hash: u32) -> u64 {
-        self.slots.get(hash as usize & self.mask()).copied().unwrap_or(EMPTY)
-    }
-
-    /// The number in a slot that [`Self::first`] gave, if it may be `hash`'s.
-    #[inline]
-    pub(crate) fn guess(slot: u64, hash: u32) -> Option<u32> {
-        ((slot >> 32) as u32 == hash && slot != EMPTY).then(|| (slot as u32).wrapping_sub(1))
+    pub(crate) fn guess(&self, hash: u32) -> Option<u32> {
+        self.find(hash, |_| true)
     }
 
     /// The number that `hash` leads to and `is` accepts.
@@ -50,7 +50,7 @@ impl Index {
             if slot == EMPTY {
                 return None;
             }
-            if let Some(number) = Self::guess(slot, hash)
+            if let Some(number) = number_in(slot, hash)
                 && is(number)
             {
                 return Some(number);

@@ -78,23 +78,23 @@ impl FlowStore {
         self.flows.len() - self.free.len()
     }
 
-    /// The index slot that `hash` leads to first. Reading many of these at once overlaps their cache misses.
+    /// The flow that `hash` leads to first, which may be another one's. Asking for many of these at once overlaps their
+    /// cache misses.
     #[inline]
-    pub(crate) fn warm_index(&self, hash: u32) -> u64 {
-        self.index.first(hash)
+    pub(crate) fn guess(&self, hash: u32) -> Option<u32> {
+        self.index.guess(hash)
     }
 
-    /// Reads what an update of the flow behind `slot` will need; gives the number of its TCP facts.
+    /// The flow of that number, which may have left.
     #[inline]
-    pub(crate) fn warm_flow(&self, slot: u64, hash: u32) -> (u32, u64) {
-        let flow = Index::guess(slot, hash).and_then(|number| self.flows.get(number as usize));
-        flow.map_or((0, 0), |f| (f.tcp, f.frame_bytes[0] ^ f.first.0 as u64))
+    pub(crate) fn peek(&self, number: u32) -> Option<&Flow> {
+        self.flows.get(number as usize)
     }
 
     /// Reads TCP facts ahead of their use.
     #[inline]
-    pub(crate) fn warm_tcp(&self, number: u32) -> u32 {
-        self.tcp.get(number).map_or(0, |t| t.retransmits(crate::key::Side::Low))
+    pub(crate) fn warm_tcp(&self, number: u32) -> u64 {
+        self.tcp.get(number).map_or(0, |t| u64::from(t.retransmits(crate::key::Side::Low)))
     }
 
     #[inline]

@@ -84,7 +84,7 @@ impl Tally {
     ) {
         self.flush();
         let known = self.flows.find(observation.hash, &observation.key).is_some();
-        let number = apply(&mut self.flows, &mut self.eviction, observation);
+        let number = apply(&mut self.flows, &mut self.eviction, observation, None);
         if !known {
             self.flows.set_tunnels(number, headers());
         }
@@ -93,35 +93,38 @@ impl Tally {
     /// Adds what waits.
     pub(crate) fn flush(&mut self) {
         let pending = mem::replace(&mut self.waiting, 0);
-        self.warm(pending);
-        for observation in &self.pending[..pending] {
-            apply(&mut self.flows, &mut self.eviction, observation);
+        let mut guesses = [None; GROUP];
+        self.warm(pending, &mut guesses);
+        for (observation, guess) in self.pending.iter().zip(guesses).take(pending) {
+            apply(&mut self.flows, &mut self.eviction, observation, guess);
         }
     }
 
-    /// Reads what the first `pending` observations will touch.
+    /// Reads what the first `pending` observations will touch, and guesses their flows.
     #[inline]
-    fn warm(&self, pending: usize) {
-        let (mut slots, mut tcp) = ([0u64; GROUP], [0u32; GROUP]);
-        let group = &self.pending[..pending.min(GROUP)];
-        for (slot, o) in slots.iter_mut().zip(group) {
-            *slot = self.flows.warm_index(o.hash);
+    fn warm(&self, pending: usize, guesses: &mut [Option<u32>; GROUP]) {
+        for (guess, o) in guesses.iter_mut().zip(&self.pending).take(pending) {
+            *guess = self.flows.guess(o.hash);
         }
-        let mut touched = 0;
-        for ((slot, tcp), o) in slots.iter().zip(&mut tcp).zip(group) {
-            let (number, line) = self.flows.warm_flow(*slot, o.hash);
-            *tcp = number;
-            touched ^= line;
+        let (mut facts, mut touched) = ([0; GROUP], 0);
+        for (facts, guess) in facts.iter_mut().zip(guesses).take(pending) {
+            if let Some(flow) = guess.and_then(|number| self.flows.peek(number)) {
+                *facts = flow.tcp;
+                touched ^= flow.frame_bytes[0];
+            }
         }
-        let facts = tcp.iter().fold(0, |all, &number| all ^ self.flows.warm_tcp(number));
-        black_box((touched, facts));
+        for facts in facts.into_iter().take(pending) {
+            touched ^= self.flows.warm_tcp(facts);
+        }
+        black_box(touched);
     }
 }
 
 /// Adds one packet to its flow, which it may begin; gives the flow's number.
 #[inline]
-fn apply(flows: &mut FlowStore, eviction: &mut Eviction, o: &Observation) -> u32 {
-    let number = match flows.find(o.hash, &o.key) {
+fn apply(flows: &mut FlowStore, eviction: &mut Eviction, o: &Observation, guess: Option<u32>) -> u32 {
+    let right = |number: &u32| flows.peek(*number).is_some_and(|flow| flow.key == o.key && flow.in_use);
+    let number = match guess.filter(right).or_else(|| flows.find(o.hash, &o.key)) {
         Some(number) => number,
         None => begin(flows, eviction, o),
     };

@@ -59,16 +59,25 @@ impl TcpState {
         if flags.has(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST) {
             self.note_control(side, at, flags);
         }
-        if tcp.payload_len > 0 {
-            self.note(side, CONTENT);
-        } else if flags.0 & 0x3f == TcpFlags::ACK {
-            self.note(side, PURE_ACK);
-        }
-        if tcp.window == 0 && !flags.has(TcpFlags::RST) {
-            self.note(side, ZERO_WINDOW);
-        }
+        let letter = if tcp.payload_len > 0 {
+            1 << CONTENT
+        } else {
+            u32::from(flags.0 & 0x3f == TcpFlags::ACK) << PURE_ACK
+        };
+        let zero_window = u32::from(tcp.window == 0 && !flags.has(TcpFlags::RST)) << ZERO_WINDOW;
+        self.note_all(side, letter | zero_window);
         if !flags.has(TcpFlags::RST) {
             self.note_sequence(side, at, tcp);
+        }
+    }
+
+    /// Notes letters by their bits: mostly all of them stand there already.
+    #[inline]
+    fn note_all(&mut self, side: Side, letters: u32) {
+        let mut fresh = letters & !(self.seen >> (12 * side.index()));
+        while fresh != 0 {
+            self.note(side, fresh.trailing_zeros() as u8);
+            fresh &= fresh - 1;
         }
     }
 
@@ -107,10 +116,13 @@ impl TcpState {
             (self.next[i], self.advanced[i]) = (end, at.0);
             return;
         }
-        if len == 0 {
+        let ahead = tcp.seq.wrapping_sub(self.next[i]) as i32;
+        if ahead == 0 || len == 0 {
+            if len > 0 {
+                (self.next[i], self.advanced[i]) = (end, at.0);
+            }
             return;
         }
-        let ahead = tcp.seq.wrapping_sub(self.next[i]) as i32;
         let fresh = end.wrapping_sub(self.next[i]) as i32 > 0;
         if ahead > 0 {
             self.note(side, GAP);

@@ -21,9 +21,9 @@ use crate::when::When;
 
 /// How long the worker waits for a pipe before it looks at the clock and at `stop`.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// Messages and evicted flows that a table holds before it hands them on: few enough that their list is memory that the
-/// allocator keeps at hand, many enough that handing on costs nothing.
-const EVENTS_AT_ONCE: usize = 512;
+/// Messages and evicted flows that a table holds before it hands them on: few enough to stay in the cache, many enough
+/// that handing on costs nothing.
+const EVENTS_AT_ONCE: usize = 4096;
 
 /// What is read, and how.
 #[derive(Debug)]
