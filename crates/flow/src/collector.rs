@@ -8,15 +8,16 @@ use dissect::Timestamp;
 use hashbrown::HashMap;
 
 use crate::delta::Delta;
-use crate::dns::{DnsEvent, Waiting};
+use crate::dns::{DnsEvent, DnsTotals};
 use crate::flow::{Counters, Flow};
 use crate::group::{Group, GroupBy, GroupKey};
 use crate::ledger::{CaptureRecord, InterfaceId, InterfaceLedger, InterfaceName, Ledger};
+use crate::lookup::LookupDelta;
 use crate::name::Names;
 use crate::rank::{SortKey, Top};
 use crate::record::{FlowDirection, FlowRecord};
 use crate::select::Selection;
-use crate::snapshot::{DnsTotals, Event, Snapshot};
+use crate::snapshot::{Event, Snapshot};
 use crate::store::{FlowParts, FlowStore};
 use crate::totals::{InterfaceTotals, Totals};
 
@@ -59,7 +60,6 @@ pub struct Collector {
     interfaces: Vec<InterfaceName>,
     captures: Vec<CaptureRecord>,
     names: Names,
-    waiting: Waiting,
     recent: VecDeque<DnsEvent>,
     dns_totals: DnsTotals,
     evicted: Counters,
@@ -79,7 +79,6 @@ impl Collector {
             interfaces: Vec::new(),
             captures: Vec::new(),
             names: Names::default(),
-            waiting: Waiting::default(),
             recent: VecDeque::new(),
             dns_totals: DnsTotals::default(),
             evicted: Counters::default(),
@@ -103,9 +102,7 @@ impl Collector {
     /// Adds what a table counted.
     pub fn absorb(&mut self, delta: Delta) {
         self.totals.absorb(delta.totals);
-        for event in delta.dns {
-            self.note_dns(event);
-        }
+        self.absorb_lookups(delta.lookups);
         for parts in delta.changed {
             self.flows.merge(parts);
         }
@@ -125,29 +122,17 @@ impl Collector {
         }
     }
 
-    fn note_dns(&mut self, mut event: DnsEvent) {
-        self.waiting.join(&mut event);
-        self.names.learn(&event);
-        let totals = &mut self.dns_totals;
-        if event.message.answer {
-            totals.answers += 1;
-            match event.message.response_code {
-                0 => {}
-                3 => totals.no_such_name += 1,
-                _ => totals.failed += 1,
-            }
-            if self.config.dns_lines > 0 {
-                if self.recent.len() == self.config.dns_lines {
-                    self.recent.pop_front();
-                }
-                self.recent.push_back(event.clone());
-            }
-        } else {
-            totals.queries += 1;
+    fn absorb_lookups(&mut self, lookups: LookupDelta) {
+        self.dns_totals += lookups.totals;
+        for naming in lookups.namings {
+            self.names.learn(naming);
         }
-        if self.config.events {
-            self.events.push(Event::Dns(event));
-        }
+        self.recent.extend(lookups.recent);
+        // Of several tables' answers, the latest; in order, whichever table told first.
+        self.recent.make_contiguous().sort_by_key(|event| (event.timestamp, event.frame));
+        let surplus = self.recent.len().saturating_sub(self.config.dns_lines);
+        self.recent.drain(..surplus);
+        self.events.extend(lookups.events.into_iter().map(Event::Dns));
     }
 
     /// A flow that the table had no room for: its account is closed here.

@@ -1,7 +1,7 @@
 //! What a table hands to the collector.
 
-use crate::dns::DnsEvent;
 use crate::ledger::CaptureRecord;
+use crate::lookup::LookupDelta;
 use crate::store::{FlowParts, FlowStore};
 use crate::totals::Totals;
 
@@ -17,6 +17,5 @@ pub struct Delta {
     pub(crate) totals: Totals,
     /// Captures that were read to their end.
     pub(crate) captures: Vec<CaptureRecord>,
-    /// Messages, in the order of their packets.
-    pub(crate) dns: Vec<DnsEvent>,
+    pub(crate) lookups: LookupDelta,
 }

@@ -1,20 +1,12 @@
-//! DNS messages as events, and answers joined to their queries.
+//! DNS messages as events.
 
-use std::collections::VecDeque;
-use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use dissect::app::dns::Message;
 use dissect::{FiveTuple, Timestamp};
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
 
-use crate::key::{FlowKey, Side};
 use crate::ledger::InterfaceId;
-
-/// Queries that wait for their answer; the oldest makes room.
-const MAX_WAITING: usize = 65_536;
 
 /// One DNS, mDNS or LLMNR message.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,46 +27,39 @@ pub struct DnsEvent {
     pub latency: Option<Duration>,
 }
 
-/// A seeded hash of who asked whom, under which number, for what type and name. Two of the queries that wait at once
-/// agree by chance once in 10¹⁰ runs.
-type Asked = u64;
-
-/// Queries that were not answered yet.
-#[derive(Debug, Default)]
-pub(crate) struct Waiting {
-    queries: HashMap<Asked, Timestamp>,
-    order: VecDeque<Asked>,
-    seed: RandomState,
+/// How many DNS messages there were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DnsTotals {
+    /// Queries.
+    pub queries: u64,
+    /// Answers.
+    pub answers: u64,
+    /// Answers that say the name does not exist (NXDOMAIN).
+    pub no_such_name: u64,
+    /// Answers with another response code than success.
+    pub failed: u64,
 }
 
-impl Waiting {
-    /// Remembers a query, or gives an answer its latency.
-    ///
-    /// A query that is sent again keeps its first time: that is how long the asker waited. Multicast queries are not
-    /// remembered: whoever answers them, it is not the address that was asked.
-    pub(crate) fn join(&mut self, event: &mut DnsEvent) {
-        let Some(question) = event.message.questions.first() else { return };
-        if event.tuple.dst.addr.is_multicast() {
+impl DnsTotals {
+    pub(crate) fn add(&mut self, message: &Message) {
+        if !message.answer {
+            self.queries += 1;
             return;
         }
-        let (key, sender) = FlowKey::of_tuple(&event.tuple);
-        let asker = if event.message.answer { sender.other() } else { sender };
-        let mut asked = self.seed.build_hasher();
-        (key, asker, event.message.id, question.kind).hash(&mut asked);
-        // Names are compared without regard to case (RFC 4343); some resolvers change it.
-        question.name.bytes().for_each(|b| asked.write_u8(b.to_ascii_lowercase()));
-        let asked = asked.finish();
-        if event.message.answer {
-            let sent = self.queries.remove(&asked);
-            let nanos = sent.map(|sent| u64::try_from(event.timestamp.0.saturating_sub(sent.0)).unwrap_or(0));
-            event.latency = nanos.map(Duration::from_nanos);
-        } else if self.queries.try_insert(asked, event.timestamp).is_ok() {
-            self.order.push_back(asked);
-            if self.order.len() > MAX_WAITING
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.queries.remove(&oldest);
-            }
+        self.answers += 1;
+        match message.response_code {
+            0 => {}
+            3 => self.no_such_name += 1,
+            _ => self.failed += 1,
         }
+    }
+}
+
+impl std::ops::AddAssign for DnsTotals {
+    fn add_assign(&mut self, other: Self) {
+        self.queries += other.queries;
+        self.answers += other.answers;
+        self.no_such_name += other.no_such_name;
+        self.failed += other.failed;
     }
 }

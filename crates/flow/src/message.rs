@@ -1,7 +1,6 @@
 //! Payloads that an application dissector reads: datagrams, stream directions, datagrams in fragments.
 
 use std::collections::BTreeMap;
-use std::mem;
 
 use dissect::app::{AppDissector, Fact, Verdict, by_content, by_port};
 use dissect::{FiveTuple, Fragment, Ip, Tcp, TcpFlags, Timestamp};
@@ -10,6 +9,7 @@ use crate::dns::DnsEvent;
 use crate::fragment::Datagrams;
 use crate::key::FlowKey;
 use crate::ledger::InterfaceId;
+use crate::lookup::{Keep, Lookups};
 use crate::stream::Streams;
 
 const UDP: u8 = 17;
@@ -27,12 +27,16 @@ pub(crate) struct Origin {
 pub(crate) struct Messages {
     streams: Streams,
     datagrams: Datagrams,
-    pub(crate) dns: Vec<DnsEvent>,
+    pub(crate) lookups: Lookups,
     /// Messages that their specification rules out, by protocol and reason.
     pub(crate) malformed: BTreeMap<(&'static str, &'static str), u64>,
 }
 
 impl Messages {
+    pub(crate) fn new(keep: Keep) -> Self {
+        Self { lookups: Lookups::new(keep), ..Self::default() }
+    }
+
     /// Reads the payload of a whole packet, if anybody speaks on its ports.
     #[inline]
     pub(crate) fn read(&mut self, origin: Origin, ip: &Ip, tcp: Option<&Tcp>, payload: &[u8]) {
@@ -118,15 +122,9 @@ impl Messages {
         let protocol = dissector.name();
         let reason = match verdict {
             Verdict::Is { fact: Fact::Dns(message), .. } => {
-                self.dns.push(DnsEvent {
-                    timestamp,
-                    frame,
-                    interface,
-                    protocol,
-                    tuple,
-                    message,
-                    latency: None,
-                });
+                let latency = None;
+                let event = DnsEvent { timestamp, frame, interface, protocol, tuple, message, latency };
+                self.lookups.note(event);
                 return;
             }
             Verdict::Malformed { reason, .. } => reason,
@@ -134,11 +132,5 @@ impl Messages {
             Verdict::NotMine => return,
         };
         *self.malformed.entry((protocol, reason)).or_default() += 1;
-    }
-
-    pub(crate) fn take(&mut self) -> (Vec<DnsEvent>, BTreeMap<(&'static str, &'static str), u64>) {
-        // The next list will be about as long: growing it step by step costs more than its place.
-        let next = Vec::with_capacity(self.dns.len());
-        (mem::replace(&mut self.dns, next), mem::take(&mut self.malformed))
     }
 }

@@ -5,10 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use dissect::Timestamp;
-use dissect::app::dns::Value;
 use hashbrown::HashMap;
-
-use crate::dns::DnsEvent;
 
 /// Addresses whose names are kept; the oldest makes room.
 const MAX_ADDRESSES: usize = 131_072;
@@ -17,10 +14,11 @@ const MAX_NAMINGS: usize = 16;
 
 /// At some time, somebody was told that an address is called so.
 #[derive(Clone, Debug)]
-struct Naming {
-    since: Timestamp,
-    asker: IpAddr,
-    name: Arc<str>,
+pub(crate) struct Naming {
+    pub(crate) addr: IpAddr,
+    pub(crate) asker: IpAddr,
+    pub(crate) name: Arc<str>,
+    pub(crate) since: Timestamp,
 }
 
 /// Address → names.
@@ -32,22 +30,9 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// Learns the addresses of an answer: each is called what was asked for, however many aliases lay between.
-    pub(crate) fn learn(&mut self, event: &DnsEvent) {
-        if !event.message.answer {
-            return;
-        }
-        let asked = event.message.questions.first().map(|q| &q.name);
-        for record in &event.message.answers {
-            let Value::Address(addr) = record.value else { continue };
-            let name = asked.unwrap_or(&record.name);
-            if !name.is_empty() && !addr.is_unspecified() {
-                self.add(addr, event.tuple.dst.addr, event.timestamp, name);
-            }
-        }
-    }
-
-    fn add(&mut self, addr: IpAddr, asker: IpAddr, since: Timestamp, name: &Arc<str>) {
+    /// Remembers what somebody was told.
+    pub(crate) fn learn(&mut self, naming: Naming) {
+        let addr = naming.addr;
         if !self.learned.contains_key(&addr) {
             self.order.push_back(addr);
             if self.order.len() > MAX_ADDRESSES
@@ -57,14 +42,14 @@ impl Names {
             }
         }
         let namings = self.learned.entry(addr).or_default();
-        let latest = namings.iter().rev().find(|n| n.asker == asker);
-        if latest.is_some_and(|n| n.name == *name && n.since <= since) {
+        let latest = namings.iter().rev().find(|n| n.asker == naming.asker);
+        if latest.is_some_and(|n| n.name == naming.name && n.since <= naming.since) {
             return;
         }
         if namings.len() == MAX_NAMINGS {
             namings.remove(0);
         }
-        namings.push(Naming { since, asker, name: Arc::clone(name) });
+        namings.push(naming);
     }
 
     /// Takes a name from a table: it holds for all time, after what was learned.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dissect::Timestamp;
 
-use crate::dns::DnsEvent;
+use crate::dns::{DnsEvent, DnsTotals};
 use crate::flow::Counters;
 use crate::group::Group;
 use crate::ledger::{CaptureRecord, InterfaceId, InterfaceName, Ledger};
@@ -19,19 +19,6 @@ pub enum Event {
     Dns(DnsEvent),
     /// A flow is over: no further packet will be counted in it.
     Flow(FlowRecord),
-}
-
-/// How many DNS messages there were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DnsTotals {
-    /// Queries.
-    pub queries: u64,
-    /// Answers.
-    pub answers: u64,
-    /// Answers that say the name does not exist (NXDOMAIN).
-    pub no_such_name: u64,
-    /// Answers with another response code than success.
-    pub failed: u64,
 }
 
 /// All flows at one instant, as far as views asked for them.

@@ -13,6 +13,7 @@ use crate::flow::LOCAL;
 use crate::fragment::FirstFragments;
 use crate::key::{FlowKey, Side};
 use crate::ledger::{CaptureEnd, CaptureRecord, InterfaceId};
+use crate::lookup::Keep;
 use crate::message::{Messages, Origin};
 use crate::record;
 use crate::store;
@@ -29,13 +30,15 @@ pub struct Options {
     pub decap: bool,
     /// Flows that are kept at once; beyond, the longest idle ones are evicted.
     pub max_flows: usize,
+    /// Which DNS messages are handed on whole.
+    pub keep: Keep,
     /// Seed of the hash: the same for every table and collector of a run.
     pub seed: RandomState,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { decap: true, max_flows: 4_000_000, seed: RandomState::default() }
+        Self { decap: true, max_flows: 4_000_000, keep: Keep::default(), seed: RandomState::default() }
     }
 }
 
@@ -71,13 +74,13 @@ impl FlowTable {
         FlowTable {
             registry: Registry::global(),
             tally: Tally::new(options.max_flows),
-            options,
             totals: Totals::default(),
             firsts: FirstFragments::default(),
-            messages: Messages::default(),
+            messages: Messages::new(options.keep),
             window: (Timestamp(i64::MIN), Timestamp(i64::MAX)),
             capture: Reading::new("".into(), 0),
             captures: Vec::new(),
+            options,
         }
     }
 
@@ -117,7 +120,7 @@ impl FlowTable {
 
     /// Messages and evicted flows that wait to be taken with the next delta.
     pub fn events(&self) -> usize {
-        self.messages.dns.len() + self.tally.eviction.evicted.len()
+        self.messages.lookups.len() + self.tally.eviction.evicted.len()
     }
 
     #[inline]
@@ -225,14 +228,13 @@ impl FlowTable {
 
     /// Takes messages, evicted flows and totals, and leaves the flows' counters for a later delta.
     pub fn take_events(&mut self) -> Delta {
-        let (dns, malformed) = self.messages.take();
         let mut totals = mem::take(&mut self.totals);
-        totals.malformed_messages = malformed;
+        totals.malformed_messages = mem::take(&mut self.messages.malformed);
         Delta {
             evicted: mem::take(&mut self.tally.eviction.evicted),
             captures: mem::take(&mut self.captures),
             totals,
-            dns,
+            lookups: self.messages.lookups.take(),
             ..Delta::default()
         }
     }

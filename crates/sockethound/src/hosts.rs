@@ -6,7 +6,7 @@ use std::path::Path;
 use capture::file::Name;
 
 /// The first name of each address; a file that cannot be read has none.
-pub fn read(path: &Path) -> Vec<Name> {
+pub(crate) fn read(path: &Path) -> Vec<Name> {
     std::fs::read(path).map_or_else(|_| Vec::new(), |bytes| parse(&String::from_utf8_lossy(&bytes)))
 }
 

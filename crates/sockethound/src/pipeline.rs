@@ -23,7 +23,7 @@ use crate::when::When;
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Messages and evicted flows that a table holds before it hands them on: few enough to stay in the cache, many enough
 /// that handing on costs nothing.
-const EVENTS_AT_ONCE: usize = 4096;
+const EVENTS_AT_ONCE: usize = 1024;
 
 /// What is read, and how.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, stdout};
 use std::path::{Path, PathBuf};
 
-use flow::{Config, GroupBy, Options, Selection};
+use flow::{Config, GroupBy, Keep, Options, Selection};
 
 use crate::args::{ColorArg, GroupArg, ReportArgs};
 use crate::hosts;
@@ -58,6 +58,7 @@ impl Plan {
             options: Options {
                 decap: !args.no_decap,
                 max_flows: args.max_flows as usize,
+                keep: Keep { all: config.events, answers: config.dns_lines },
                 ..Options::default()
             },
             config,

@@ -12,7 +12,7 @@ const EVERY: Duration = Duration::from_millis(250);
 
 /// A line that is painted over and over, and wiped at the end.
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     /// Bytes to read, as stored.
     total: Option<u64>,
     started: Instant,
@@ -22,13 +22,13 @@ pub struct Progress {
 
 impl Progress {
     /// Of `total` bytes; says nothing unless standard error is a terminal.
-    pub fn new(total: Option<u64>, quiet: bool) -> Self {
+    pub(crate) fn new(total: Option<u64>, quiet: bool) -> Self {
         let enabled = !quiet && total.is_some() && io::stderr().is_terminal();
         Self { total, started: Instant::now(), painted: None, enabled }
     }
 
     /// Paints the line, if it is time.
-    pub fn tick(&mut self, watch: &Watch) {
+    pub(crate) fn tick(&mut self, watch: &Watch) {
         let now = Instant::now();
         let early = now - self.started < QUIET || self.painted.is_some_and(|at| now - at < EVERY);
         if !self.enabled || early {
@@ -42,7 +42,7 @@ impl Progress {
     }
 
     /// Wipes the line.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         if self.painted.take().is_some() {
             self.paint("");
         }

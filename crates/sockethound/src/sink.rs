@@ -9,7 +9,7 @@ use flow::{Event, Snapshot};
 use crate::view::View;
 
 /// A view and its output.
-pub struct Sink {
+pub(crate) struct Sink {
     view: Box<dyn View>,
     out: BufWriter<Box<dyn Write>>,
     /// `None` is standard output.
@@ -27,38 +27,38 @@ enum State {
 
 impl Sink {
     /// A view on standard output.
-    pub fn stdout(view: Box<dyn View>) -> Self {
+    pub(crate) fn stdout(view: Box<dyn View>) -> Self {
         Self { view, out: buffered(Box::new(io::stdout())), path: None, state: State::Open }
     }
 
     /// A view into a new file at `path`.
-    pub fn file(view: Box<dyn View>, path: &Path) -> io::Result<Self> {
+    pub(crate) fn file(view: Box<dyn View>, path: &Path) -> io::Result<Self> {
         let out = buffered(Box::new(File::create(path)?));
         Ok(Self { view, out, path: Some(path.to_owned()), state: State::Open })
     }
 
     /// Whether anybody still reads what is written.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         matches!(self.state, State::Open)
     }
 
     /// Writes what happened.
-    pub fn events(&mut self, events: &[Event]) {
+    pub(crate) fn events(&mut self, events: &[Event]) {
         self.attempt(|view, out| view.events(events, out));
     }
 
     /// Writes what stands, and lets it out.
-    pub fn show(&mut self, snapshot: &Snapshot) {
+    pub(crate) fn show(&mut self, snapshot: &Snapshot) {
         self.attempt(|view, out| view.show(snapshot, out).and_then(|()| out.flush()));
     }
 
     /// Lets out what was written.
-    pub fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         self.attempt(|_, out| out.flush());
     }
 
     /// Begins the file anew, as after a rotation that moved it away.
-    pub fn reopen(&mut self) {
+    pub(crate) fn reopen(&mut self) {
         let Some(path) = &self.path else { return };
         let _ = self.out.flush();
         match File::create(path) {
@@ -71,7 +71,7 @@ impl Sink {
     }
 
     /// What went wrong, in one line.
-    pub fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<String> {
         let State::Failed(error) = &self.state else { return None };
         let to = self.path.as_deref().map_or("standard output".into(), Path::to_string_lossy);
         Some(format!("cannot write to {to}: {error}"))
