@@ -1,7 +1,7 @@
 //! What one packet says.
 
 use crate::facts::{Icmp, Ip, Packet, Stop, Tcp};
-use crate::packet::{self, Claim, DissectorId, Registry, Step};
+use crate::packet::{Claim, DissectorId, Plain, Registry, Step};
 
 /// Layers that a dissection keeps; a deeper packet ends in [`Stop::TooDeep`].
 pub const MAX_LAYERS: usize = 20;
@@ -62,7 +62,7 @@ impl<'a> Dissection<'a> {
     #[inline]
     pub fn of(packet: &Packet<'a>, registry: &Registry) -> Self {
         // Each arm writes the caller's dissection in place; a copy would cost as much as the reading.
-        match packet::fast::dissect(packet, registry) {
+        match Plain::of(packet, registry) {
             Some(plain) => Dissection {
                 bytes: packet.bytes,
                 wire_len: packet.wire_len,
@@ -72,12 +72,12 @@ impl<'a> Dissection<'a> {
                 icmp: None,
                 payload: plain.payload,
                 stop: Stop::Complete,
-                layers: plain.layers,
-                depth: plain.depth,
+                layers: plain.layers(&registry.readers),
+                depth: plain.depth(),
                 tunnels: None,
                 tunnel_depth: 0,
                 tunnels_at_ip: 0,
-                transport_depth: plain.depth,
+                transport_depth: plain.depth(),
             },
             None => Self::general(packet, registry),
         }

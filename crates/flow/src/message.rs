@@ -45,7 +45,7 @@ impl Messages {
             (Some(dissector), None) => self.read_datagram(dissector, origin, ip, payload),
             (None, Some(_)) => {}
             (None, None) => {
-                if let Some(dissector) = by_content(&ip.five_tuple(), payload) {
+                if let Some(dissector) = by_content(ip.src_port, ip.dst_port, payload) {
                     self.read_datagram(dissector, origin, ip, payload);
                 }
             }

@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::mem;
 use std::sync::Arc;
 
-use dissect::packet::Registry;
-use dissect::{Direction, Dissection, Ip, Packet, Stop, Timestamp};
+use dissect::packet::{Plain, Registry};
+use dissect::{Direction, Dissection, Icmp, Ip, Packet, Stop, Tcp, Timestamp};
 use foldhash::fast::RandomState;
 
 use crate::delta::Delta;
@@ -139,29 +139,39 @@ impl FlowTable {
         let frame = Frames { packets: 1, bytes: u64::from(packet.wire_len) };
         let totals = self.totals.interface(interface);
         totals.seen += frame;
-        let d = Dissection::of(packet, self.registry);
-        let Some(ip) = &d.ip else {
-            *totals.no_flow.entry(NoFlow::of(&d)).or_default() += frame;
-            return;
-        };
-        if d.outer.is_some() || ip.fragment.is_some() || d.stop != Stop::Complete {
-            return self.observe_unusual(packet, origin, &d, ip);
-        }
-        self.tally.push(self.observation(packet, origin, &d, ip, FlowKey::of(ip)));
-        if let Some(payload) = d.app_payload() {
-            self.messages.read(origin, ip, d.tcp.as_ref(), payload);
+        if let Some(plain) = Plain::of(packet, self.registry) {
+            self.tally.push(self.observation(
+                packet,
+                origin,
+                &plain.ip,
+                FlowKey::of(&plain.ip),
+                plain.tcp,
+                None,
+            ));
+            self.messages.read(origin, &plain.ip, plain.tcp.as_ref(), plain.payload);
+        } else {
+            self.observe_unusual(packet, origin, frame);
         }
     }
 
-    /// Fragments, tunnels and what ended early: rare, and allowed to take longer.
-    fn observe_unusual(&mut self, packet: &Packet<'_>, origin: Origin, d: &Dissection<'_>, inner: &Ip) {
-        let oddity = NoFlow::of(d);
-        if oddity.malformed().is_some() {
-            *self.totals.odd.entry(oddity).or_default() += 1;
+    /// Everything but plain TCP and UDP: rarer, and allowed to take longer.
+    #[inline(never)]
+    fn observe_unusual(&mut self, packet: &Packet<'_>, origin: Origin, frame: Frames) {
+        let d = &Dissection::general(packet, self.registry);
+        let Some(inner) = &d.ip else {
+            let totals = self.totals.interface(origin.interface);
+            *totals.no_flow.entry(NoFlow::of(d)).or_default() += frame;
+            return;
+        };
+        if matches!(d.stop, Stop::Malformed { .. } | Stop::Truncated { .. } | Stop::TooDeep) {
+            *self.totals.odd.entry(NoFlow::of(d)).or_default() += 1;
         }
         let ip = if self.options.decap { inner } else { d.outer.as_ref().unwrap_or(inner) };
         let flow = self.flow_of(d, ip);
-        let observation = self.observation(packet, origin, d, ip, flow);
+        // Transport facts are the innermost flow's.
+        let told = self.options.decap || d.outer.is_none();
+        let (tcp, icmp) = (d.tcp.filter(|_| told), d.icmp.filter(|_| told));
+        let observation = self.observation(packet, origin, ip, flow, tcp, icmp);
         if self.options.decap && !d.tunnels().is_empty() {
             self.tally.push_enclosed(&observation, || record::tunnel_headers(packet, d));
         } else {
@@ -188,22 +198,21 @@ impl FlowTable {
         known.unwrap_or_else(|| FlowKey::of(ip))
     }
 
-    #[inline]
+    #[inline(always)]
     fn observation(
         &self,
         packet: &Packet<'_>,
         origin: Origin,
-        d: &Dissection<'_>,
         ip: &Ip,
         (key, side): (FlowKey, Side),
+        tcp: Option<Tcp>,
+        icmp: Option<Icmp>,
     ) -> Observation {
         let local = match packet.direction {
             Direction::Unknown => 0,
             Direction::Outbound => LOCAL[side.index()],
             Direction::Inbound => LOCAL[side.other().index()],
         };
-        // Transport facts are the innermost flow's.
-        let inner = self.options.decap || d.outer.is_none();
         Observation {
             key,
             hash: store::hash(&self.options.seed, &key),
@@ -212,10 +221,10 @@ impl FlowTable {
             frame_bytes: packet.wire_len,
             interface: origin.interface.0,
             side,
-            has_tcp: inner && d.tcp.is_some(),
+            has_tcp: tcp.is_some(),
             local,
-            icmp: d.icmp.filter(|_| inner).unwrap_or_default(),
-            tcp: d.tcp.unwrap_or_default(),
+            icmp: icmp.unwrap_or_default(),
+            tcp: tcp.unwrap_or_default(),
         }
     }
 

@@ -76,18 +76,21 @@ impl Tally {
         }
     }
 
-    /// Adds one packet at once, in its turn; `headers` are kept if it begins a flow.
+    /// Adds one packet of an enclosed flow; `headers` are kept if it begins the flow.
     pub(crate) fn push_enclosed(
         &mut self,
         observation: &Observation,
         headers: impl FnOnce() -> Box<[TunnelHeader]>,
     ) {
-        self.flush();
-        let known = self.flows.find(observation.hash, &observation.key).is_some();
-        let number = apply(&mut self.flows, &mut self.eviction, observation, None);
-        if !known {
-            self.flows.set_tunnels(number, headers());
+        let known = |tally: &Self| tally.flows.find(observation.hash, &observation.key).is_some();
+        if !known(self) {
+            self.flush();
+            if !known(self) {
+                let number = apply(&mut self.flows, &mut self.eviction, observation, None);
+                return self.flows.set_tunnels(number, headers());
+            }
         }
+        self.push(*observation);
     }
 
     /// Adds what waits.

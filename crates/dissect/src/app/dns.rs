@@ -43,7 +43,6 @@ const TYPE_AAAA: u16 = 28;
 /// The NetBIOS name service: another protocol in the same format (RFC 1002, section 4.2).
 const NETBIOS_NAMES: u16 = 137;
 const TCP: u8 = 6;
-const UDP: u8 = 17;
 
 /// What stands for a name that loops.
 const LOOP: &str = "<name contains a pointer that loops>";
@@ -137,10 +136,9 @@ impl AppDissector for Dns {
     }
 
     /// DNS on a port of its own choice, over UDP: one question or an answer, and every record whole.
-    fn recognizes(&self, tuple: &FiveTuple, bytes: &[u8]) -> bool {
-        tuple.protocol == UDP
-            && ![tuple.src.port, tuple.dst.port].contains(&NETBIOS_NAMES)
-            && Header::of(bytes).is_some_and(|header| header.common(bytes.len()) && whole(&header, bytes))
+    fn recognizes(&self, src_port: u16, dst_port: u16, bytes: &[u8]) -> bool {
+        Header::of(bytes).is_some_and(|header| header.common(bytes.len()) && whole(&header, bytes))
+            && ![src_port, dst_port].contains(&NETBIOS_NAMES)
     }
 }
 
@@ -394,7 +392,8 @@ fn append(text: &mut [u8; LONGEST_NAME], len: usize, label: &[u8]) -> Option<usi
 
 /// A name's text as [`Question::name`] says.
 fn shown(text: &[u8]) -> Arc<str> {
-    if text.iter().all(|b| matches!(b, b' '..=b'~'))
+    // Without an early end the check runs many bytes at once.
+    if text.iter().fold(true, |plain, b| plain & matches!(b, b' '..=b'~'))
         && let Ok(plain) = str::from_utf8(text)
     {
         return plain.into();
@@ -444,6 +443,8 @@ mod tests {
     use super::*;
     use crate::Endpoint;
     use crate::app::{by_content, by_port};
+
+    const UDP: u8 = 17;
 
     /// Query and answer for the type SPF, with EDNS (from the trace `dns-spf` of Zeek's tests).
     const SPF: [&str; 2] = [
@@ -699,18 +700,15 @@ mod tests {
 
     #[test]
     fn recognizes_itself_on_other_ports() {
-        let found = |protocol, port, bytes: &[u8]| {
-            by_content(&tuple(protocol, 40000, port), bytes).map(AppDissector::name)
-        };
+        let found = |port, bytes: &[u8]| by_content(40000, port, bytes).map(AppDissector::name);
         for hex in [SPF[0], SPF[1], ALIAS, SIX] {
-            assert_eq!(found(UDP, 5300, &bytes(hex)), Some("dns"));
-            assert_eq!(found(UDP, 137, &bytes(hex)), None);
-            assert_eq!(found(TCP, 5300, &bytes(hex)), None);
+            assert_eq!(found(5300, &bytes(hex)), Some("dns"));
+            assert_eq!(found(137, &bytes(hex)), None);
         }
         let alias = bytes(ALIAS);
-        assert_eq!(found(UDP, 5300, &alias[..alias.len() - 1]), None);
-        assert_eq!(found(UDP, 5300, &[0; 22]), None);
-        assert_eq!(found(UDP, 5300, &query(b"\x81a\0")), None);
+        assert_eq!(found(5300, &alias[..alias.len() - 1]), None);
+        assert_eq!(found(5300, &[0; 22]), None);
+        assert_eq!(found(5300, &query(b"\x81a\0")), None);
     }
 
     /// A record of simple-dns, and what is expected of it.
@@ -792,7 +790,7 @@ mod tests {
                     Verdict::NeedMore | Verdict::NotMine => {}
                 }
             }
-            let _ = by_content(&tuple(UDP, 1, 2), &bytes);
+            let _ = by_content(1, 2, &bytes);
         }
     }
 }

@@ -65,8 +65,8 @@ pub trait AppDissector: Sync {
     fn ports(&self) -> &'static [Port];
     /// Reads the message at the start of `bytes`, which `tuple`'s source sent.
     fn dissect(&self, tuple: &FiveTuple, bytes: &[u8]) -> Verdict;
-    /// Whether `bytes`, on a port that nobody is known by, begin a message that is its own beyond doubt.
-    fn recognizes(&self, _tuple: &FiveTuple, _bytes: &[u8]) -> bool {
+    /// Whether `bytes`, a datagram on ports that nobody is known by, begin a message that is its own beyond doubt.
+    fn recognizes(&self, _src_port: u16, _dst_port: u16, _bytes: &[u8]) -> bool {
         false
     }
 }
@@ -103,7 +103,8 @@ fn registered(protocol: u8, src_port: u16, dst_port: u16) -> Option<&'static dyn
     speaks(dst_port).or_else(|| speaks(src_port))
 }
 
-/// Who speaks where [`by_port`] knows nobody, told by the first bytes alone.
-pub fn by_content(tuple: &FiveTuple, bytes: &[u8]) -> Option<&'static dyn AppDissector> {
-    RECOGNIZERS.iter().copied().find(|d| d.recognizes(tuple, bytes))
+/// Who sent the datagram `bytes` between ports where [`by_port`] knows nobody, told by the first bytes alone.
+#[inline]
+pub fn by_content(src_port: u16, dst_port: u16, bytes: &[u8]) -> Option<&'static dyn AppDissector> {
+    RECOGNIZERS.iter().copied().find(|d| d.recognizes(src_port, dst_port, bytes))
 }

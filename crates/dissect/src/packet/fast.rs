@@ -22,7 +22,7 @@ const UDP: u8 = 17;
 
 /// Who reads the layers of the common stack.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Readers {
+pub(crate) struct Readers {
     pub(super) ethernet: DissectorId,
     pub(super) vlan: DissectorId,
     pub(super) ipv4: DissectorId,
@@ -31,66 +31,79 @@ pub(super) struct Readers {
     pub(super) udp: DissectorId,
 }
 
-/// What a plain packet says.
-pub(crate) struct Plain<'a> {
-    pub(crate) ip: Ip,
-    pub(crate) tcp: Option<Tcp>,
-    pub(crate) payload: &'a [u8],
-    pub(crate) layers: [Layer; MAX_LAYERS],
-    pub(crate) depth: u8,
+/// What a plain packet says: all of it, but for the places of its layers.
+///
+/// Most packets are plain; reading no more than this of them is what makes the difference between a dissection that is
+/// built and one that stays in registers.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain<'a> {
+    /// The IP header, with ports.
+    pub ip: Ip,
+    /// The TCP header; `None` for UDP.
+    pub tcp: Option<Tcp>,
+    /// What was captured of the TCP or UDP payload, which no packet dissector claims.
+    pub payload: &'a [u8],
+    tags: u8,
+    upper_at: u16,
 }
 
-/// Reads a plain packet; `None` sends it the general way.
-#[inline(always)]
-pub(crate) fn dissect<'a>(packet: &Packet<'a>, registry: &Registry) -> Option<Plain<'a>> {
-    if packet.link_type != LinkType::ETHERNET {
-        return None;
+impl<'a> Plain<'a> {
+    /// Reads a plain packet; `None` sends it the general way.
+    #[inline(always)]
+    pub fn of(packet: &Packet<'a>, registry: &Registry) -> Option<Self> {
+        if packet.link_type != LinkType::ETHERNET {
+            return None;
+        }
+        let (header, mut rest) = packet.bytes.split_first_chunk::<ETHERNET_HEADER>()?;
+        let mut ether_type = be16(header, 12);
+        let mut tags = 0;
+        while matches!(ether_type, 0x8100 | 0x88a8) && tags < MAX_TAGS {
+            let (tag, behind) = rest.split_first_chunk::<TAG>()?;
+            (ether_type, rest) = (be16(tag, 2), behind);
+            tags += 1;
+        }
+        let at = ETHERNET_HEADER + tags * TAG;
+        let (mut ip, header_len) = match ether_type {
+            0x0800 => plain_ipv4(rest, at)?,
+            0x86dd => plain_ipv6(rest, at)?,
+            _ => return None,
+        };
+        let upper_len = ip.bytes as usize - header_len;
+        let upper = rest.get(header_len..)?;
+        let upper = upper.get(..upper_len).unwrap_or(upper);
+        let (tcp, payload) = match ip.protocol {
+            TCP => plain_tcp(upper, upper_len, &mut ip)?,
+            UDP => (None, plain_udp(upper, &mut ip, registry)?),
+            _ => return None,
+        };
+        Some(Plain { ip, tcp, payload, tags: tags as u8, upper_at: (at + header_len) as u16 })
     }
-    let (header, mut rest) = packet.bytes.split_first_chunk::<ETHERNET_HEADER>()?;
-    let mut ether_type = be16(header, 12);
-    let mut tags = 0;
-    while matches!(ether_type, 0x8100 | 0x88a8) && tags < MAX_TAGS {
-        let (tag, behind) = rest.split_first_chunk::<TAG>()?;
-        (ether_type, rest) = (be16(tag, 2), behind);
-        tags += 1;
-    }
-    let at = ETHERNET_HEADER + tags * TAG;
-    let (mut ip, header_len) = match ether_type {
-        0x0800 => plain_ipv4(rest, at)?,
-        0x86dd => plain_ipv6(rest, at)?,
-        _ => return None,
-    };
-    let upper_len = ip.bytes as usize - header_len;
-    let upper = rest.get(header_len..)?;
-    let upper = upper.get(..upper_len).unwrap_or(upper);
-    let (tcp, payload) = match ip.protocol {
-        TCP => plain_tcp(upper, upper_len, &mut ip)?,
-        UDP => (None, plain_udp(upper, &mut ip, registry)?),
-        _ => return None,
-    };
-    let layers = layers(&registry.readers, tags, &ip, at + header_len);
-    Some(Plain { ip, tcp, payload, layers, depth: tags as u8 + 3 })
-}
 
-/// The layers of a plain packet: Ethernet, the tags, IP, TCP or UDP.
-#[inline(always)]
-fn layers(readers: &Readers, tags: usize, ip: &Ip, upper_at: usize) -> [Layer; MAX_LAYERS] {
-    let layer = |dissector, at: usize| Layer { dissector, offset: at as u16 };
-    let link = layer(readers.ethernet, 0);
-    let tag = |n: usize| layer(readers.vlan, ETHERNET_HEADER + n * TAG);
-    let network = layer(if ip.version == 4 { readers.ipv4 } else { readers.ipv6 }, usize::from(ip.at));
-    let transport = layer(if ip.protocol == TCP { readers.tcp } else { readers.udp }, upper_at);
-    let none = Layer::default();
-    let read = match tags {
-        0 => [link, network, transport, none, none],
-        1 => [link, tag(0), network, transport, none],
-        _ => [link, tag(0), tag(1), network, transport],
-    };
-    let mut layers = [none; MAX_LAYERS];
-    for (slot, layer) in layers.iter_mut().zip(read) {
-        *slot = layer;
+    /// How many layers there are.
+    pub(crate) fn depth(&self) -> u8 {
+        self.tags + 3
     }
-    layers
+
+    /// The layers: Ethernet, the tags, IP, TCP or UDP.
+    #[inline(always)]
+    pub(crate) fn layers(&self, readers: &Readers) -> [Layer; MAX_LAYERS] {
+        let layer = |dissector, offset| Layer { dissector, offset };
+        let link = layer(readers.ethernet, 0);
+        let tag = |n: usize| layer(readers.vlan, (ETHERNET_HEADER + n * TAG) as u16);
+        let network = layer(if self.ip.version == 4 { readers.ipv4 } else { readers.ipv6 }, self.ip.at);
+        let transport = layer(if self.ip.protocol == TCP { readers.tcp } else { readers.udp }, self.upper_at);
+        let none = Layer::default();
+        let read = match self.tags {
+            0 => [link, network, transport, none, none],
+            1 => [link, tag(0), network, transport, none],
+            _ => [link, tag(0), tag(1), network, transport],
+        };
+        let mut layers = [none; MAX_LAYERS];
+        for (slot, layer) in layers.iter_mut().zip(read) {
+            *slot = layer;
+        }
+        layers
+    }
 }
 
 /// A whole IPv4 header that starts `at` bytes into the packet, and its length.

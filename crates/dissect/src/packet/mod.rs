@@ -7,7 +7,7 @@
 use crate::{Dissection, LinkType, Stop};
 
 mod bytes;
-pub(crate) mod fast;
+mod fast;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
@@ -87,6 +87,7 @@ mod vxlan_gpe;
 mod wlan;
 mod wlan_monitor;
 
+pub use fast::Plain;
 pub use registry::Registry;
 
 /// Every packet dissector.

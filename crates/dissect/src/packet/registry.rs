@@ -19,7 +19,7 @@ pub struct Registry {
     others: Vec<(Claim, u8)>,
     /// One bit a UDP port: whether it is claimed. Eight times denser than the table, so that it stays in the cache.
     claimed_udp_ports: Box<[u64]>,
-    pub(super) readers: fast::Readers,
+    pub(crate) readers: fast::Readers,
 }
 
 impl Registry {
