@@ -49,7 +49,7 @@ pub struct Batch<'a> {
 impl<'a> Batch<'a> {
     /// The packets, in order.
     #[inline]
-    pub fn packets(&self) -> impl Iterator<Item = Packet<'a>> + Clone + use<'a> {
+    pub fn packets(&self) -> impl Iterator<Item = Packet<'a>> + use<'a> {
         let (buffer, interfaces) = (self.buffer, self.interfaces);
         self.records.iter().map(move |r| {
             let start = r.start as usize;

@@ -84,6 +84,7 @@ impl<'a> Dissection<'a> {
     }
 
     /// Dissects by the registry alone; [`Self::of`] gives the same, sooner where it can.
+    #[inline(always)] // So that the caller's dissection is written in place, not copied there.
     pub fn general(packet: &Packet<'a>, registry: &Registry) -> Self {
         let mut d = Self::start(packet);
         d.follow(packet, registry);
@@ -91,6 +92,7 @@ impl<'a> Dissection<'a> {
     }
 
     /// Follows the claims from the link type to where they end.
+    #[inline(never)]
     fn follow(&mut self, packet: &Packet<'a>, registry: &Registry) {
         let mut claim = Claim::Link(packet.link_type);
         let mut rest = packet.bytes;

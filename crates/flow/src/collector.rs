@@ -149,7 +149,7 @@ impl Collector {
             self.evicted_shown.1 += flow.total();
         }
         if self.config.events {
-            let record = FlowRecord::of(flow, whole.tcp.as_ref(), &whole.tunnels);
+            let record = FlowRecord::of(flow, &whole.tunnels);
             let record = self.resolve(record, flow);
             self.events.push(Event::Flow(record));
         }
@@ -172,7 +172,7 @@ impl Collector {
 
     /// One flow with all its facts.
     fn record(&self, flow: &Flow) -> FlowRecord {
-        let record = FlowRecord::of(flow, self.flows.tcp(flow), self.flows.tunnels(flow));
+        let record = FlowRecord::of(flow, self.flows.tunnels(flow));
         self.resolve(record, flow)
     }
 
@@ -210,7 +210,7 @@ impl Collector {
             total += sum;
             match self.config.group {
                 None => {
-                    let place = self.config.sort.place(flow, self.flows.tcp(flow));
+                    let place = self.config.sort.place(flow);
                     rows.offer(place, flow);
                 }
                 Some(by) => self.add_to_group(&mut groups, by, flow),

@@ -1,8 +1,9 @@
 //! One flow's counters: what every packet touches, and nothing else.
 
-use dissect::{Icmp, Timestamp};
+use dissect::{Icmp, Tcp, Timestamp};
 
 use crate::key::{FlowKey, Side};
+use crate::tcp::TcpState;
 
 /// Packets and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,10 +37,11 @@ impl std::ops::Add for Counters {
 /// The end that the source of packets knows to be on its own host.
 pub(crate) const LOCAL: [u8; 2] = [1, 2];
 
-/// One flow, in two cache lines.
+/// One flow, in three cache lines.
 ///
-/// The first holds what a look-up and most of an update need. Facts that few
-/// flows have stand in side tables, by number.
+/// The first holds the key and what changes with every packet, the second the
+/// rest of the counters, the third what only TCP needs. Facts that few flows
+/// have stand in side tables, by number.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Flow {
@@ -51,8 +53,6 @@ pub(crate) struct Flow {
     pub(crate) packets: [u64; 2],
     pub(crate) first: Timestamp,
     pub(crate) hash: u32,
-    /// Number of its TCP facts, +1; 0 for none.
-    pub(crate) tcp: u32,
     /// Number of its enclosing headers, +1; 0 for none.
     pub(crate) tunnels: u32,
     pub(crate) interface: u16,
@@ -61,9 +61,47 @@ pub(crate) struct Flow {
     /// Bits of [`LOCAL`].
     pub(crate) local: u8,
     pub(crate) in_use: bool,
+    tcp: TcpState,
 }
 
 impl Flow {
+    /// A flow that begins at `first` with a packet from `initiator`, not counted yet.
+    pub(crate) fn new(key: FlowKey, hash: u32, first: Timestamp, initiator: Side) -> Self {
+        Flow {
+            key,
+            last: first,
+            frame_bytes: [0; 2],
+            ip_bytes: [0; 2],
+            packets: [0; 2],
+            first,
+            hash,
+            tunnels: 0,
+            interface: 0,
+            icmp: Icmp::default(),
+            initiator,
+            local: 0,
+            in_use: true,
+            tcp: TcpState::default(),
+        }
+    }
+
+    /// What its TCP headers told; `None` where there was none.
+    pub(crate) fn tcp(&self) -> Option<&TcpState> {
+        self.tcp.began().then_some(&self.tcp)
+    }
+
+    /// Adds what one TCP header told.
+    #[inline]
+    pub(crate) fn observe_tcp(&mut self, side: Side, at: Timestamp, tcp: &Tcp) {
+        self.tcp.observe(side, at, tcp);
+    }
+
+    /// Reads a line of it ahead of its use.
+    #[inline]
+    pub(crate) fn warm(&self) -> u64 {
+        self.frame_bytes[0] ^ self.first.0 as u64 ^ u64::from(self.tcp.retransmits(Side::Low))
+    }
+
     /// What `side` sent.
     pub(crate) fn sent(&self, side: Side) -> Counters {
         let i = side.index();
@@ -81,6 +119,9 @@ impl Flow {
             (self.first, self.initiator, self.icmp) = (part.first, part.initiator, part.icmp);
             self.interface = part.interface;
         }
+        if part.tcp.began() {
+            self.tcp = part.tcp;
+        }
         self.last = self.last.max(part.last);
         self.local |= part.local;
         for i in 0..2 {
@@ -96,4 +137,4 @@ impl Flow {
     }
 }
 
-const _: () = assert!(size_of::<Flow>() == 128);
+const _: () = assert!(size_of::<Flow>() == 192);

@@ -35,6 +35,7 @@ pub use delta::Delta;
 pub use dns::{DnsEvent, DnsTotals};
 pub use flow::Counters;
 pub use group::{Group, GroupBy, GroupKey};
+pub use key::Seed;
 pub use ledger::{CaptureEnd, CaptureRecord, InterfaceId, InterfaceLedger, InterfaceName, Ledger};
 pub use lookup::Keep;
 pub use rank::SortKey;

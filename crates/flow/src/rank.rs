@@ -35,7 +35,8 @@ pub enum SortKey {
 pub(crate) type Place = (Reverse<u128>, Timestamp, FlowKey);
 
 impl SortKey {
-    pub(crate) fn place(self, flow: &Flow, tcp: Option<&TcpState>) -> Place {
+    pub(crate) fn place(self, flow: &Flow) -> Place {
+        let tcp = flow.tcp();
         let total = flow.total();
         let score = match self {
             SortKey::Bytes => u128::from(total.ip_bytes),

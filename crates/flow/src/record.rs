@@ -9,7 +9,6 @@ use dissect::{Dissection, Endpoint, Icmp, LinkType, Packet, Timestamp};
 
 use crate::flow::{Counters, Flow};
 use crate::key::Side;
-use crate::tcp::TcpState;
 
 /// One header that encloses a flow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -108,7 +107,7 @@ impl FlowRecord {
         Duration::from_nanos(u64::try_from(self.last.0.saturating_sub(self.first.0)).unwrap_or(0))
     }
 
-    pub(crate) fn of(flow: &Flow, tcp: Option<&TcpState>, tunnels: &[TunnelHeader]) -> Self {
+    pub(crate) fn of(flow: &Flow, tunnels: &[TunnelHeader]) -> Self {
         let (initiator, responder) = (flow.initiator, flow.initiator.other());
         FlowRecord {
             protocol: flow.key.protocol(),
@@ -120,7 +119,7 @@ impl FlowRecord {
             first: flow.first,
             last: flow.last,
             icmp: matches!(flow.key.protocol(), 1 | 58).then_some(flow.icmp),
-            tcp: tcp.map(|t| TcpRecord {
+            tcp: flow.tcp().map(|t| TcpRecord {
                 state: t.state(initiator),
                 history: t.history(initiator),
                 rtt: t.rtt(),

@@ -1,26 +1,18 @@
 //! The flows of one table or collector: an arena, its index, and the facts that few flows have.
 
-use std::hash::BuildHasher;
-
-use foldhash::fast::RandomState;
-
 use crate::flow::Flow;
 use crate::index::Index;
 use crate::key::FlowKey;
 use crate::record::TunnelHeader;
-use crate::tcp::TcpState;
 
 /// Flows by key, with random access by number.
 ///
-/// The hash is seeded at random for each process: five-tuples are chosen by
-/// whoever sends packets. All stores of a process share the seed, so that a
-/// flow's hash is computed once.
+/// All stores of a run share the seed of the hash, so that a flow's hash is computed once.
 #[derive(Debug, Default)]
 pub(crate) struct FlowStore {
     index: Index,
     flows: Vec<Flow>,
     free: Vec<u32>,
-    tcp: Side<TcpState>,
     tunnels: Side<Box<[TunnelHeader]>>,
 }
 
@@ -62,14 +54,7 @@ impl<T> Side<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct FlowParts {
     pub(crate) flow: Flow,
-    pub(crate) tcp: Option<TcpState>,
     pub(crate) tunnels: Box<[TunnelHeader]>,
-}
-
-/// Spreads a key over 32 bits.
-#[inline]
-pub(crate) fn hash(seed: &RandomState, key: &FlowKey) -> u32 {
-    (seed.hash_one(key) >> 32) as u32
 }
 
 impl FlowStore {
@@ -89,12 +74,6 @@ impl FlowStore {
     #[inline]
     pub(crate) fn peek(&self, number: u32) -> Option<&Flow> {
         self.flows.get(number as usize)
-    }
-
-    /// Reads TCP facts ahead of their use.
-    #[inline]
-    pub(crate) fn warm_tcp(&self, number: u32) -> u64 {
-        self.tcp.get(number).map_or(0, |t| u64::from(t.retransmits(crate::key::Side::Low)))
     }
 
     #[inline]
@@ -132,8 +111,7 @@ impl FlowStore {
             Some(headers) => std::mem::take(headers),
             None => Box::default(),
         };
-        let removed = FlowParts { flow, tcp: self.tcp(&flow).copied(), tunnels };
-        self.tcp.remove(flow.tcp);
+        let removed = FlowParts { flow, tunnels };
         self.tunnels.remove(flow.tunnels);
         self.index.remove(flow.hash, number);
         self.get_mut(number).in_use = false;
@@ -145,20 +123,16 @@ impl FlowStore {
     pub(crate) fn merge(&mut self, part: FlowParts) -> u32 {
         if let Some(number) = self.find(part.flow.hash, &part.flow.key) {
             self.get_mut(number).absorb(&part.flow);
-            if let Some(tcp) = part.tcp {
-                *self.tcp_mut(number) = tcp;
-            }
             return number;
         }
         let mut flow = part.flow;
-        flow.tcp = part.tcp.map_or(0, |tcp| self.tcp.insert(tcp));
         flow.tunnels = if part.tunnels.is_empty() { 0 } else { self.tunnels.insert(part.tunnels) };
         self.insert(flow)
     }
 
     /// A copy of one flow, facts and all.
     fn copy(&self, flow: &Flow) -> FlowParts {
-        FlowParts { flow: *flow, tcp: self.tcp(flow).copied(), tunnels: self.tunnels(flow).into() }
+        FlowParts { flow: *flow, tunnels: self.tunnels(flow).into() }
     }
 
     /// The flows, in no order that means anything.
@@ -184,21 +158,6 @@ impl FlowStore {
     pub(crate) fn at_hand(&self, hand: usize) -> Option<(u32, &Flow)> {
         let number = hand % self.flows.len().max(1);
         self.flows.get(number).filter(|f| f.in_use).map(|f| (number as u32, f))
-    }
-
-    pub(crate) fn tcp(&self, flow: &Flow) -> Option<&TcpState> {
-        self.tcp.get(flow.tcp)
-    }
-
-    /// The TCP facts of a flow, made if there are none yet.
-    #[inline]
-    pub(crate) fn tcp_mut(&mut self, number: u32) -> &mut TcpState {
-        let mut place = self.flows[number as usize].tcp;
-        if place == 0 {
-            place = self.tcp.insert(TcpState::default());
-            self.flows[number as usize].tcp = place;
-        }
-        &mut self.tcp.rows[place as usize - 1]
     }
 
     pub(crate) fn tunnels(&self, flow: &Flow) -> &[TunnelHeader] {

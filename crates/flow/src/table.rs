@@ -1,27 +1,21 @@
 //! One shard of the flows: observes packets, hands out deltas. Owned by one thread.
 
-use std::hint::black_box;
 use std::mem;
 use std::sync::Arc;
 
 use dissect::packet::{Plain, Registry};
 use dissect::{Direction, Dissection, Icmp, Ip, Packet, Stop, Tcp, Timestamp};
-use foldhash::fast::RandomState;
 
 use crate::delta::Delta;
 use crate::flow::LOCAL;
 use crate::fragment::FirstFragments;
-use crate::key::{FlowKey, Side};
+use crate::key::{FlowKey, Seed, Side};
 use crate::ledger::{CaptureEnd, CaptureRecord, InterfaceId};
 use crate::lookup::Keep;
 use crate::message::{Messages, Origin};
 use crate::record;
-use crate::store;
 use crate::tally::{Observation, Tally};
 use crate::totals::{Frames, NoFlow, Totals};
-
-/// Packets whose bytes are read ahead of their dissection.
-const AHEAD: usize = 32;
 
 /// How a table counts.
 #[derive(Clone, Debug)]
@@ -33,12 +27,12 @@ pub struct Options {
     /// Which DNS messages are handed on whole.
     pub keep: Keep,
     /// Seed of the hash: the same for every table and collector of a run.
-    pub seed: RandomState,
+    pub seed: Seed,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { decap: true, max_flows: 4_000_000, keep: Keep::default(), seed: RandomState::default() }
+        Self { decap: true, max_flows: 4_000_000, keep: Keep::default(), seed: Seed::default() }
     }
 }
 
@@ -109,11 +103,9 @@ impl FlowTable {
     }
 
     /// Counts `packets`, in order.
-    pub fn observe_batch<'a>(&mut self, mut packets: impl Iterator<Item = Packet<'a>> + Clone) {
-        while warm(packets.clone().take(AHEAD)) > 0 {
-            for packet in packets.by_ref().take(AHEAD) {
-                self.observe(&packet);
-            }
+    pub fn observe_batch<'a>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
+        for packet in packets {
+            self.observe(&packet);
         }
         self.tally.flush();
     }
@@ -215,7 +207,7 @@ impl FlowTable {
         };
         Observation {
             key,
-            hash: store::hash(&self.options.seed, &key),
+            hash: key.hash(&self.options.seed),
             ip_bytes: ip.bytes,
             at: packet.timestamp,
             frame_bytes: packet.wire_len,
@@ -254,19 +246,6 @@ impl FlowTable {
         delta.flows = self.tally.flows;
         delta
     }
-}
-
-/// Reads where the headers of plain packets begin and end, so that the cache misses of many packets overlap; gives
-/// how many packets there were.
-#[inline]
-fn warm<'a>(packets: impl Iterator<Item = Packet<'a>>) -> usize {
-    let (mut count, mut touched) = (0, 0);
-    for packet in packets {
-        touched ^= packet.bytes.get(12).copied().unwrap_or(0) ^ packet.bytes.get(53).copied().unwrap_or(0);
-        count += 1;
-    }
-    black_box(touched);
-    count
 }
 
 impl Reading {

@@ -109,16 +109,8 @@ impl Tally {
         for (guess, o) in guesses.iter_mut().zip(&self.pending).take(pending) {
             *guess = self.flows.guess(o.hash);
         }
-        let (mut facts, mut touched) = ([0; GROUP], 0);
-        for (facts, guess) in facts.iter_mut().zip(guesses).take(pending) {
-            if let Some(flow) = guess.and_then(|number| self.flows.peek(number)) {
-                *facts = flow.tcp;
-                touched ^= flow.frame_bytes[0];
-            }
-        }
-        for facts in facts.into_iter().take(pending) {
-            touched ^= self.flows.warm_tcp(facts);
-        }
+        let guessed = guesses.iter().take(pending).flatten().filter_map(|&number| self.flows.peek(number));
+        let touched = guessed.fold(0, |touched, flow| touched ^ flow.warm());
         black_box(touched);
     }
 }
@@ -140,7 +132,7 @@ fn apply(flows: &mut FlowStore, eviction: &mut Eviction, o: &Observation, guess:
     flow.last = flow.last.max(o.at);
     flow.local |= o.local;
     if o.has_tcp {
-        flows.tcp_mut(number).observe(o.side, o.at, &o.tcp);
+        flow.observe_tcp(o.side, o.at, &o.tcp);
     }
     number
 }
@@ -148,22 +140,9 @@ fn apply(flows: &mut FlowStore, eviction: &mut Eviction, o: &Observation, guess:
 #[cold]
 fn begin(flows: &mut FlowStore, eviction: &mut Eviction, o: &Observation) -> u32 {
     eviction.make_room(flows);
-    flows.insert(Flow {
-        key: o.key,
-        last: o.at,
-        frame_bytes: [0; 2],
-        ip_bytes: [0; 2],
-        packets: [0; 2],
-        first: o.at,
-        hash: o.hash,
-        tcp: 0,
-        tunnels: 0,
-        interface: o.interface,
-        icmp: o.icmp,
-        initiator: o.side,
-        local: 0,
-        in_use: true,
-    })
+    let mut flow = Flow::new(o.key, o.hash, o.at, o.side);
+    (flow.interface, flow.icmp) = (o.interface, o.icmp);
+    flows.insert(flow)
 }
 
 impl Eviction {

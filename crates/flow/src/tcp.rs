@@ -158,6 +158,12 @@ impl TcpState {
         self.seen & 1 << (u32::from(letter) + 12 * side.index() as u32) != 0
     }
 
+    /// Whether there was a segment.
+    #[inline]
+    pub(crate) fn began(&self) -> bool {
+        self.seen != 0
+    }
+
     /// The history letters; upper case is what `initiator` sent.
     pub(crate) fn history(&self, initiator: Side) -> String {
         let letters = (self.seen & 0x00ff_ffff).count_ones();
