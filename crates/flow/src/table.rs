@@ -104,10 +104,36 @@ impl FlowTable {
 
     /// Counts `packets`, in order.
     pub fn observe_batch<'a>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
+        let (since, until) = self.window;
+        let mut run = Run::default();
         for packet in packets {
+            self.capture.frames += 1;
+            if packet.timestamp < since || packet.timestamp >= until {
+                continue;
+            }
+            if packet.interface != run.interface {
+                self.close_run(&run);
+                run = Run { interface: packet.interface, ..Run::default() };
+            }
+            run.add(&packet);
             self.observe(&packet);
         }
+        self.close_run(&run);
         self.tally.flush();
+    }
+
+    /// Adds packets of one interface to its account and the capture's.
+    fn close_run(&mut self, run: &Run) {
+        if run.seen.packets == 0 {
+            return;
+        }
+        let capture = &mut self.capture;
+        capture.packets += run.seen.packets;
+        capture.bytes += run.seen.bytes;
+        capture.start = capture.start.min(run.start);
+        capture.end = capture.end.max(run.end);
+        let interface = capture.interface(run.interface);
+        self.totals.interface(interface).seen += run.seen;
     }
 
     /// Messages and evicted flows that wait to be taken with the next delta.
@@ -117,42 +143,24 @@ impl FlowTable {
 
     #[inline]
     fn observe(&mut self, packet: &Packet<'_>) {
-        let capture = &mut self.capture;
-        capture.frames += 1;
-        if packet.timestamp < self.window.0 || packet.timestamp >= self.window.1 {
-            return;
-        }
-        capture.packets += 1;
-        capture.bytes += u64::from(packet.wire_len);
-        capture.start = capture.start.min(packet.timestamp);
-        capture.end = capture.end.max(packet.timestamp);
-        let interface = InterfaceId(capture.first_interface.saturating_add(packet.interface as u16));
+        let capture = &self.capture;
+        let interface = capture.interface(packet.interface);
         let origin = Origin { timestamp: packet.timestamp, frame: capture.frames, interface };
-        let frame = Frames { packets: 1, bytes: u64::from(packet.wire_len) };
-        let totals = self.totals.interface(interface);
-        totals.seen += frame;
-        if let Some(plain) = Plain::of(packet, self.registry) {
-            self.tally.push(self.observation(
-                packet,
-                origin,
-                &plain.ip,
-                FlowKey::of(&plain.ip),
-                plain.tcp,
-                None,
-            ));
-            self.messages.read(origin, &plain.ip, plain.tcp.as_ref(), plain.payload);
-        } else {
-            self.observe_unusual(packet, origin, frame);
-        }
+        let Some(plain) = Plain::of(packet, self.registry) else {
+            return self.observe_unusual(packet, origin);
+        };
+        let Plain { ip, tcp, payload, .. } = plain;
+        self.tally.push(self.observation(packet, origin, &ip, FlowKey::of(&ip), tcp, None));
+        self.messages.read(origin, &ip, tcp.as_ref(), payload);
     }
 
     /// Everything but plain TCP and UDP: rarer, and allowed to take longer.
     #[inline(never)]
-    fn observe_unusual(&mut self, packet: &Packet<'_>, origin: Origin, frame: Frames) {
+    fn observe_unusual(&mut self, packet: &Packet<'_>, origin: Origin) {
         let d = &Dissection::general(packet, self.registry);
         let Some(inner) = &d.ip else {
             let totals = self.totals.interface(origin.interface);
-            *totals.no_flow.entry(NoFlow::of(d)).or_default() += frame;
+            *totals.no_flow.entry(NoFlow::of(d)).or_default() += Frames::of(packet);
             return;
         };
         if matches!(d.stop, Stop::Malformed { .. } | Stop::Truncated { .. } | Stop::TooDeep) {
@@ -248,7 +256,38 @@ impl FlowTable {
     }
 }
 
+/// Packets of one interface, one after the other.
+#[derive(Debug)]
+struct Run {
+    interface: u32,
+    seen: Frames,
+    start: Timestamp,
+    end: Timestamp,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        let (start, end) = (Timestamp(i64::MAX), Timestamp(i64::MIN));
+        Run { interface: 0, seen: Frames::default(), start, end }
+    }
+}
+
+impl Run {
+    #[inline]
+    fn add(&mut self, packet: &Packet<'_>) {
+        self.seen += Frames::of(packet);
+        self.start = self.start.min(packet.timestamp);
+        self.end = self.end.max(packet.timestamp);
+    }
+}
+
 impl Reading {
+    /// The number within the run of an interface of this capture.
+    #[inline]
+    fn interface(&self, number: u32) -> InterfaceId {
+        InterfaceId(self.first_interface.saturating_add(number as u16))
+    }
+
     fn new(path: Arc<str>, first_interface: u16) -> Self {
         let (start, end) = (Timestamp(i64::MAX), Timestamp(i64::MIN));
         Reading { path, first_interface, frames: 0, packets: 0, bytes: 0, start, end }

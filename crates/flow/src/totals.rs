@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dissect::packet::Claim;
-use dissect::{Dissection, Stop};
+use dissect::{Dissection, Packet, Stop};
 
 use crate::ledger::InterfaceId;
 
@@ -12,6 +12,13 @@ use crate::ledger::InterfaceId;
 pub(crate) struct Frames {
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
+}
+
+impl Frames {
+    #[inline]
+    pub(crate) fn of(packet: &Packet<'_>) -> Self {
+        Frames { packets: 1, bytes: u64::from(packet.wire_len) }
+    }
 }
 
 impl std::ops::AddAssign for Frames {
