@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use capture::file::FileSource;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
@@ -70,7 +70,7 @@ fn check_inputs(plan: &Plan) -> anyhow::Result<Option<u64>> {
             total = None;
             continue;
         }
-        let size = FileSource::open(path)?.size();
+        let size = FileSource::open(path).map_err(|e| anyhow!("{e}"))?.size();
         total = total.zip(size).map(|(sum, size)| sum + size);
     }
     Ok(total)

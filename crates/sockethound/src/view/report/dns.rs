@@ -20,7 +20,7 @@ pub(super) fn show(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
     if totals.queries == 0 && totals.answers == 0 {
         return Ok(());
     }
-    page.headline("DNS Activity (including encrypted DNS):")?;
+    page.headline("DNS Activity:")?;
     let lines: Vec<Line> = snapshot.dns.iter().map(|event| Line::of(page, event)).collect();
     let widest = |part: fn(&Line) -> &str| lines.iter().map(|line| width(part(line))).max().unwrap_or(0);
     let (asked, said, took) = (widest(|l| &l.asked), widest(|l| &l.said), widest(|l| &l.took));
