@@ -238,8 +238,12 @@ impl Links {
             now.insert(link.ifindex, link.link());
         })?;
         let gone: Vec<u32> = self.by_index.keys().filter(|k| !now.contains_key(k)).copied().collect();
-        gone.into_iter().for_each(|number| self.remove(number));
-        now.into_iter().for_each(|(number, link)| self.apply(number, link));
+        for number in gone {
+            self.remove(number);
+        }
+        for (number, link) in now {
+            self.apply(number, link);
+        }
         Ok(())
     }
 
@@ -413,4 +417,74 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 
 fn i32_at(bytes: &[u8], at: usize) -> Option<i32> {
     u32_at(bytes, at).map(|word| word as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One attribute (`struct rtattr`).
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let mut a = Vec::new();
+        a.extend((value.len() as u16 + 4).to_ne_bytes());
+        a.extend(kind.to_ne_bytes());
+        a.extend(value);
+        a.resize(a.len().next_multiple_of(4), 0);
+        a
+    }
+
+    /// A message about interface 7, of `family`.
+    fn message(kind: u16, family: u8, flags: u32, attributes: &[u8]) -> Vec<u8> {
+        let mut m = Vec::new();
+        m.extend((32 + attributes.len() as u32).to_ne_bytes());
+        m.extend(kind.to_ne_bytes());
+        m.extend([0; 10]);
+        m.extend([family, 0]);
+        m.extend(1_u16.to_ne_bytes());
+        m.extend(7_u32.to_ne_bytes());
+        m.extend(flags.to_ne_bytes());
+        m.extend([0; 4]);
+        m.extend(attributes);
+        m
+    }
+
+    #[test]
+    fn messages_are_taken_apart() {
+        let stats: Vec<u8> = (100_u64..124).flat_map(u64::to_ne_bytes).collect();
+        let attributes = [attribute(3, b"eth0\0"), attribute(23, &stats)].concat();
+        let bytes = [message(16, 0, 1, &attributes), message(17, 7, 0, &attribute(3, b"br\0"))].concat();
+        let all: Vec<_> = Messages(&bytes).collect();
+        assert_eq!((all.len(), all[0].kind, all[1].kind), (2, 16, 17));
+        let link = LinkMessage::of(all[0].body).unwrap();
+        assert_eq!(link.link(), Link { name: "eth0".into(), hatype: 1, up: true });
+        let counters = link.counters();
+        assert_eq!(
+            (counters.ifindex, counters.rx_packets, counters.tx_bytes, counters.rx_missed),
+            (7, 100, 103, 115)
+        );
+        assert!(LinkMessage::of(all[1].body).is_none(), "leaving a bridge is not leaving");
+    }
+
+    #[test]
+    fn damaged_messages_end_the_reading() {
+        let bytes = message(16, 0, 1, &attribute(3, b"eth0\0"));
+        for end in 0..bytes.len() {
+            assert!(Messages(&bytes[..end]).next().is_none());
+        }
+        for at in 0..bytes.len() {
+            let mut bad = bytes.clone();
+            bad[at] ^= 0xff;
+            Messages(&bad).filter_map(|m| LinkMessage::of(m.body)).for_each(|l| drop(l.link()));
+        }
+    }
+
+    #[test]
+    fn link_types_follow_the_kind_of_interface() {
+        let raw = Start::Link(LinkType::RAW);
+        assert_eq!(start(1), Start::Link(LinkType::ETHERNET));
+        assert_eq!(start(772), Start::Link(LinkType::ETHERNET));
+        assert_eq!((start(0xfffe), start(776), start(512)), (raw, raw, raw));
+        assert_eq!(start(803), Start::Link(LinkType(127)));
+        assert_eq!(start(32), Start::Network, "InfiniBand");
+    }
 }
