@@ -117,10 +117,10 @@ mod tests {
     fn slot(next: u32, len: u32, pkttype: u8, bytes: &[u8]) -> Vec<u8> {
         let mut s = Vec::new();
         let words = [next, 1_700_000_000, 123_456_789, bytes.len() as u32, len, TP_STATUS_VLAN_VALID | 1];
-        words.iter().for_each(|w| s.extend(w.to_ne_bytes()));
+        s.extend(words.iter().flat_map(|w| w.to_ne_bytes()));
         s.extend(82_u16.to_ne_bytes());
         s.extend(96_u16.to_ne_bytes());
-        [0_u32, 0x6064, 0x8100, 0, 0].iter().for_each(|w| s.extend(w.to_ne_bytes()));
+        s.extend([0_u32, 0x6064, 0x8100, 0, 0].iter().flat_map(|w| w.to_ne_bytes()));
         s.extend(17_u16.to_ne_bytes());
         s.extend(0x0800_u16.to_be_bytes());
         s.extend(7_u32.to_ne_bytes());
@@ -134,9 +134,9 @@ mod tests {
 
     fn block(count: u32, slots: &[Vec<u8>]) -> Vec<u8> {
         let mut b = Vec::new();
-        [1, 0, 1, count, 48, 0].iter().for_each(|w: &u32| b.extend(w.to_ne_bytes()));
+        b.extend([1, 0, 1, count, 48, 0].iter().flat_map(|w: &u32| w.to_ne_bytes()));
         b.resize(48, 0);
-        slots.iter().for_each(|s| b.extend(s));
+        b.extend(slots.concat());
         b
     }
 
