@@ -97,13 +97,16 @@ pub struct InterfaceCounters {
     pub name: String,
     /// Its number in the system (`ifindex`).
     pub ifindex: u32,
+    /// Its index into [`crate::Batch::interfaces`], once a packet of it was seen.
+    pub interface: Option<u32>,
     /// Whether it is a loopback: what it sends it also receives, and only that counts here.
     pub loopback: bool,
     /// Packets received.
     pub rx_packets: u64,
     /// Packets sent.
     pub tx_packets: u64,
-    /// Bytes received, in frames without checksum, as most drivers count.
+    /// Bytes received, as the driver counts: most count frames without their checksum, loopback begins
+    /// behind the Ethernet header.
     pub rx_bytes: u64,
     /// Bytes sent, likewise.
     pub tx_bytes: u64,
@@ -209,13 +212,17 @@ impl Links {
     /// Reads what is new, without waiting.
     pub(super) fn update(&mut self) -> io::Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let result = self.read_news(&mut buffer);
+        let mut lost = false;
+        let result = loop {
+            match self.read_news(&mut buffer) {
+                // The queue was full. What still waits in it is older than what was lost.
+                Err(e) if e.raw_os_error() == Some(libc::ENOBUFS) => lost = true,
+                other => break other,
+            }
+        };
         self.buffer = buffer;
-        match result {
-            // News were lost.
-            Err(e) if e.raw_os_error() == Some(libc::ENOBUFS) => self.take_stock(),
-            other => other,
-        }
+        result?;
+        if lost { self.take_stock() } else { Ok(()) }
     }
 
     fn read_news(&mut self, buffer: &mut [u8]) -> io::Result<()> {
@@ -393,6 +400,7 @@ impl<'a> LinkMessage<'a> {
         InterfaceCounters {
             name: self.name(),
             ifindex: self.ifindex,
+            interface: None,
             loopback: self.hatype == arphrd::LOOPBACK,
             rx_packets: count(0),
             tx_packets: count(1),

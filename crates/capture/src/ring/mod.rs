@@ -222,6 +222,10 @@ impl RingSource {
     pub fn counters(&mut self) -> Result<Vec<InterfaceCounters>, Error> {
         let mut all = self.links.counters().map_err(|e| Error::system("ask for interface counters", e))?;
         all.retain(|c| self.choice.has(c.ifindex));
+        for counters in &mut all {
+            let seen = self.known.iter().rev().find(|k| k.ifindex == counters.ifindex);
+            counters.interface = seen.map(|k| k.number);
+        }
         Ok(all)
     }
 

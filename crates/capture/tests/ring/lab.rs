@@ -1,6 +1,7 @@
 //! Network namespaces, joined by a veth pair, that are gone when the test is.
 
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -97,6 +98,15 @@ impl Lab {
             assert!(Instant::now() < end, "{dev} does not come up");
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Makes the kernel tell of an interface `count` times.
+    pub(crate) fn flood_news(&self, side: &str, dev: &str, count: usize) {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        for n in 0..count {
+            writeln!(file, "link set dev {dev} alias n{n}").unwrap();
+        }
+        self.exec(side, &["ip", "-batch", file.path().to_str().unwrap()]);
     }
 
     /// Gives both sides an IPv6 address, usable at once.

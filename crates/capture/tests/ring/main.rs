@@ -158,6 +158,7 @@ fn root_all_that_passes_veth_is_seen() {
     let end = counted(&source.counters().unwrap(), "vb");
     let bytes: u64 = seen.iter().map(|p| u64::from(p.wire_len)).sum();
     assert_eq!((seen.len() as u64, bytes), (end.0 - start.0, end.1 - start.1));
+    assert_eq!(source.counters().unwrap()[0].interface, Some(seen[0].number));
     assert_eq!(of_protocol(&seen, 17), 600);
     assert_eq!(of_protocol(&seen, 1), 20);
     assert!(of_protocol(&seen, 58) >= 20);
@@ -283,6 +284,20 @@ fn root_interfaces_come_and_go() {
         ("nb", LinkChangeKind::Up),
     ];
     assert_eq!(kinds, expected);
+}
+
+/// More news than the queue holds: what was lost of them is found by looking.
+#[test]
+fn root_no_change_is_missed_in_a_flood_of_news() {
+    let Some(lab) = Lab::new() else { return };
+    let mut source = lab.open("b", &[]);
+    lab.flood_news("b", "vb", 12_000);
+    lab.ip("b", &["link", "set", "vb", "down"]);
+    lab.ip("b", &["link", "set", "vb", "name", "vz"]);
+    drain(&mut source);
+    let changes: Vec<_> = source.take_changes().into_iter().map(|c| (c.name, c.kind)).collect();
+    assert!(changes.contains(&("vz".into(), LinkChangeKind::Renamed { from: "vb".into() })), "{changes:?}");
+    assert_eq!(source.interface_names(), ["lo", "vz"]);
 }
 
 /// By binding (one), and by the filter (two).
