@@ -4,6 +4,17 @@ pub(crate) fn ethernet(ethertype: u16, rest: &[u8]) -> Vec<u8> {
     [&[2, 0, 0, 0, 0, 0xb, 2, 0, 0, 0, 0, 0xa], &ethertype.to_be_bytes()[..], rest].concat()
 }
 
+/// An IP packet in a frame.
+pub(crate) fn framed(packet: &[u8]) -> Vec<u8> {
+    ethernet(if packet[0] >> 4 == 6 { 0x86dd } else { 0x0800 }, packet)
+}
+
+/// An IP packet in PPPoE.
+pub(crate) fn in_pppoe(packet: &[u8]) -> Vec<u8> {
+    let protocol = if packet[0] >> 4 == 6 { 0x57 } else { 0x21 };
+    ethernet(0x8864, &[&[0x11, 0, 0, 1, 5, 0xde, 0, protocol], packet].concat())
+}
+
 pub(crate) fn tagged(tci: u16, frame: &[u8]) -> Vec<u8> {
     [&frame[..12], &[0x81, 0], &tci.to_be_bytes()[..], &frame[12..]].concat()
 }

@@ -17,7 +17,7 @@ use capture::{Next, PacketSource};
 use dissect::packet::Registry;
 use dissect::{Direction, Dissection, FiveTuple, LinkType, Packet, Timestamp};
 
-use frames::{ethernet, ipv4, packets, tagged, tcp, udp};
+use frames::{ethernet, framed, in_pppoe, ipv4, packets, tagged, tcp, udp};
 use lab::{Captured, Lab, drain};
 use sys::{RawSender, Tun, within};
 
@@ -46,8 +46,7 @@ fn root_every_truncation_is_seen_on_veth() {
     let Some(lab) = Lab::new() else { return };
     let mut source = lab.open("b", &["vb"]);
     let sender = within(&lab.path("a"), || RawSender::open("va"));
-    let frames: Vec<_> =
-        packets().iter().map(|p| ethernet(if p[0] >> 4 == 6 { 0x86dd } else { 0x0800 }, p)).collect();
+    let frames: Vec<_> = packets().iter().flat_map(|p| [framed(p), in_pppoe(p)]).collect();
     every_length(&mut source, &frames, 14, |frame| sender.send(frame));
 }
 
@@ -56,8 +55,17 @@ fn root_every_truncation_is_seen_once_on_loopback() {
     let Some(lab) = Lab::new() else { return };
     let mut source = lab.open("a", &[]);
     let sender = within(&lab.path("a"), || RawSender::open("lo"));
-    let frames: Vec<_> =
-        packets().iter().map(|p| ethernet(if p[0] >> 4 == 6 { 0x86dd } else { 0x0800 }, p)).collect();
+    let frames: Vec<_> = packets().iter().map(|p| framed(p)).collect();
+    every_length(&mut source, &frames, 14, |frame| sender.send(frame));
+}
+
+/// A tag is still in the frame when it is sent.
+#[test]
+fn root_every_truncation_is_seen_behind_a_tag() {
+    let Some(lab) = Lab::new() else { return };
+    let mut source = lab.open("a", &["va"]);
+    let sender = within(&lab.path("a"), || RawSender::open("va"));
+    let frames: Vec<_> = packets().iter().map(|p| tagged(7, &framed(p))).collect();
     every_length(&mut source, &frames, 14, |frame| sender.send(frame));
 }
 
