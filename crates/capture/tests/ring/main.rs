@@ -23,20 +23,23 @@ use sys::{RawSender, Tun, within};
 
 /// Sends every length of every frame, and expects each to be seen in its turn, with its length and its first bytes.
 fn every_length(source: &mut RingSource, frames: &[Vec<u8>], least: usize, mut send: impl FnMut(&[u8])) {
-    let mut whole = 0;
     for frame in frames {
         for len in least..=frame.len() {
             send(&frame[..len]);
         }
-        let seen = drain(source);
-        assert_eq!(seen.len(), frame.len() + 1 - least, "of {frame:02x?}");
-        for (packet, len) in seen.iter().zip(least..) {
-            assert_eq!(packet.wire_len as usize, len);
+    }
+    let mut seen = drain(source).into_iter();
+    let mut whole = 0;
+    for frame in frames {
+        for len in least..=frame.len() {
+            let packet = seen.next().unwrap_or_else(|| panic!("{len} bytes of {frame:02x?} were not seen"));
+            assert_eq!(packet.wire_len as usize, len, "of {frame:02x?}");
             assert!(packet.bytes.len() >= len.min(128));
             assert_eq!(packet.bytes, frame[..packet.bytes.len()]);
+            whole += usize::from(len == frame.len() && packet.bytes.len() == len);
         }
-        whole += usize::from(seen.last().unwrap().bytes.len() == frame.len());
     }
+    assert!(seen.next().is_none());
     assert!(whole > 0 && whole < frames.len(), "some are kept whole, some are not: {whole}");
     assert_eq!(source.ring_stats().dropped, 0);
 }
