@@ -14,18 +14,20 @@
 //! out stands in [`Record::vlan_tci`] and is not part of the wire length.
 
 mod block;
+mod choice;
 mod error;
 mod filter;
 mod link;
+mod options;
 mod program;
 mod sys;
 
 use std::cell::Cell;
 use std::io;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use self::block::{Slot, Slots};
+use self::choice::Choice;
 use self::link::{Links, Start, arphrd};
 use self::program::{Instruction, RET_K};
 use self::sys::{Blocks, Socket};
@@ -34,44 +36,7 @@ use crate::{Batch, CaptureStats, Interface, Next, PacketSource, Record};
 pub use self::error::Error;
 pub use self::filter::Snaplen;
 pub use self::link::{InterfaceCounters, LinkChange, LinkChangeKind};
-
-/// What to capture, and with how much memory.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Names of interfaces; none for all there are and will be.
-    ///
-    /// One that is renamed is still captured; one that vanishes is captured again when one of its name comes.
-    pub interfaces: Vec<String>,
-    /// How much is kept of each packet.
-    pub snaplen: Snaplen,
-    /// Memory of the ring, in bytes; locked, and counted as resident.
-    pub ring_bytes: usize,
-    /// Memory of one block, in bytes: a power of two of at least 4096. At most so much is kept of a packet.
-    pub block_bytes: usize,
-    /// How long a packet waits at most until its block is handed over.
-    pub patience: Duration,
-    /// Also receive what is addressed to others.
-    pub promiscuous: bool,
-    /// Use the clocks of devices that stamp packets. They need not agree with the system's, nor among each other.
-    pub hardware_clock: bool,
-    /// The file of the network namespace whose packets are wanted; none for the caller's own.
-    pub namespace: Option<PathBuf>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            interfaces: Vec::new(),
-            snaplen: Snaplen::Adaptive,
-            ring_bytes: 32 << 20,
-            block_bytes: 256 << 10,
-            patience: Duration::from_millis(50),
-            promiscuous: false,
-            hardware_clock: false,
-            namespace: None,
-        }
-    }
-}
+pub use self::options::Options;
 
 /// The kernel's account of a ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,16 +77,6 @@ pub struct RingSource {
     received: u64,
     captured: u64,
     totals: Cell<RingStats>,
-}
-
-/// Which interfaces are captured.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Choice {
-    All,
-    /// By binding the socket; `None` while it is away.
-    Bound(Option<u32>),
-    /// By the filter.
-    Filtered(Vec<u32>),
 }
 
 impl RingSource {
@@ -245,7 +200,11 @@ impl RingSource {
     }
 
     fn bind(&self) -> Result<(), Error> {
-        let number = if let Choice::Bound(Some(number)) = self.choice { number } else { 0 };
+        let number = match self.choice {
+            Choice::Bound(None) => return Ok(()),
+            Choice::Bound(Some(number)) => number,
+            Choice::All | Choice::Filtered(_) => 0,
+        };
         match self.socket.bind_packet(number as i32) {
             // It has gone since we looked; it may come again.
             Err(e) if matches!(e.raw_os_error(), Some(libc::ENODEV | libc::ENXIO)) => Ok(()),
@@ -319,8 +278,8 @@ impl RingSource {
     /// Makes the kernel follow a changed choice.
     fn choose(&self) -> Result<(), Error> {
         match &self.choice {
-            Choice::All | Choice::Bound(None) => return Ok(()),
-            Choice::Bound(Some(_)) => self.bind()?,
+            Choice::All => return Ok(()),
+            Choice::Bound(_) => self.bind()?,
             Choice::Filtered(_) => self.attach(&self.filter())?,
         }
         self.make_promiscuous()
@@ -454,46 +413,6 @@ impl Known {
             interface: self.number,
             vlan_tci: slot.vlan_tci,
             direction: slot.direction,
-        }
-    }
-}
-
-impl Choice {
-    fn of(names: &[String], links: &Links, bound: bool) -> Result<Self, Error> {
-        let number = |name: &String| {
-            let found = links.all().find(|(_, link)| link.name == *name);
-            found.map(|(n, _)| n).ok_or_else(|| Error::NoSuchInterface { name: name.clone() })
-        };
-        let numbers: Vec<u32> = names.iter().map(number).collect::<Result<_, _>>()?;
-        Ok(match numbers.as_slice() {
-            [] => Self::All,
-            &[number] if bound => Self::Bound(Some(number)),
-            _ => Self::Filtered(numbers),
-        })
-    }
-
-    fn has(&self, number: u32) -> bool {
-        match self {
-            Self::All => true,
-            Self::Bound(one) => *one == Some(number),
-            Self::Filtered(some) => some.contains(&number),
-        }
-    }
-
-    fn add(&mut self, number: u32) {
-        match self {
-            Self::All => {}
-            Self::Bound(one) => *one = Some(number),
-            Self::Filtered(some) if some.contains(&number) => {}
-            Self::Filtered(some) => some.push(number),
-        }
-    }
-
-    fn remove(&mut self, number: u32) {
-        match self {
-            Self::All => {}
-            Self::Bound(one) => *one = one.filter(|&n| n != number),
-            Self::Filtered(some) => some.retain(|&n| n != number),
         }
     }
 }
