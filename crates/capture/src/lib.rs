@@ -2,8 +2,11 @@
 //!
 //! A [`PacketSource`] lends batches of packets. What comes after it does not
 //! know whether they came from a file, a pipe or a ring.
+#![deny(unsafe_code)]
 
 pub mod file;
+#[cfg(target_os = "linux")]
+pub mod ring;
 mod source;
 
 pub use source::{Batch, CaptureStats, Interface, Next, PacketSource, Record};

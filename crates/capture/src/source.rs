@@ -90,11 +90,14 @@ pub struct CaptureStats {
 
 /// Somewhere packets come from.
 pub trait PacketSource: Send {
+    /// What may go wrong.
+    type Error: std::error::Error + Send + Sync + 'static;
+
     /// The next packets, waiting at most `timeout` for the first.
     ///
     /// After an error, or [`Next::End`], the source is at its end; what it
     /// handed out before stays valid and counted.
-    fn next_batch(&mut self, timeout: Duration) -> Result<Next<'_>, crate::file::Error>;
+    fn next_batch(&mut self, timeout: Duration) -> Result<Next<'_>, Self::Error>;
 
     /// Counters since the start.
     fn stats(&self) -> CaptureStats;

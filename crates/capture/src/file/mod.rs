@@ -392,6 +392,8 @@ impl FileSource {
 }
 
 impl PacketSource for FileSource {
+    type Error = Error;
+
     /// See [`PacketSource::next_batch`]; a regular file is never [`Next::Idle`].
     fn next_batch(&mut self, timeout: Duration) -> Result<Next<'_>, Error> {
         if let Some(fault) = self.fault.take() {

@@ -1,0 +1,566 @@
+//! Which packets the ring takes, and how much of each: the program that runs in the kernel.
+//!
+//! Copying is what a ring costs, so ordinary packets are cut off behind their
+//! headers, and those are kept whole whose payload says something: names,
+//! handshakes, starts of requests, and all that is no plain TCP, UDP or ICMP.
+//!
+//! A load past the end of a packet would end the program with 0, and the packet
+//! would never be seen. None can happen: packets of up to [`SHORT`] bytes are
+//! taken whole before anything of them is read, and all that is read of a longer
+//! one lies within its first [`SHORT`] bytes, since headers with options other
+//! than TCP's are not plain. Only offsets from the packet's first byte are used:
+//! those from the network header see nothing of a packet in fragments, and the
+//! kernel's own payload offset costs more than the rest of the program.
+//!
+//! On loopback every packet passes twice, sent and received; the first is not taken.
+
+use dissect::packet::{Claim, Registry};
+
+use super::link::arphrd;
+use super::program::{
+    ADD_K, AND_K, Assembler, Instruction, JEQ, JGE, JGT, JSET, LD_ABS, LD_IND, LD_LEN, LDB_ABS, LDH_ABS,
+    Label, RET_K, RSH_K, SUB_X, TAX, To, ancillary,
+};
+
+/// Bytes kept of ordinary packets: at most 22 of Ethernet and a tag or PPPoE,
+/// 40 of IPv6, 60 of TCP, and the payload's first 4.
+const SHORT: u32 = 128;
+/// Bytes kept of tunnelled packets: two sets of headers.
+const TUNNEL: u32 = 256;
+/// Bytes kept of a packet that begins with an HTTP message: its header.
+const HEADER: u32 = 4096;
+/// Everything, as libpcap says it.
+pub(super) const WHOLE: u32 = 262_144;
+/// TCP segments with PSH and less payload than this are kept whole: the end of a hello that was split, small messages.
+const PUSHED: u32 = 2048;
+
+/// `PACKET_OUTGOING`: what this host sends.
+pub(super) const PACKET_OUTGOING: u32 = 4;
+/// The Ethernet header.
+const ETHERNET: u32 = 14;
+/// A VLAN tag.
+const TAG: u32 = 4;
+/// The PPPoE header and the PPP protocol number.
+const PPPOE: u32 = 8;
+/// DNS, multicast DNS and LLMNR: over UDP, and DNS over TCP.
+const NAMES: [u16; 3] = [53, 5353, 5355];
+
+/// How much is kept of each packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Snaplen {
+    /// What is read of it: the headers of most, the whole of few.
+    #[default]
+    Adaptive,
+    /// At most so many bytes of every packet; 0 for everything.
+    Fixed(u32),
+}
+
+/// The program for a snaplen and a choice of interfaces, by number; `None` takes all.
+pub(super) fn program(snaplen: Snaplen, interfaces: Option<&[u32]>) -> Vec<Instruction> {
+    let mut filter = Filter::default();
+    if let Some(interfaces) = interfaces {
+        filter.choose(interfaces);
+    }
+    filter.skip_sent_on_loopback();
+    match snaplen {
+        Snaplen::Adaptive => filter.adapt(),
+        Snaplen::Fixed(0) => filter.asm.emit(RET_K, WHOLE),
+        Snaplen::Fixed(bytes) => filter.asm.emit(RET_K, bytes),
+    }
+    filter.end()
+}
+
+/// The ports behind which other packets are, or names: sorted, with what to keep.
+fn ports(whole: Label, tunnel: Label) -> Vec<(u16, Label)> {
+    let registry = Registry::global();
+    let carries = |port: &u16| registry.claimant(Claim::UdpPort(*port)).is_some();
+    let mut ports: Vec<_> = (0..=u16::MAX).filter(carries).map(|port| (port, tunnel)).collect();
+    ports.retain(|(port, _)| !NAMES.contains(port));
+    ports.extend(NAMES.map(|port| (port, whole)));
+    ports.sort_unstable_by_key(|&(port, _)| port);
+    ports
+}
+
+/// The program while it is written.
+#[derive(Default)]
+struct Filter {
+    asm: Assembler,
+}
+
+/// Where a packet's way through the program ends: how much of it is kept.
+#[derive(Clone, Copy)]
+struct Ends {
+    short: Label,
+    tunnel: Label,
+    header: Label,
+    whole: Label,
+}
+
+impl Filter {
+    fn end(self) -> Vec<Instruction> {
+        let program = self.asm.finish();
+        debug_assert!(program.is_some(), "a branch is too long");
+        // Never without a program: everything of everything is right, if dear.
+        program.unwrap_or_else(|| vec![Instruction { code: RET_K, jt: 0, jf: 0, k: WHOLE }])
+    }
+
+    /// `body` for A == `value`, which must not go on behind it.
+    fn case(&mut self, value: u32, body: impl FnOnce(&mut Self)) {
+        let [same, other] = [self.asm.label(), self.asm.label()];
+        self.asm.branch(JEQ, value, To::At(same), To::Next);
+        self.asm.jump(other);
+        self.asm.place(same);
+        body(self);
+        self.asm.place(other);
+    }
+
+    fn choose(&mut self, interfaces: &[u32]) {
+        let chosen = self.asm.label();
+        self.asm.emit(LD_ABS, ancillary::IFINDEX);
+        for &number in interfaces {
+            self.case(number, |f| f.asm.jump(chosen));
+        }
+        self.asm.emit(RET_K, 0);
+        self.asm.place(chosen);
+    }
+
+    fn skip_sent_on_loopback(&mut self) {
+        let taken = self.asm.label();
+        self.asm.emit(LD_ABS, ancillary::HATYPE);
+        self.asm.branch(JEQ, u32::from(arphrd::LOOPBACK), To::Next, To::At(taken));
+        self.asm.emit(LD_ABS, ancillary::PKTTYPE);
+        self.asm.branch(JEQ, PACKET_OUTGOING, To::Next, To::At(taken));
+        self.asm.emit(RET_K, 0);
+        self.asm.place(taken);
+    }
+
+    fn adapt(&mut self) {
+        let [long, ethernet, bare] = std::array::from_fn(|_| self.asm.label());
+        self.asm.emit(LD_LEN, 0);
+        self.asm.branch(JGT, SHORT, To::At(long), To::Next);
+        self.asm.emit(RET_K, WHOLE);
+        self.asm.place(long);
+        self.asm.emit(LD_ABS, ancillary::HATYPE);
+        for kind in [arphrd::ETHER, arphrd::LOOPBACK] {
+            self.case(u32::from(kind), |f| f.asm.jump(ethernet));
+        }
+        for kind in arphrd::BARE {
+            self.case(u32::from(kind), |f| f.asm.jump(bare));
+        }
+        self.asm.emit(RET_K, WHOLE);
+        self.asm.place(bare);
+        self.asm.emit(LDB_ABS, 0);
+        self.asm.emit(AND_K, 0xf0);
+        self.case(0x40, |f| f.ipv4(0));
+        self.case(0x60, |f| f.ipv6(0));
+        self.asm.emit(RET_K, WHOLE);
+        self.asm.place(ethernet);
+        self.asm.emit(LDH_ABS, ETHERNET - 2);
+        self.ethertype(ETHERNET);
+        self.case(0x8864, |f| f.pppoe(ETHERNET));
+        for tag in [0x8100, 0x88a8, 0x9100] {
+            self.case(tag, |f| {
+                f.asm.emit(LDH_ABS, ETHERNET + TAG - 2);
+                f.ethertype(ETHERNET + TAG);
+                f.asm.emit(RET_K, WHOLE);
+            });
+        }
+        self.asm.emit(RET_K, WHOLE);
+    }
+
+    /// What the EtherType in A says that begins at `at`; goes on for what is not IP.
+    fn ethertype(&mut self, at: u32) {
+        self.case(0x0800, |f| f.ipv4(at));
+        self.case(0x86dd, |f| f.ipv6(at));
+    }
+
+    fn ipv4(&mut self, at: u32) {
+        self.ends(|f, ends| {
+            f.asm.emit(LDB_ABS, at);
+            f.asm.branch(JEQ, 0x45, To::Next, To::At(ends.whole));
+            f.asm.emit(LDH_ABS, at + 6);
+            // An offset, or more to come: a fragment.
+            f.asm.branch(JSET, 0x3fff, To::At(ends.whole), To::Next);
+            f.asm.emit(LDB_ABS, at + 9);
+            f.transport(at + 20, ends);
+        });
+    }
+
+    fn ipv6(&mut self, at: u32) {
+        self.asm.emit(LDB_ABS, at + 6);
+        self.case(0, |f| f.jumbogram(at));
+        self.ends(|f, ends| f.transport(at + 40, ends));
+    }
+
+    /// Packets longer than 65,535 bytes have a hop-by-hop header of 8 bytes, which says so (RFC 2675): the kernel
+    /// makes such of bulk TCP. Any shorter packet with this header is no plain one.
+    fn jumbogram(&mut self, at: u32) {
+        self.ends(|f, ends| {
+            f.asm.emit(LD_LEN, 0);
+            f.asm.branch(JGT, 0xffff, To::Next, To::At(ends.whole));
+            f.asm.emit(LDB_ABS, at + 41);
+            f.asm.branch(JEQ, 0, To::Next, To::At(ends.whole));
+            f.asm.emit(LDB_ABS, at + 40);
+            f.transport(at + 48, ends);
+        });
+    }
+
+    /// IP behind a PPPoE header and PPP's protocol number (RFC 2516).
+    fn pppoe(&mut self, at: u32) {
+        self.asm.emit(LDH_ABS, at + 6);
+        self.case(0x0021, |f| f.ipv4(at + PPPOE));
+        self.case(0x0057, |f| f.ipv6(at + PPPOE));
+        self.asm.emit(RET_K, WHOLE);
+    }
+
+    /// `body`, and the ends it goes to; near, because a condition reaches no further than 255 instructions.
+    fn ends(&mut self, body: impl FnOnce(&mut Self, Ends)) {
+        let [short, tunnel, header, whole] = std::array::from_fn(|_| self.asm.label());
+        body(self, Ends { short, tunnel, header, whole });
+        for (label, keep) in [(short, SHORT), (tunnel, TUNNEL), (header, HEADER), (whole, WHOLE)] {
+            self.asm.place(label);
+            self.asm.emit(RET_K, keep);
+        }
+    }
+
+    /// What the protocol in A, whose header begins at `at`, lets us read.
+    fn transport(&mut self, at: u32, ends: Ends) {
+        let [tcp, udp] = std::array::from_fn(|_| self.asm.label());
+        self.asm.branch(JEQ, 6, To::At(tcp), To::Next);
+        self.asm.branch(JEQ, 17, To::At(udp), To::Next);
+        // ICMP, ICMPv6, and ESP, of which nothing more can be read.
+        for protocol in [1, 58, 50] {
+            self.asm.branch(JEQ, protocol, To::At(ends.short), To::Next);
+        }
+        self.asm.jump(ends.whole);
+        self.asm.place(tcp);
+        self.tcp(at, ends);
+        self.asm.place(udp);
+        self.udp(at, ends);
+    }
+
+    fn udp(&mut self, at: u32, ends: Ends) {
+        let (short, whole) = (To::At(ends.short), To::At(ends.whole));
+        let ports = ports(ends.whole, ends.tunnel);
+        for port in [at + 2, at] {
+            let none = self.asm.label();
+            self.asm.emit(LDH_ABS, port);
+            self.find_port(&ports, none);
+            self.asm.place(none);
+        }
+        let long = self.asm.label();
+        self.asm.emit(LDB_ABS, at + 8);
+        self.asm.branch(JSET, 0x80, To::At(long), To::Next);
+        // A DTLS handshake: content type 22, version 0xfeff or 0xfefd (RFC 6347, section 4.1).
+        self.asm.branch(JEQ, 22, To::Next, short);
+        self.asm.emit(LDB_ABS, at + 9);
+        self.asm.branch(JEQ, 0xfe, whole, short);
+        // A QUIC long header, by its version (RFC 9000, section 17.2; RFC 9369; drafts; Meta's and Google's own).
+        self.asm.place(long);
+        self.asm.emit(LD_ABS, at + 9);
+        self.asm.branch(JEQ, 1, whole, To::Next);
+        self.asm.branch(JEQ, 0x6b33_43cf, whole, To::Next);
+        self.asm.emit(AND_K, 0xffff_ff00);
+        self.asm.branch(JEQ, 0xff00_0000, whole, To::Next);
+        self.asm.branch(JEQ, 0xface_b000, whole, To::Next);
+        self.asm.emit(AND_K, 0xffff_0000);
+        self.asm.branch(JEQ, 0x5130_0000, whole, short);
+    }
+
+    /// Goes to the label of the port in A by halving, or to `none`.
+    fn find_port(&mut self, ports: &[(u16, Label)], none: Label) {
+        if ports.len() > 3 {
+            let (lower, upper) = ports.split_at(ports.len() / 2);
+            let least = upper.first().map_or(0, |&(port, _)| port);
+            let above = self.asm.label();
+            self.asm.branch(JGE, u32::from(least), To::At(above), To::Next);
+            self.find_port(lower, none);
+            self.asm.place(above);
+            self.find_port(upper, none);
+            return;
+        }
+        for &(port, label) in ports {
+            self.asm.branch(JEQ, u32::from(port), To::At(label), To::Next);
+        }
+        self.asm.jump(none);
+    }
+
+    fn tcp(&mut self, at: u32, ends: Ends) {
+        let (short, whole, header) = (To::At(ends.short), To::At(ends.whole), To::At(ends.header));
+        for port in [at, at + 2] {
+            self.asm.emit(LDH_ABS, port);
+            self.asm.branch(JEQ, 53, whole, To::Next);
+        }
+        // X = the payload's offset: the upper half of byte 12 says in words how long the header is.
+        self.asm.emit(LDB_ABS, at + 12);
+        self.asm.emit(AND_K, 0xf0);
+        self.asm.emit(RSH_K, 2);
+        self.asm.emit(ADD_K, at);
+        self.asm.emit(TAX, 0);
+        self.asm.emit(LD_LEN, 0);
+        self.asm.emit(SUB_X, 0);
+        let long = self.asm.label();
+        self.asm.branch(JGE, PUSHED, To::At(long), To::Next);
+        self.asm.emit(LDB_ABS, at + 13);
+        self.asm.branch(JSET, 0x08, whole, To::Next);
+        self.asm.place(long);
+        self.asm.emit(LD_IND, 0);
+        for start in [
+            b"HTTP", b"GET ", b"POST", b"HEAD", b"PUT ", b"DELE", b"OPTI", b"PATC", b"CONN", b"TRAC", b"PRI ",
+        ] {
+            self.asm.branch(JEQ, u32::from_be_bytes(*start), header, To::Next);
+        }
+        // A TLS handshake record: content type 22, version 3.x (RFC 8446, section 5.1).
+        self.asm.emit(AND_K, 0xffff_0000);
+        self.asm.branch(JEQ, 0x1603_0000, whole, short);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::program::JA;
+    use super::*;
+
+    /// A packet as the program sees it.
+    struct Seen<'a> {
+        bytes: &'a [u8],
+        hatype: u16,
+        pkttype: u32,
+        ifindex: u32,
+    }
+
+    /// Runs a program: an interpreter of the instructions that are used. `None` for a load past the end.
+    fn run(program: &[Instruction], seen: &Seen<'_>) -> Option<u32> {
+        let load = |at: u32, size: usize| {
+            let bytes = seen.bytes.get(at as usize..)?.get(..size)?;
+            Some(bytes.iter().fold(0, |word, &b| word << 8 | u32::from(b)))
+        };
+        let (mut a, mut x, mut at) = (0_u32, 0_u32, 0);
+        loop {
+            let Instruction { code, jt, jf, k } = program[at];
+            at += 1;
+            let mut jump = |yes: bool| at += usize::from(if yes { jt } else { jf });
+            match code {
+                LD_ABS if k == ancillary::IFINDEX => a = seen.ifindex,
+                LD_ABS if k == ancillary::HATYPE => a = u32::from(seen.hatype),
+                LD_ABS if k == ancillary::PKTTYPE => a = seen.pkttype,
+                LD_ABS => a = load(k, 4)?,
+                LDH_ABS => a = load(k, 2)?,
+                LDB_ABS => a = load(k, 1)?,
+                LD_IND => a = load(x + k, 4)?,
+                LD_LEN => a = seen.bytes.len() as u32,
+                TAX => x = a,
+                ADD_K => a += k,
+                SUB_X => a -= x,
+                AND_K => a &= k,
+                RSH_K => a >>= k,
+                JA => at += k as usize,
+                JEQ => jump(a == k),
+                JGT => jump(a > k),
+                JGE => jump(a >= k),
+                JSET => jump(a & k != 0),
+                RET_K => return Some(k),
+                _ => panic!("instruction {code:#x}"),
+            }
+        }
+    }
+
+    fn keep(hatype: u16, bytes: &[u8]) -> u32 {
+        let program = program(Snaplen::Adaptive, None);
+        run(&program, &Seen { bytes, hatype, pkttype: 0, ifindex: 1 }).unwrap()
+    }
+
+    const ETHER: u16 = arphrd::ETHER;
+    const TUN: u16 = 0xfffe;
+
+    fn ethernet(ethertype: u16, rest: &[u8]) -> Vec<u8> {
+        [&[0x02; 12], &ethertype.to_be_bytes()[..], rest].concat()
+    }
+
+    fn ipv4(protocol: u8, fragment: u16, rest: &[u8]) -> Vec<u8> {
+        let mut ip = vec![0x45, 0];
+        ip.extend((rest.len() as u16 + 20).to_be_bytes());
+        ip.extend([0, 1]);
+        ip.extend(fragment.to_be_bytes());
+        ip.extend([64, protocol, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+        [ip, rest.to_vec()].concat()
+    }
+
+    fn ipv6(next: u8, rest: &[u8]) -> Vec<u8> {
+        let mut ip = vec![0x60, 0, 0, 0];
+        ip.extend((rest.len() as u16).to_be_bytes());
+        ip.extend([next, 64]);
+        ip.extend([0xfd; 32]);
+        [ip, rest.to_vec()].concat()
+    }
+
+    fn udp(from: u16, to: u16, payload: &[u8]) -> Vec<u8> {
+        let mut udp: Vec<u8> =
+            [from, to, payload.len() as u16 + 8, 0].iter().flat_map(|w| w.to_be_bytes()).collect();
+        udp.extend(payload);
+        udp
+    }
+
+    /// A TCP segment with twelve bytes of options.
+    fn tcp(from: u16, to: u16, flags: u8, payload: &[u8]) -> Vec<u8> {
+        let mut tcp: Vec<u8> = [from, to].iter().flat_map(|w| w.to_be_bytes()).collect();
+        tcp.extend([0, 0, 0, 1, 0, 0, 0, 2, 0x80, flags, 1, 0, 0, 0, 0, 0]);
+        tcp.extend([1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]);
+        tcp.extend(payload);
+        tcp
+    }
+
+    const ACK: u8 = 0x10;
+    const PSH_ACK: u8 = 0x18;
+
+    /// `start`, filled up to `len` bytes.
+    fn payload(start: &[u8], len: usize) -> Vec<u8> {
+        let mut p = start.to_vec();
+        p.resize(len, 0x5a);
+        p
+    }
+
+    /// What a transport header and its payload are cut to, which is alike wherever they stand.
+    fn everywhere(protocol: u8, segment: &[u8]) -> u32 {
+        let (v4, v6) = (ipv4(protocol, 0x4000, segment), ipv6(protocol, segment));
+        let tagged = |ethertype: u16, ip: &[u8]| {
+            ethernet(0x8100, &[&[0, 5], &ethertype.to_be_bytes()[..], ip].concat())
+        };
+        let all = [
+            keep(ETHER, &ethernet(0x0800, &v4)),
+            keep(ETHER, &ethernet(0x86dd, &v6)),
+            keep(arphrd::LOOPBACK, &ethernet(0x0800, &v4)),
+            keep(ETHER, &tagged(0x0800, &v4)),
+            keep(ETHER, &tagged(0x86dd, &v6)),
+            keep(TUN, &v4),
+            keep(TUN, &v6),
+            keep(ETHER, &ethernet(0x8864, &[&[0x11, 0, 0, 1, 5, 0xde, 0, 0x21][..], &v4].concat())),
+            keep(ETHER, &ethernet(0x8864, &[&[0x11, 0, 0, 1, 5, 0xde, 0, 0x57][..], &v6].concat())),
+        ];
+        assert!(all.iter().all(|&k| k == all[0]), "{all:?}");
+        all[0]
+    }
+
+    #[test]
+    fn bulk_is_cut_behind_its_headers() {
+        assert_eq!(everywhere(6, &tcp(40000, 443, ACK, &payload(&[0x17, 3, 3], 1448))), SHORT);
+        assert_eq!(everywhere(6, &tcp(40000, 443, PSH_ACK, &payload(&[0x17, 3, 3], 2048))), SHORT);
+        assert_eq!(everywhere(17, &udp(40000, 7000, &payload(b"x", 1400))), SHORT);
+        assert_eq!(everywhere(17, &udp(40000, 443, &payload(&[0x5a], 1200))), SHORT, "QUIC short header");
+        assert_eq!(everywhere(1, &payload(&[8, 0], 1400)), SHORT);
+        assert_eq!(everywhere(50, &payload(&[0, 0, 0, 1], 1400)), SHORT);
+    }
+
+    #[test]
+    fn names_and_handshakes_are_kept_whole() {
+        for (from, to) in [(40000, 53), (53, 40000), (5353, 5353), (5355, 40000)] {
+            assert_eq!(everywhere(17, &udp(from, to, &payload(b"q", 1400))), WHOLE);
+        }
+        assert_eq!(everywhere(6, &tcp(53, 40000, ACK, &payload(b"q", 1400))), WHOLE);
+        assert_eq!(everywhere(6, &tcp(40000, 8443, ACK, &payload(&[0x16, 3, 1], 1448))), WHOLE);
+        assert_eq!(everywhere(6, &tcp(40000, 8443, PSH_ACK, &payload(b"rest", 452))), WHOLE);
+        assert_eq!(everywhere(6, &tcp(40000, 80, ACK, &payload(b"GET /", 3000))), HEADER);
+        assert_eq!(everywhere(6, &tcp(80, 40000, ACK, &payload(b"HTTP/1.1", 3000))), HEADER);
+        for version in [[0, 0, 0, 1], [0x6b, 0x33, 0x43, 0xcf], [0xff, 0, 0, 29], *b"Q050"] {
+            let initial = [&[0xc3], &version[..]].concat();
+            assert_eq!(everywhere(17, &udp(40000, 4433, &payload(&initial, 1200))), WHOLE);
+        }
+        assert_eq!(everywhere(17, &udp(40000, 4433, &payload(&[22, 0xfe, 0xfd], 300))), WHOLE, "DTLS");
+    }
+
+    #[test]
+    fn tunnels_keep_two_sets_of_headers() {
+        for port in [4789, 6081, 2152] {
+            assert_eq!(everywhere(17, &udp(40000, port, &payload(b"x", 1400))), TUNNEL, "{port}");
+        }
+    }
+
+    #[test]
+    fn jumbograms_are_bulk_too() {
+        let hop_by_hop =
+            |len| [&[6, 0, 0xc2, 4, 0, 1, 0x11, 0x70][..], &tcp(1, 2, ACK, &payload(b"x", len))].concat();
+        assert_eq!(keep(ETHER, &ethernet(0x86dd, &ipv6(0, &hop_by_hop(70_000)))), SHORT);
+        assert_eq!(keep(TUN, &ipv6(0, &hop_by_hop(1400))), WHOLE);
+    }
+
+    #[test]
+    fn what_is_not_plain_is_kept_whole() {
+        let segment = tcp(1, 2, ACK, &payload(b"x", 1400));
+        assert_eq!(keep(ETHER, &ethernet(0x0800, &ipv4(6, 0x2000, &segment))), WHOLE, "first fragment");
+        assert_eq!(keep(ETHER, &ethernet(0x0800, &ipv4(6, 0x00b9, &segment))), WHOLE, "last fragment");
+        let mut options = ipv4(6, 0, &segment);
+        options[0] = 0x46;
+        assert_eq!(keep(ETHER, &ethernet(0x0800, &options)), WHOLE);
+        assert_eq!(keep(ETHER, &ethernet(0x86dd, &ipv6(44, &segment))), WHOLE);
+        assert_eq!(keep(ETHER, &ethernet(0x0806, &segment)), WHOLE);
+        assert_eq!(keep(803, &segment), WHOLE, "radiotap");
+        assert_eq!(everywhere(47, &segment), WHOLE, "GRE");
+        assert_eq!(keep(TUN, &payload(&[0], 1400)), WHOLE);
+    }
+
+    /// However little there is of a packet and whatever it claims, it is seen, and nothing past its end is read.
+    #[test]
+    fn no_packet_is_lost() {
+        let program = program(Snaplen::Adaptive, None);
+        let segment = payload(&tcp(40000, 80, ACK, b"GET / HTTP/1.1"), 300);
+        let datagram = udp(40000, 4433, &payload(&[0xc0, 0, 0, 0, 1], 300));
+        for (protocol, rest) in [(6, &segment), (17, &datagram), (1, &segment), (132, &segment)] {
+            for ip in [ethernet(0x0800, &ipv4(protocol, 0, rest)), ethernet(0x86dd, &ipv6(protocol, rest))] {
+                let tagged = [&ip[..12], &[0x81, 0, 0, 1], &ip[12..]].concat();
+                let ppp = if ip[12] == 8 { 0x21 } else { 0x57 };
+                let pppoe = [&ip[..12], &[0x88, 0x64, 0x11, 0, 0, 1, 5, 0xde, 0, ppp], &ip[14..]].concat();
+                let frames = [(ETHER, &ip[..]), (ETHER, &tagged[..]), (ETHER, &pppoe[..]), (TUN, &ip[14..])];
+                for (hatype, frame) in frames {
+                    for end in 0..=frame.len() {
+                        let seen = Seen { bytes: &frame[..end], hatype, pkttype: 0, ifindex: 1 };
+                        assert!(run(&program, &seen).unwrap() >= SHORT);
+                    }
+                    for (at, value) in
+                        (0..frame.len().min(SHORT as usize)).flat_map(|at| [(at, 0), (at, 0xff)])
+                    {
+                        for end in [SHORT as usize, SHORT as usize + 1, frame.len()] {
+                            let mut bytes = frame[..end].to_vec();
+                            bytes[at] = value;
+                            let seen = Seen { bytes: &bytes, hatype, pkttype: 0, ifindex: 1 };
+                            assert!(run(&program, &seen).unwrap() >= SHORT);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_loopback_sends_is_not_taken() {
+        let frame = ethernet(0x0800, &ipv4(17, 0, &udp(1, 2, b"x")));
+        for snaplen in [Snaplen::Adaptive, Snaplen::Fixed(64), Snaplen::Fixed(0)] {
+            let program = program(snaplen, None);
+            let taken = |hatype, pkttype| run(&program, &Seen { bytes: &frame, hatype, pkttype, ifindex: 1 });
+            assert_eq!(taken(arphrd::LOOPBACK, PACKET_OUTGOING), Some(0));
+            assert_ne!(taken(arphrd::LOOPBACK, 0), Some(0));
+            assert_ne!(taken(ETHER, PACKET_OUTGOING), Some(0));
+        }
+    }
+
+    #[test]
+    fn only_chosen_interfaces_are_taken() {
+        let many: Vec<u32> = (10..510).collect();
+        for chosen in [&[3, 9][..], &many] {
+            let program = program(Snaplen::Fixed(96), Some(chosen));
+            for ifindex in 0..600 {
+                let seen = Seen { bytes: &[0; 60], hatype: ETHER, pkttype: 0, ifindex };
+                let expected = if chosen.contains(&ifindex) { 96 } else { 0 };
+                assert_eq!(run(&program, &seen), Some(expected));
+            }
+        }
+        let nobody = program(Snaplen::Adaptive, Some(&[]));
+        let seen = Seen { bytes: &[0; 60], hatype: ETHER, pkttype: 0, ifindex: 1 };
+        assert_eq!(run(&nobody, &seen), Some(0));
+    }
+
+    /// The kernel takes at most 4096 instructions.
+    #[test]
+    fn the_program_is_short_enough() {
+        assert!((500..3500).contains(&program(Snaplen::Adaptive, None).len()));
+    }
+}

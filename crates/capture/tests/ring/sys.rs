@@ -1,0 +1,88 @@
+//! The system calls of the tests: other namespaces, raw frames, a tun device.
+#![allow(unsafe_code, reason = "system calls")]
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::Path;
+
+fn check(result: i32) -> io::Result<i32> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Runs `body` in a network namespace.
+pub(crate) fn within<T: Send>(namespace: &Path, body: impl FnOnce() -> T + Send) -> T {
+    let inside = || {
+        let file = File::open(namespace).unwrap();
+        // SAFETY: takes no pointers; only this thread, which ends below, changes its namespace.
+        check(unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) }).unwrap();
+        body()
+    };
+    std::thread::scope(|scope| scope.spawn(inside).join().unwrap())
+}
+
+/// Sends frames as they are.
+pub(crate) struct RawSender {
+    fd: OwnedFd,
+    ifindex: i32,
+}
+
+impl RawSender {
+    /// On an interface of the current namespace.
+    pub(crate) fn open(interface: &str) -> Self {
+        let name = CString::new(interface).unwrap();
+        // SAFETY: `name` is a live C string.
+        let ifindex = unsafe { libc::if_nametoindex(name.as_ptr()) } as i32;
+        assert_ne!(ifindex, 0, "{interface}");
+        // SAFETY: takes no pointers.
+        let fd =
+            check(unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) }).unwrap();
+        // SAFETY: `fd` was just opened and nobody else knows it.
+        Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, ifindex }
+    }
+
+    pub(crate) fn send(&self, frame: &[u8]) {
+        // SAFETY: all zeros are a valid `sockaddr_ll`.
+        let mut to: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+        to.sll_family = libc::AF_PACKET as u16;
+        to.sll_ifindex = self.ifindex;
+        let size = size_of::<libc::sockaddr_ll>() as u32;
+        // SAFETY: the kernel reads a live slice and a live address, of the lengths given.
+        let sent = unsafe {
+            libc::sendto(
+                self.fd.as_raw_fd(),
+                frame.as_ptr().cast(),
+                frame.len(),
+                0,
+                (&raw const to).cast(),
+                size,
+            )
+        };
+        assert_eq!(sent, frame.len() as isize, "{}", io::Error::last_os_error());
+    }
+}
+
+/// A tun device, from the side of the program behind it.
+pub(crate) struct Tun(File);
+
+impl Tun {
+    /// In the current namespace.
+    pub(crate) fn open(name: &str) -> Self {
+        let file = File::options().read(true).write(true).open("/dev/net/tun").unwrap();
+        // SAFETY: all zeros are a valid `ifreq`.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+            *to = from as libc::c_char;
+        }
+        request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as i16;
+        // SAFETY: the kernel reads and writes one `ifreq`.
+        check(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) }).unwrap();
+        Self(file)
+    }
+
+    /// The device receives `packet`.
+    pub(crate) fn send(&mut self, packet: &[u8]) {
+        self.0.write_all(packet).unwrap();
+    }
+}
