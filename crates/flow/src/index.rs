@@ -34,12 +34,6 @@ impl Index {
         self.slots.len().wrapping_sub(1)
     }
 
-    /// The first number that was put under `hash`: mostly the only one.
-    #[inline]
-    pub(crate) fn guess(&self, hash: u32) -> Option<u32> {
-        self.find(hash, |_| true)
-    }
-
     /// The number that `hash` leads to and `is` accepts.
     #[inline]
     pub(crate) fn find(&self, hash: u32, mut is: impl FnMut(u32) -> bool) -> Option<u32> {

@@ -19,7 +19,7 @@ use crate::key::FlowKey;
 use crate::name::Naming;
 
 /// Queries that wait for their answer; the oldest makes room.
-const MAX_WAITING: usize = 65_536;
+const MAX_WAITING: usize = 16_384;
 /// Pairs of asker and address whose naming is known to have been handed on; beyond, they are handed on again.
 const MAX_TOLD: usize = 65_536;
 

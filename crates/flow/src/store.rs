@@ -16,6 +16,9 @@ pub(crate) struct FlowStore {
     tunnels: Side<Box<[TunnelHeader]>>,
 }
 
+/// The number of no flow.
+pub(crate) const NO_FLOW: u32 = u32::MAX;
+
 /// A table of facts that some flows have, by number +1.
 #[derive(Debug)]
 struct Side<T> {
@@ -63,17 +66,26 @@ impl FlowStore {
         self.flows.len() - self.free.len()
     }
 
-    /// The flow that `hash` leads to first, which may be another one's. Asking for many of these at once overlaps their
-    /// cache misses.
+    /// The flow that `hash` leads to first, which may be another one's, or [`NO_FLOW`]. Asking for many of these at once
+    /// overlaps their cache misses.
     #[inline]
-    pub(crate) fn guess(&self, hash: u32) -> Option<u32> {
-        self.index.guess(hash)
+    pub(crate) fn guess(&self, hash: u32) -> u32 {
+        self.index.find(hash, |_| true).unwrap_or(NO_FLOW)
     }
 
-    /// The flow of that number, which may have left.
+    /// Reads a flow ahead of its use.
     #[inline]
-    pub(crate) fn peek(&self, number: u32) -> Option<&Flow> {
-        self.flows.get(number as usize)
+    pub(crate) fn warm(&self, number: u32) -> u64 {
+        self.flows.get(number as usize).map_or(0, Flow::warm)
+    }
+
+    /// The flow of `key`, by way of a guess that may be stale.
+    #[inline]
+    pub(crate) fn verified(&self, guess: u32, hash: u32, key: &FlowKey) -> Option<u32> {
+        match self.flows.get(guess as usize) {
+            Some(flow) if flow.key == *key && flow.in_use => Some(guess),
+            _ => self.find(hash, key),
+        }
     }
 
     #[inline]

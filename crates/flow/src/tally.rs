@@ -13,7 +13,7 @@ use dissect::{Icmp, Tcp, Timestamp};
 use crate::flow::Flow;
 use crate::key::{FlowKey, Side};
 use crate::record::TunnelHeader;
-use crate::store::{FlowParts, FlowStore};
+use crate::store::{FlowParts, FlowStore, NO_FLOW};
 
 /// Packets that are taken together.
 const GROUP: usize = 32;
@@ -86,7 +86,7 @@ impl Tally {
         if !known(self) {
             self.flush();
             if !known(self) {
-                let number = apply(&mut self.flows, &mut self.eviction, observation, None);
+                let number = apply(&mut self.flows, &mut self.eviction, observation, NO_FLOW);
                 return self.flows.set_tunnels(number, headers());
             }
         }
@@ -95,31 +95,22 @@ impl Tally {
 
     /// Adds what waits.
     pub(crate) fn flush(&mut self) {
-        let pending = mem::replace(&mut self.waiting, 0);
-        let mut guesses = [None; GROUP];
-        self.warm(pending, &mut guesses);
-        for (observation, guess) in self.pending.iter().zip(guesses).take(pending) {
-            apply(&mut self.flows, &mut self.eviction, observation, guess);
-        }
-    }
-
-    /// Reads what the first `pending` observations will touch, and guesses their flows.
-    #[inline]
-    fn warm(&self, pending: usize, guesses: &mut [Option<u32>; GROUP]) {
-        for (guess, o) in guesses.iter_mut().zip(&self.pending).take(pending) {
+        let pending = self.pending.get(..mem::replace(&mut self.waiting, 0)).unwrap_or_default();
+        let mut guesses = [0; GROUP];
+        for (guess, o) in guesses.iter_mut().zip(pending) {
             *guess = self.flows.guess(o.hash);
         }
-        let guessed = guesses.iter().take(pending).flatten().filter_map(|&number| self.flows.peek(number));
-        let touched = guessed.fold(0, |touched, flow| touched ^ flow.warm());
-        black_box(touched);
+        black_box(guesses.iter().fold(0, |touched, &number| touched ^ self.flows.warm(number)));
+        for (o, guess) in pending.iter().zip(guesses) {
+            apply(&mut self.flows, &mut self.eviction, o, guess);
+        }
     }
 }
 
 /// Adds one packet to its flow, which it may begin; gives the flow's number.
 #[inline]
-fn apply(flows: &mut FlowStore, eviction: &mut Eviction, o: &Observation, guess: Option<u32>) -> u32 {
-    let right = |number: &u32| flows.peek(*number).is_some_and(|flow| flow.key == o.key && flow.in_use);
-    let number = match guess.filter(right).or_else(|| flows.find(o.hash, &o.key)) {
+fn apply(flows: &mut FlowStore, eviction: &mut Eviction, o: &Observation, guess: u32) -> u32 {
+    let number = match flows.verified(guess, o.hash, &o.key) {
         Some(number) => number,
         None => begin(flows, eviction, o),
     };

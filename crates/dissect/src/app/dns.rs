@@ -319,12 +319,45 @@ impl<'a> Wire<'a> {
                 return Ok(Arc::clone(name));
             }
         }
-        let name = self.spell()?;
+        let name = match self.plain_name() {
+            Some(name) => name,
+            None => self.spell()?,
+        };
         if let Some(place) = self.known.get_mut(self.read % KNOWN) {
             *place = Some((start, Arc::clone(&name)));
             self.read += 1;
         }
         Ok(name)
+    }
+
+    /// Reads a name as most are: whole labels of printable bytes up to the root, no pointer. Anything else is left to
+    /// [`Self::spell`], which would give the same for these, at twice the cost.
+    #[inline]
+    fn plain_name(&mut self) -> Option<Arc<str>> {
+        let wire = self.message.get(self.at..)?;
+        let mut len = 0;
+        loop {
+            match usize::from(*wire.get(len)?) {
+                0 => break,
+                label @ 1..=63 => len += 1 + label,
+                _ => return None,
+            }
+        }
+        if len == 0 || len > LONGEST_NAME + 1 {
+            return None;
+        }
+        let mut text = [0; LONGEST_NAME];
+        let text = text.get_mut(..len - 1)?;
+        text.copy_from_slice(wire.get(1..len)?);
+        let mut dot = usize::from(*wire.first()?);
+        while let Some(byte) = text.get_mut(dot) {
+            dot += 1 + usize::from(std::mem::replace(byte, b'.'));
+        }
+        // Without an early end the check runs many bytes at once.
+        let printable = text.iter().fold(true, |plain, b| plain & matches!(b, b' '..=b'~'));
+        let name = str::from_utf8(text).ok().filter(|_| printable)?.into();
+        self.at += len + 1;
+        Some(name)
     }
 
     fn spell(&mut self) -> Result<Arc<str>, &'static str> {
