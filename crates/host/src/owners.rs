@@ -1,0 +1,450 @@
+//! The owners of flows: sockets from the kernel, processes from `/proc`.
+//!
+//! A set of questions is answered in rounds, each for all questions at once:
+//! the sockets of the five-tuples; the processes that hold them; for sockets
+//! whose holder was not at hand, once more whether they still exist and then
+//! every process; for connections that have ended, the listening socket. A
+//! socket without a holder is the kernel's own.
+//!
+//! ICMP and other protocols without ports belong to raw and ping sockets. Their
+//! owner is told only when one process has such a socket and the flow began on
+//! this host: the kernel itself answers echo requests, and speaks neighbour
+//! discovery, whatever raw sockets there are.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use crate::diag::Lookup;
+use crate::holders::{Effort, Holder, Holders};
+use crate::namespaces::{DiagSockets, Found};
+use crate::owner::OwnerReader;
+use crate::proc::Proc;
+use crate::proc_net::Portless;
+use crate::sockets::{Socket, State, plain};
+use crate::{Answer, Attributed, End, Evidence, Owner, Protocol, Question, Reason};
+
+/// How long a question is not looked up again after it had no owner.
+const NEGATIVE: Duration = Duration::from_secs(2);
+/// Negative answers and processes kept, before all are forgotten.
+const KEPT: usize = 16_384;
+
+/// Where the host's files are; tests may put them elsewhere.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The mounted `/proc`.
+    pub proc: PathBuf,
+    /// The root of the file system.
+    pub root: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { proc: "/proc".into(), root: "/".into() }
+    }
+}
+
+/// What was asked of the kernel so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Costs {
+    /// Sockets looked up one by one.
+    pub lookups: u64,
+    /// Tables dumped, over netlink or as text.
+    pub dumps: u64,
+    /// Folder entries and links read in `/proc/<pid>/fd`.
+    pub reads: u64,
+}
+
+/// Finds the owners of flows.
+#[derive(Debug)]
+pub struct Owners {
+    sockets: DiagSockets,
+    holders: Holders,
+    reader: OwnerReader,
+    known: HashMap<u32, Arc<Owner>, RandomState>,
+    negative: HashMap<Question, (Reason, Instant), RandomState>,
+    costs: Costs,
+}
+
+/// One end of one question, in one namespace.
+#[derive(Debug)]
+struct Candidate {
+    question: usize,
+    space: usize,
+    end: End,
+    lookup: Lookup,
+    /// In a namespace other than the flow's: the end of a peer, or of a flow
+    /// that is forwarded to it.
+    foreign: bool,
+    /// The address is in several namespaces: only the very socket counts.
+    exact_only: bool,
+    socket: Option<Socket>,
+    outcome: Result<(u32, Evidence), Reason>,
+}
+
+impl Candidate {
+    fn is_open(&self) -> bool {
+        self.outcome == Err(Reason::Ended)
+    }
+
+    fn take(&mut self, found: Found) {
+        match found {
+            Found::Socket(socket) if self.exact_only && socket.remote.is_none() => self.socket = None,
+            Found::Socket(socket) => self.socket = Some(socket).filter(|socket| socket.inode != 0),
+            Found::Nothing => self.socket = None,
+            Found::Unasked => self.outcome = Err(Reason::Deferred),
+        }
+    }
+
+    fn held(&mut self, holder: Holder) {
+        let Some(socket) = self.socket else { return };
+        let evidence = match socket.state {
+            State::Listening => Evidence::Listener,
+            _ if socket.remote.is_some() => Evidence::Exact,
+            _ => Evidence::Bound,
+        };
+        match holder {
+            Holder::Process(pid) => self.outcome = Ok((pid, evidence)),
+            Holder::Denied => self.outcome = Err(Reason::Permission { uid: socket.uid }),
+            Holder::Nobody => self.outcome = Err(Reason::Kernel),
+            Holder::NotFound => {}
+        }
+    }
+}
+
+impl Owners {
+    /// Opens a socket in every network namespace and reads every process's open
+    /// sockets.
+    ///
+    /// # Errors
+    /// If sock_diag cannot be asked in the own namespace.
+    pub fn open(config: &Config) -> io::Result<Self> {
+        let proc = Proc::new(&config.proc);
+        Ok(Self {
+            sockets: DiagSockets::open(proc.clone())?,
+            holders: Holders::new(proc.clone()),
+            reader: OwnerReader::new(proc, &config.root),
+            known: HashMap::default(),
+            negative: HashMap::default(),
+            costs: Costs::default(),
+        })
+    }
+
+    /// The namespaces, with their addresses.
+    pub fn sockets(&self) -> &DiagSockets {
+        &self.sockets
+    }
+
+    /// What was asked of the kernel so far.
+    pub fn costs(&self) -> Costs {
+        Costs { reads: self.holders.spent(), ..self.costs }
+    }
+
+    /// The answer to one question; see [`Self::resolve`].
+    pub fn owner(&mut self, question: &Question, now: Instant) -> Answer {
+        let answer = self.resolve(std::slice::from_ref(question), now).pop();
+        answer.unwrap_or(Answer::None(Reason::Deferred))
+    }
+
+    /// An answer for each question, in their order.
+    pub fn resolve(&mut self, questions: &[Question], now: Instant) -> Vec<Answer> {
+        let mut answers: Vec<Option<Answer>> = questions
+            .iter()
+            .map(|question| {
+                let (reason, until) = self.negative.get(question)?;
+                (now < *until).then_some(Answer::None(*reason))
+            })
+            .collect();
+        let open: Vec<usize> =
+            (0..questions.len()).filter(|index| answers.get(*index) == Some(&None)).collect();
+        let mut candidates = self.candidates(questions, &open, now);
+        self.portless(&mut candidates);
+        self.with_ports(&mut candidates, now);
+        let mut of_question: HashMap<usize, Vec<&Candidate>, RandomState> = HashMap::default();
+        for candidate in &candidates {
+            of_question.entry(candidate.question).or_default().push(candidate);
+        }
+        let mut read = HashMap::default();
+        for index in open {
+            let Some(question) = questions.get(index) else { continue };
+            let candidates = of_question.remove(&index).unwrap_or_default();
+            let answer = self.conclude(question, &candidates, &mut read);
+            self.remember(question, &answer, now);
+            if let Some(slot) = answers.get_mut(index) {
+                *slot = Some(answer);
+            }
+        }
+        answers.into_iter().map(|answer| answer.unwrap_or(Answer::None(Reason::Deferred))).collect()
+    }
+
+    /// The ends of each question that may be on this host.
+    fn candidates(&mut self, questions: &[Question], open: &[usize], now: Instant) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        let mut refreshed = false;
+        for index in open {
+            let Some(question) = questions.get(*index) else { continue };
+            let mut of_this = self.ends(*index, question);
+            let group = is_group(question.destination.ip());
+            let incomplete =
+                of_this.iter().filter(|candidate| !(group && candidate.end == End::Destination)).count();
+            if incomplete == 0 && !refreshed {
+                refreshed = true;
+                if self.sockets.refresh(now) {
+                    of_this = self.ends(*index, question);
+                }
+            }
+            candidates.extend(of_this);
+        }
+        candidates
+    }
+
+    fn ends(&self, index: usize, question: &Question) -> Vec<Candidate> {
+        let home = question.namespace.map_or(Some(0), |inode| self.sockets.index_of(inode));
+        let source = plain(question.source);
+        let destination = plain(question.destination);
+        let mut ends = Vec::new();
+        for (end, local, remote) in
+            [(End::Source, source, destination), (End::Destination, destination, source)]
+        {
+            let interface = question.interface;
+            let lookup = Lookup { protocol: question.protocol, local, remote, interface };
+            let mut push = |space, foreign, exact_only| {
+                let outcome = Err(Reason::Ended);
+                ends.push(Candidate {
+                    question: index,
+                    space,
+                    end,
+                    lookup,
+                    foreign,
+                    exact_only,
+                    socket: None,
+                    outcome,
+                });
+            };
+            let at_home = home.and_then(|home| self.sockets.namespaces().get(home));
+            let is_local = at_home.is_some_and(|space| space.addresses().contains(local.ip()));
+            if let Some(home) =
+                home.filter(|_| is_local || is_group(local.ip()) || local.ip().is_unspecified())
+            {
+                push(home, false, false);
+            } else {
+                let spaces = self.sockets.with_address(local.ip(), home.unwrap_or(usize::MAX));
+                for space in &spaces {
+                    push(*space, true, spaces.len() > 1);
+                }
+            }
+        }
+        ends
+    }
+
+    /// Raw and ping sockets.
+    fn portless(&mut self, candidates: &mut [Candidate]) {
+        let mut tables: HashMap<usize, _, RandomState> = HashMap::default();
+        for candidate in candidates.iter_mut().filter(|candidate| !candidate.lookup.protocol.has_ports()) {
+            candidate.outcome = Err(Reason::Kernel);
+            if !may_be_raw(candidate) {
+                continue;
+            }
+            let Some(space) = self.sockets.namespaces().get(candidate.space) else { continue };
+            let (raw, ping) = tables
+                .entry(candidate.space)
+                .or_insert_with(|| (space.portless(Portless::Raw), space.portless(Portless::Ping)));
+            let Lookup { protocol, local, remote, interface } = candidate.lookup;
+            let as_raw = SocketAddr::new(local.ip(), u16::from(protocol.0));
+            let mut found: Vec<Socket> =
+                raw.find_all(as_raw, remote, interface).into_iter().copied().collect();
+            if matches!(protocol, Protocol::ICMP | Protocol::ICMPV6) {
+                let of_identifier: Vec<Socket> = ping
+                    .sockets()
+                    .iter()
+                    .filter(|socket| socket.local.is_ipv4() == local.is_ipv4())
+                    .filter(|socket| local.port() == 0 || socket.local.port() == local.port())
+                    .filter(|socket| socket.remote.is_none_or(|own| own.ip() == remote.ip()))
+                    .copied()
+                    .collect();
+                if local.port() != 0 && !of_identifier.is_empty() {
+                    found.clear(); // the identifier names the socket
+                }
+                found.extend(of_identifier);
+            }
+            let inodes: Vec<u64> = found.iter().map(|socket| socket.inode).collect();
+            let now = Instant::now();
+            let mut pids: Vec<u32> = Vec::new();
+            for holder in self.holders.find(&inodes, Effort::Changed, now) {
+                match holder {
+                    Holder::Process(pid) if !pids.contains(&pid) => pids.push(pid),
+                    _ => {}
+                }
+            }
+            candidate.outcome = match pids[..] {
+                [] => Err(Reason::Kernel),
+                [pid] => Ok((pid, Evidence::Protocol)),
+                _ => Err(Reason::Ambiguous),
+            };
+        }
+    }
+
+    /// Sockets with ports, in rounds for all candidates at once.
+    fn with_ports(&mut self, candidates: &mut [Candidate], now: Instant) {
+        let has_ports = |candidate: &Candidate| candidate.lookup.protocol.has_ports() && candidate.is_open();
+        self.look_up(candidates, has_ports, |lookup| lookup, now);
+        self.hold(candidates, Effort::Changed, now);
+
+        // Whose holder was not at hand may have ended meanwhile.
+        let unheld = |candidate: &Candidate| has_ports(candidate) && candidate.socket.is_some();
+        self.look_up(candidates, unheld, |lookup| lookup, now);
+        self.hold(candidates, Effort::Everything, now);
+
+        // What is left of a connection: its listening socket.
+        let mut left = vec![None; candidates.len()];
+        for (candidate, left) in candidates.iter_mut().zip(&mut left) {
+            *left = candidate.socket.filter(|_| unheld(candidate));
+        }
+        let stream = |candidate: &Candidate| {
+            has_ports(candidate) && candidate.lookup.protocol.is_stream() && !candidate.exact_only
+        };
+        self.look_up(candidates, stream, listener_of, now);
+        self.hold(candidates, Effort::Changed, now);
+        for (candidate, left) in candidates.iter_mut().zip(left) {
+            if candidate.is_open() && has_ports(candidate) && left.is_some() {
+                candidate.outcome = Err(Reason::Deferred);
+            }
+        }
+    }
+
+    /// Asks for the sockets of those candidates that `chosen` selects.
+    fn look_up(
+        &mut self,
+        candidates: &mut [Candidate],
+        chosen: impl Fn(&Candidate) -> bool,
+        lookup: impl Fn(Lookup) -> Lookup,
+        now: Instant,
+    ) {
+        let mut batches: HashMap<(usize, Protocol), Vec<&mut Candidate>, RandomState> = HashMap::default();
+        for candidate in candidates.iter_mut().filter(|candidate| chosen(candidate)) {
+            batches.entry((candidate.space, candidate.lookup.protocol)).or_default().push(candidate);
+        }
+        for ((space, _), batch) in batches {
+            let lookups: Vec<Lookup> = batch.iter().map(|candidate| lookup(candidate.lookup)).collect();
+            let Some(space) = self.sockets.spaces_mut().get_mut(space) else { continue };
+            let found = space.find(&lookups, now, &mut self.costs);
+            for (candidate, found) in batch.into_iter().zip(found) {
+                candidate.take(found);
+            }
+        }
+    }
+
+    /// Finds the holders of the sockets found.
+    fn hold(&mut self, candidates: &mut [Candidate], effort: Effort, now: Instant) {
+        let mut open: Vec<&mut Candidate> = candidates
+            .iter_mut()
+            .filter(|candidate| candidate.is_open() && candidate.socket.is_some())
+            .collect();
+        let inodes: Vec<u64> = open.iter().filter_map(|candidate| Some(candidate.socket?.inode)).collect();
+        if inodes.is_empty() {
+            return;
+        }
+        let holders = self.holders.find(&inodes, effort, now);
+        for (candidate, holder) in open.iter_mut().zip(holders) {
+            candidate.held(holder);
+        }
+    }
+
+    /// Joins what was found at the ends of a flow into one answer.
+    ///
+    /// The owner is at an end in the flow's own namespace, if there is one:
+    /// what happens at the other end never stands in for it.
+    fn conclude(&mut self, question: &Question, ends: &[&Candidate], read: &mut Read) -> Answer {
+        let at_home = ends.iter().any(|end| !end.foreign && !is_group(end.lookup.local.ip()));
+        let mut answer: Option<Attributed> = None;
+        let mut reason = None;
+        for end in ends {
+            let outcome = end.outcome.and_then(|(pid, evidence)| Ok((self.facts(pid, read)?, evidence)));
+            match (outcome, &mut answer) {
+                (Ok((owner, evidence)), None) if !(at_home && end.foreign) => {
+                    answer = Some(Attributed { owner, end: end.end, evidence, peer: None });
+                }
+                (Ok((owner, _)), Some(answer)) if answer.end != end.end => answer.peer = Some(owner),
+                (Err(failed), _) if !(at_home && end.foreign) => drop(reason.get_or_insert(failed)),
+                _ => {}
+            }
+        }
+        if let Some(answer) = answer {
+            return Answer::Owner(answer);
+        }
+        let group = is_group(question.destination.ip()) && !at_home;
+        Answer::None(match reason {
+            Some(Reason::Ended) if group => Reason::Unclaimed,
+            Some(reason) => reason,
+            None if self.sockets.hidden() => Reason::Namespace,
+            None => Reason::Forwarded,
+        })
+    }
+
+    /// The facts of a process, read again if it is not what it was.
+    fn facts(&mut self, pid: u32, read: &mut Read) -> Result<Arc<Owner>, Reason> {
+        if let Some(facts) = read.get(&pid) {
+            return facts.clone();
+        }
+        let known = self.known.get(&pid).filter(|owner| self.reader.holds(owner)).cloned();
+        let facts = match known {
+            Some(owner) => Ok(owner),
+            None => self.reader.read(pid).map(Arc::new).map_err(|_| Reason::Ended),
+        };
+        if let Ok(owner) = &facts {
+            if self.known.len() >= KEPT {
+                self.known.clear();
+            }
+            self.known.insert(pid, owner.clone());
+        }
+        read.insert(pid, facts.clone());
+        facts
+    }
+
+    fn remember(&mut self, question: &Question, answer: &Answer, now: Instant) {
+        if let Some(reason) = answer.reason().filter(|reason| *reason != Reason::Deferred) {
+            if self.negative.len() >= KEPT {
+                self.negative.clear();
+            }
+            self.negative.insert(*question, (reason, now + NEGATIVE));
+        }
+    }
+}
+
+/// Processes read for one set of questions.
+type Read = HashMap<u32, Result<Arc<Owner>, Reason>, RandomState>;
+
+/// The lookup that only the listening socket of the local end satisfies.
+fn listener_of(lookup: Lookup) -> Lookup {
+    let any = match lookup.local.ip() {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    Lookup { remote: SocketAddr::new(any, 0), ..lookup }
+}
+
+/// Whether many may receive it: multicast, and IPv4's limited broadcast.
+fn is_group(ip: IpAddr) -> bool {
+    ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
+}
+
+/// Whether a raw socket may have sent it, rather than the kernel.
+fn may_be_raw(candidate: &Candidate) -> bool {
+    let Lookup { protocol, local, remote, .. } = candidate.lookup;
+    let neighbours = |ip: IpAddr| match ip {
+        IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.is_multicast() || ip.is_unspecified(),
+        IpAddr::V4(_) => false,
+    };
+    match protocol {
+        Protocol::ICMP => candidate.end == End::Source,
+        Protocol::ICMPV6 => {
+            candidate.end == End::Source && !(neighbours(local.ip()) && neighbours(remote.ip()))
+        }
+        _ => true,
+    }
+}
