@@ -43,7 +43,7 @@ pub enum Selection {
 }
 
 /// A query for one socket, seen from this host's end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lookup {
     /// TCP, UDP, UDP-Lite or SCTP.
     pub protocol: Protocol,

@@ -1,9 +1,9 @@
 //! Which process holds a socket: inode → pid, from `/proc/*/fd`.
 //!
-//! Everything is read once; after that, in this order and only while a wanted
-//! inode is missing: what is remembered (and verified with one link), processes
-//! that are new, processes whose number of open files changed, and last, within
-//! a budget of reads, all of them. Where many processes hold one socket, the
+//! Everything is read once; after that, and only as far as a caller asks: what
+//! is remembered (and verified with one link) and processes that are new, then
+//! processes whose number of open files changed, then all of them, the last two
+//! within a budget of reads. Where many processes hold one socket, the
 //! smallest pid is taken, but not that of init, which hands listening sockets
 //! to services and keeps a copy.
 
@@ -25,19 +25,27 @@ const MANY: usize = 256;
 /// File numbers tried in such a process before its folder is listed: the free
 /// ones that come next, and those that were found lately.
 const PROBES: usize = 16;
+/// Up to this many new process ids are tried without listing all processes.
+const FEW: u32 = 64;
 /// The process that systemd is.
 const INIT: u32 = 1;
 
 /// Reads a second, about a microsecond each, and how many may be saved up.
 const READS_A_SECOND: f64 = 15_000.0;
 const READS_AT_ONCE: f64 = 60_000.0;
+/// The same for the folders of processes with many open files: they are listed
+/// only when trying the likely numbers did not help.
+const LISTED_A_SECOND: f64 = 5_000.0;
+const LISTED_AT_ONCE: f64 = 30_000.0;
 /// A listed folder entry costs this share of a link that is read.
 const LISTED: f64 = 0.5;
 
 /// How far a search goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effort {
-    /// What is remembered, what is new and what changed.
+    /// What is remembered, and processes that are new.
+    New,
+    /// Also those whose number of open files changed.
     Changed,
     /// Every process in full.
     Everything,
@@ -64,6 +72,9 @@ struct Process {
     count: Option<u64>,
     denied: bool,
     recent: VecDeque<u32>,
+    /// When it was made or last found to hold something new: the latest are tried
+    /// first.
+    touched: u64,
 }
 
 /// The open sockets of all processes, as last read.
@@ -76,7 +87,9 @@ pub(crate) struct Holders {
     /// Further holders, where there are several.
     shared: HashMap<u64, Vec<(u32, u32)>, RandomState>,
     last_pid: Option<u32>,
+    ticks: u64,
     reads: Budget,
+    lists: Budget,
     spent: u64,
 }
 
@@ -89,7 +102,9 @@ impl Holders {
             by_inode: HashMap::default(),
             shared: HashMap::default(),
             last_pid: None,
+            ticks: 0,
             reads: Budget::new(READS_AT_ONCE, READS_A_SECOND),
+            lists: Budget::new(LISTED_AT_ONCE, LISTED_A_SECOND),
             spent: 0,
         };
         holders.meet_new();
@@ -111,6 +126,7 @@ impl Holders {
             self.meet_new();
             missing.retain(|inode| !self.by_inode.contains_key(inode));
             match effort {
+                Effort::New => {}
                 Effort::Changed => self.read_changed(&mut missing, now),
                 Effort::Everything => complete = self.read_all(&mut missing, now),
             }
@@ -150,13 +166,42 @@ impl Holders {
         others.chain([first]).min_by_key(|(pid, _)| (*pid == INIT, *pid))
     }
 
-    /// Reads processes that were made since, and forgets those that ended.
+    /// The holder of an accepted socket among those of its `listener`.
+    pub(crate) fn find_beside(&mut self, listener: u64, inode: u64, now: Instant) -> Holder {
+        let first = self.by_inode.get(&listener).into_iter();
+        let others = self.shared.get(&listener).into_iter().flatten();
+        let holders: Vec<u32> = first.chain(others).map(|(pid, _)| *pid).collect();
+        for pid in holders {
+            if !self.by_inode.contains_key(&inode) && self.reads.borrow(1.0, now) {
+                self.read_if_changed(pid);
+            }
+        }
+        self.chosen(inode).map_or(Holder::NotFound, |(pid, _)| Holder::Process(pid))
+    }
+
+    /// Reads processes that were made since.
     fn meet_new(&mut self) {
         let last_pid = self.proc.last_pid();
         if last_pid.is_some() && last_pid == self.last_pid {
             return;
         }
+        match (self.last_pid, last_pid) {
+            // Ids are given out in order: a few are tried by themselves.
+            (Some(before), Some(last)) if before < last && last - before <= FEW => {
+                for pid in before + 1..=last {
+                    self.charge(1.0);
+                    if !self.processes.contains_key(&pid) && self.proc.is_process(pid) {
+                        self.read_full(pid);
+                    }
+                }
+            }
+            _ => self.meet_all(),
+        }
         self.last_pid = last_pid;
+    }
+
+    /// Lists all processes: reads the new ones and forgets those that ended.
+    fn meet_all(&mut self) {
         let Ok(pids) = self.proc.pids() else { return };
         self.charge(pids.len() as f64 * LISTED);
         let alive: HashSet<u32, RandomState> = pids.iter().copied().collect();
@@ -173,33 +218,37 @@ impl Holders {
 
     /// Reads the processes whose number of open files is not what it was.
     fn read_changed(&mut self, missing: &mut HashSet<u64, RandomState>, now: Instant) {
-        let pids: Vec<u32> = self.processes.keys().copied().collect();
-        for pid in pids {
-            if missing.is_empty() {
+        let mut pids: Vec<(u64, u32)> = self.processes.iter().map(|(pid, p)| (p.touched, *pid)).collect();
+        pids.sort_unstable_by(|a, b| b.cmp(a));
+        for (_, pid) in pids {
+            if missing.is_empty() || !self.reads.borrow(1.0, now) {
                 return;
             }
-            self.charge(1.0);
-            let count = fds::count(&self.proc.path(pid, "fd"));
-            let Some(process) = self.processes.get_mut(&pid) else { continue };
-            if count.is_some() && count == process.count {
-                continue;
-            }
-            let (known, fresh) = (process.open.len(), count.is_none());
-            process.count = count;
-            if known < MANY {
-                // Without a count, every small process would be read each time.
-                if !fresh || self.reads.borrow(known as f64, now) {
-                    self.read_full(pid);
-                }
-            } else {
-                self.probe(pid);
-                missing.retain(|inode| !self.by_inode.contains_key(inode));
-                if !missing.is_empty() && self.reads.borrow(known as f64 * LISTED, now) {
-                    self.read_new(pid);
-                }
-            }
+            let changed = self.read_if_changed(pid);
             missing.retain(|inode| !self.by_inode.contains_key(inode));
+            let many = self.processes.get(&pid).map_or(0, |process| process.open.len());
+            if changed && many >= MANY && !missing.is_empty() && self.lists.borrow(many as f64, now) {
+                self.read_new(pid);
+                missing.retain(|inode| !self.by_inode.contains_key(inode));
+            }
         }
+    }
+
+    /// Reads a process whose number of open files is not what it was: in full,
+    /// or the likely numbers if there are many.
+    ///
+    /// Where the kernel does not tell the number, every process counts as changed.
+    fn read_if_changed(&mut self, pid: u32) -> bool {
+        let count = fds::count(&self.proc.path(pid, "fd"));
+        let Some(process) = self.processes.get_mut(&pid) else { return false };
+        let changed = count.is_none() || count != process.count;
+        if changed && process.open.len() < MANY {
+            self.read_full(pid);
+        } else if changed {
+            process.count = count;
+            self.probe(pid);
+        }
+        changed
     }
 
     /// Reads everything, small processes first; false if the budget ended it.
@@ -266,7 +315,11 @@ impl Holders {
             // Since some kernels check again at this point.
             self.processes.entry(pid).or_default().denied = true;
         }
-        let process = self.processes.entry(pid).or_default();
+        let ticks = &mut self.ticks;
+        let process = self.processes.entry(pid).or_insert_with(|| {
+            *ticks += 1;
+            Process { touched: *ticks, ..Process::default() }
+        });
         process.count = count;
         let open: HashSet<u32, RandomState> = numbers.iter().copied().collect();
         let closed: Vec<u32> =
@@ -295,6 +348,10 @@ impl Holders {
             process.recent.retain(|recent| *recent != number);
             process.recent.push_front(number);
             process.recent.truncate(PROBES);
+        }
+        if inode.is_some_and(|inode| inode != 0) {
+            self.ticks += 1;
+            process.touched = self.ticks;
         }
         if let Some(before) = before {
             self.release(before, pid, number);

@@ -1,10 +1,11 @@
 //! The owners of flows: sockets from the kernel, processes from `/proc`.
 //!
 //! A set of questions is answered in rounds, each for all questions at once:
-//! the sockets of the five-tuples; the processes that hold them; for sockets
-//! whose holder was not at hand, once more whether they still exist and then
-//! every process; for connections that have ended, the listening socket. A
-//! socket without a holder is the kernel's own.
+//! the sockets of the five-tuples; the processes that hold them, as far as
+//! known or new; for connections that have ended, or whose holder is not at
+//! hand, the listening socket and the processes that hold that; and before each
+//! costlier search, whether the socket still exists. A socket that no process
+//! holds is the kernel's own.
 //!
 //! ICMP and other protocols without ports belong to raw and ping sockets. Their
 //! owner is told only when one process has such a socket and the flow began on
@@ -84,6 +85,8 @@ struct Candidate {
     /// The address is in several namespaces: only the very socket counts.
     exact_only: bool,
     socket: Option<Socket>,
+    /// Every process was read, and none holds the socket.
+    nobody: bool,
     outcome: Result<(u32, Evidence), Reason>,
 }
 
@@ -111,7 +114,7 @@ impl Candidate {
         match holder {
             Holder::Process(pid) => self.outcome = Ok((pid, evidence)),
             Holder::Denied => self.outcome = Err(Reason::Permission { uid: socket.uid }),
-            Holder::Nobody => self.outcome = Err(Reason::Kernel),
+            Holder::Nobody => self.nobody = true,
             Holder::NotFound => {}
         }
     }
@@ -223,6 +226,7 @@ impl Owners {
                     foreign,
                     exact_only,
                     socket: None,
+                    nobody: false,
                     outcome,
                 });
             };
@@ -291,46 +295,71 @@ impl Owners {
 
     /// Sockets with ports, in rounds for all candidates at once.
     fn with_ports(&mut self, candidates: &mut [Candidate], now: Instant) {
-        let has_ports = |candidate: &Candidate| candidate.lookup.protocol.has_ports() && candidate.is_open();
-        self.look_up(candidates, has_ports, |lookup| lookup, now);
-        self.hold(candidates, Effort::Changed, now);
-
-        // Whose holder was not at hand may have ended meanwhile.
-        let unheld = |candidate: &Candidate| has_ports(candidate) && candidate.socket.is_some();
-        self.look_up(candidates, unheld, |lookup| lookup, now);
-        self.hold(candidates, Effort::Everything, now);
-
-        // What is left of a connection: its listening socket.
-        let mut left = vec![None; candidates.len()];
-        for (candidate, left) in candidates.iter_mut().zip(&mut left) {
-            *left = candidate.socket.filter(|_| unheld(candidate));
+        let open = |candidate: &Candidate| candidate.lookup.protocol.has_ports() && candidate.is_open();
+        let unheld = |candidate: &Candidate| open(candidate) && candidate.socket.is_some();
+        self.look_up(candidates, open, now);
+        self.hold(candidates, Effort::New, now);
+        self.listeners(candidates, now);
+        for effort in [Effort::Changed, Effort::Everything] {
+            // What was not at hand may have ended meanwhile: that is cheaper to ask.
+            self.look_up(candidates, unheld, now);
+            self.hold(candidates, effort, now);
         }
-        let stream = |candidate: &Candidate| {
-            has_ports(candidate) && candidate.lookup.protocol.is_stream() && !candidate.exact_only
-        };
-        self.look_up(candidates, stream, listener_of, now);
-        self.hold(candidates, Effort::Changed, now);
-        for (candidate, left) in candidates.iter_mut().zip(left) {
-            if candidate.is_open() && has_ports(candidate) && left.is_some() {
-                candidate.outcome = Err(Reason::Deferred);
+        self.look_up(candidates, unheld, now);
+        for candidate in candidates.iter_mut().filter(|candidate| unheld(candidate)) {
+            candidate.outcome = Err(if candidate.nobody { Reason::Kernel } else { Reason::Deferred });
+        }
+    }
+
+    /// Finds the listening sockets of connections that have ended or whose
+    /// holder was not at hand, and looks for the latter beside them.
+    ///
+    /// A connection handed to a process that neither is new nor listens itself
+    /// is given to the one that listens: to find the other would take a search
+    /// through all processes for each short connection that a server closes.
+    fn listeners(&mut self, candidates: &mut [Candidate], now: Instant) {
+        let mut open: Vec<&mut Candidate> = candidates
+            .iter_mut()
+            .filter(|candidate| {
+                candidate.lookup.protocol.is_stream() && candidate.is_open() && !candidate.exact_only
+            })
+            .collect();
+        let mut found: HashMap<(usize, Lookup), Option<Socket>, RandomState> = HashMap::default();
+        for candidate in &open {
+            found.entry((candidate.space, listener_of(candidate.lookup))).or_default();
+        }
+        for ((space, lookup), socket) in &mut found {
+            let Some(space) = self.sockets.spaces_mut().get_mut(*space) else { continue };
+            if let [Found::Socket(listener)] = space.find(&[*lookup], now, &mut self.costs)[..] {
+                *socket = Some(listener).filter(|listener| listener.inode != 0);
+            }
+        }
+        for candidate in &mut open {
+            let key = (candidate.space, listener_of(candidate.lookup));
+            let Some(listener) = found.get(&key).copied().flatten() else { continue };
+            let holder = self.holders.find(&[listener.inode], Effort::New, now);
+            let [Holder::Process(pid)] = holder[..] else {
+                candidate.socket.get_or_insert(listener); // its holder is still to be found
+                continue;
+            };
+            if let Some(socket) = candidate.socket {
+                let beside = self.holders.find_beside(listener.inode, socket.inode, now);
+                candidate.held(beside);
+            }
+            if candidate.is_open() {
+                candidate.outcome = Ok((pid, Evidence::Listener));
             }
         }
     }
 
     /// Asks for the sockets of those candidates that `chosen` selects.
-    fn look_up(
-        &mut self,
-        candidates: &mut [Candidate],
-        chosen: impl Fn(&Candidate) -> bool,
-        lookup: impl Fn(Lookup) -> Lookup,
-        now: Instant,
-    ) {
+    fn look_up(&mut self, candidates: &mut [Candidate], chosen: impl Fn(&Candidate) -> bool, now: Instant) {
         let mut batches: HashMap<(usize, Protocol), Vec<&mut Candidate>, RandomState> = HashMap::default();
         for candidate in candidates.iter_mut().filter(|candidate| chosen(candidate)) {
             batches.entry((candidate.space, candidate.lookup.protocol)).or_default().push(candidate);
         }
         for ((space, _), batch) in batches {
-            let lookups: Vec<Lookup> = batch.iter().map(|candidate| lookup(candidate.lookup)).collect();
+            let lookups: Vec<Lookup> = batch.iter().map(|candidate| candidate.lookup).collect();
             let Some(space) = self.sockets.spaces_mut().get_mut(space) else { continue };
             let found = space.find(&lookups, now, &mut self.costs);
             for (candidate, found) in batch.into_iter().zip(found) {

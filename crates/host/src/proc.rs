@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// A mounted `/proc`.
@@ -57,26 +57,36 @@ impl Proc {
     /// The id that was given out last (`loadavg`, field 5): while it stays the
     /// same, no process was made.
     pub fn last_pid(&self) -> Option<u32> {
-        let text = fs::read_to_string(self.root.join("loadavg")).ok()?;
+        let text = read(&self.root.join("loadavg")).ok()?;
+        let text = std::str::from_utf8(&text).ok()?;
         text.split_whitespace().nth(4)?.parse().ok()
     }
 
     /// Identity of a process.
     pub fn stat(&self, pid: u32) -> io::Result<Stat> {
-        let bytes = fs::read(self.path(pid, "stat"))?;
+        let bytes = read(&self.path(pid, "stat"))?;
         parse_stat(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Whether the id is that of a process rather than of one of its further
+    /// threads, whose folders are there too, though not listed.
+    pub(crate) fn is_process(&self, pid: u32) -> bool {
+        let status = read(&self.path(pid, "status")).unwrap_or_default();
+        let status = String::from_utf8_lossy(&status);
+        let leader = status.lines().find_map(|line| line.strip_prefix("Tgid:")).map(str::trim);
+        leader.and_then(|leader| leader.parse().ok()) == Some(pid)
     }
 
     /// The effective user id (`status`, `Uid:`, second number).
     pub fn uid(&self, pid: u32) -> Option<u32> {
-        let bytes = fs::read(self.path(pid, "status")).ok()?;
+        let bytes = read(&self.path(pid, "status")).ok()?;
         let text = String::from_utf8_lossy(&bytes);
         text.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().nth(1)?.parse().ok()
     }
 
     /// The arguments, as they were given.
     pub fn command_line(&self, pid: u32) -> Vec<String> {
-        let bytes = fs::read(self.path(pid, "cmdline")).unwrap_or_default();
+        let bytes = read(&self.path(pid, "cmdline")).unwrap_or_default();
         let bytes = bytes.strip_suffix(&[0]).unwrap_or(&bytes);
         if bytes.is_empty() {
             return Vec::new(); // a kernel thread, or a process that is ending
@@ -93,7 +103,7 @@ impl Proc {
 
     /// `/proc/<pid>/cgroup`.
     pub fn cgroup(&self, pid: u32) -> Option<String> {
-        let bytes = fs::read(self.path(pid, "cgroup")).ok()?;
+        let bytes = read(&self.path(pid, "cgroup")).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
@@ -108,6 +118,22 @@ impl Proc {
     /// Inode of the reading process's network namespace.
     pub fn own_net_namespace(&self) -> io::Result<u64> {
         namespace_of(&self.own("ns/net"))
+    }
+}
+
+/// Reads a file with few calls: those of `/proc` have no size, and reading them
+/// in steps that grow from a few bytes costs more than what they say.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = fs::File::open(path)?;
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(bytes),
+            Ok(length) => bytes.extend_from_slice(buffer.get(..length).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
