@@ -20,6 +20,11 @@ const AF_INET: u8 = 2;
 pub struct LocalAddresses(HashSet<IpAddr, RandomState>);
 
 impl LocalAddresses {
+    /// The addresses of the calling thread's namespace; takes no privilege.
+    pub fn here() -> io::Result<Self> {
+        Self::read(&mut NetlinkSocket::route()?)
+    }
+
     /// Asks the kernel through a route socket.
     pub(crate) fn read(route: &mut NetlinkSocket) -> io::Result<Self> {
         let mut addresses = Self::default();
@@ -72,6 +77,12 @@ mod tests {
         assert_eq!(parse(&message), Some("10.8.0.6".parse().unwrap()));
         assert_eq!(parse(&message[..20]), Some("10.8.0.1".parse().unwrap()));
         assert_eq!(parse(&message[..6]), None);
+    }
+
+    #[test]
+    fn the_kernel_knows_loopback() {
+        let Ok(addresses) = LocalAddresses::here() else { panic!("no route socket") };
+        assert!(!addresses.contains("192.0.2.1".parse().unwrap()));
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! that a five-tuple belongs to (sock_diag), `/proc` for the process that holds
 //! it, and the process for its name, user, unit and container. Everything is
 //! asked on demand, for a set of flows at once, at a bounded rate; nothing here
-//! runs periodically.
+//! runs periodically. [`service`] lets a process that was forked beforehand, and
+//! kept its privileges, answer over a socket pair.
 #![forbid(unsafe_code)]
 
 #[cfg(target_os = "linux")]
@@ -28,6 +29,8 @@ mod owners;
 mod proc;
 mod proc_net;
 mod question;
+#[cfg(target_os = "linux")]
+pub mod service;
 mod sockets;
 mod users;
 
