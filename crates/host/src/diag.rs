@@ -206,6 +206,48 @@ mod tests {
         assert_eq!(udp[12..16], [10, 0, 0, 9]);
     }
 
+    /// Answers of a kernel (6.18, x86-64) to single requests.
+    const LISTENING: &str = "840000001400000001000000a55000000a0a0000ebd90000000000000000000000000000000000000000\
+        000000000000000000000000000000000000164a00000000000000000000000000008000000000000000c33e0d0005000800\
+        0000000005000b000000000008000f00000000000c00150001000000000000000600160012000000";
+    const ACCEPTED: &str = "7c0000001400000001000000a55000000a010000ebd9ae9a00000000000000000000ffff7f0000010000\
+        0000000000000000ffff7f00000100000000174a00000000000000000000000000000000000000000000c53e0d0005000800\
+        0000000008000f00000000000c00150001000000000000000600160012000000";
+    const WAITING: &str = "600000001400000001000000a55000000a060300ebd9ae9a00000000000000000000ffff7f0000010000000000\
+        0000000000ffff7f00000100000000174a00000000000060ea00000000000000000000000000000000000008000f0000000000";
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    }
+
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn recorded_answers() {
+        let read = |hex| parse(crate::netlink::Messages(&bytes(hex)).next().unwrap().body).unwrap();
+        let listening = Socket {
+            local: at("[::]:60377"),
+            remote: None,
+            state: State::Listening,
+            dual: true,
+            interface: 0,
+            inode: 0x000d_3ec3,
+            uid: 0,
+            cookie: 0x4a16,
+        };
+        assert_eq!(read(LISTENING), listening);
+        let accepted = Socket {
+            local: at("127.0.0.1:60377"),
+            remote: Some(at("127.0.0.1:44698")),
+            state: State::Connected,
+            dual: false,
+            inode: 0x000d_3ec5,
+            cookie: 0x4a17,
+            ..listening
+        };
+        assert_eq!(read(ACCEPTED), accepted);
+        assert_eq!(read(WAITING), Socket { state: State::Detached, inode: 0, ..accepted });
+    }
+
     #[test]
     fn prefixes_of_a_reply_are_no_socket() {
         for length in 0..REPLY {

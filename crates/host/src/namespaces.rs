@@ -291,3 +291,42 @@ fn open_in(path: &Path) -> io::Result<Opened> {
     move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
     Opened::here()
 }
+
+#[cfg(all(test, target_endian = "little"))]
+mod tests {
+    use std::fs;
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use super::*;
+
+    const TCP: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
+        0: 4D0200C0:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000    33        0 4021 1 0 100 0 0 10 0\n";
+    const TRIE: &str = "Local:\n     |-- 192.0.2.77\n        /32 host LOCAL\n";
+
+    #[test]
+    fn a_namespace_that_is_closed_is_read_as_text_at_a_bounded_rate() {
+        let net = tempfile::tempdir().unwrap();
+        fs::write(net.path().join("tcp"), TCP).unwrap();
+        fs::write(net.path().join("fib_trie"), TRIE).unwrap();
+        let mut space = NetNamespace::new(7, net.path().to_owned(), None);
+        let now = Instant::now();
+        assert!(space.refresh_addresses(now));
+        assert!(space.addresses().is_own("192.0.2.77".parse().unwrap()));
+        let lookup = |port| Lookup {
+            protocol: Protocol::TCP,
+            local: SocketAddr::new("192.0.2.77".parse().unwrap(), port),
+            remote: "198.51.100.1:4000".parse().unwrap(),
+            interface: 0,
+        };
+        let mut costs = Costs::default();
+        let mut find = |port, now| space.find(&[lookup(port)], now, &mut costs)[0];
+        assert!(matches!(find(80, now), Found::Socket(socket) if socket.inode == 4021));
+        assert_eq!(find(81, now), Found::Nothing);
+        // Both reads are spent: an older table proves what it has, no more.
+        assert!(matches!(find(80, now), Found::Socket(_)));
+        assert_eq!(find(81, now), Found::Unasked);
+        assert_eq!(find(81, now + Duration::from_secs(1)), Found::Nothing);
+        assert_eq!(costs.dumps, 3);
+    }
+}

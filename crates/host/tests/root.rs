@@ -40,6 +40,14 @@ impl Script {
         Self(child, line.trim().to_owned())
     }
 
+    /// Lets it go on, to its next line.
+    fn next(&mut self) {
+        self.0.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        self.1.clear();
+        BufReader::new(self.0.stdout.as_mut().unwrap()).read_line(&mut self.1).unwrap();
+        self.1.truncate(self.1.trim_end().len());
+    }
+
     fn words(&self) -> Vec<u32> {
         self.1.split(' ').map(|word| word.parse().unwrap()).collect()
     }
@@ -262,6 +270,57 @@ fn root_addresses_of_nobody_here_are_forwarded() {
     let reason = owners.owner(&question(Protocol::TCP, a, b), now).reason();
     assert!(matches!(reason, Some(Reason::Forwarded | Reason::Namespace)), "{reason:?}");
     assert_eq!(owners.owner(&question(Protocol::UDP, a, all), now), Answer::None(Reason::Unclaimed));
+}
+
+const HOLDER: &str = "
+import socket, os, sys
+s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(4096)
+held = []
+def more(n):
+    for _ in range(n):
+        c = socket.create_connection(s.getsockname()); held.append(c); held.append(s.accept()[0])
+    print(os.getpid(), s.getsockname()[1], held[-2].getsockname()[1], flush=True)
+more(300)
+sys.stdin.readline()
+more(1)
+sys.stdin.read()
+";
+
+#[test]
+fn root_a_new_socket_of_a_process_with_many() {
+    if !root() {
+        return;
+    }
+    let mut holder = Script::run(&[], HOLDER);
+    let mut owners = Owners::open(&Config::default()).unwrap();
+    let before = owners.costs();
+    holder.next();
+    let [pid, port, newest] = holder.words()[..] else { panic!() };
+    let at = |port: u32| SocketAddr::from(([127, 0, 0, 1], port as u16));
+    let flow = question(Protocol::TCP, at(newest), at(port));
+    let answer = owned(&owners.owner(&flow, Instant::now()));
+    assert_eq!(answer, (pid, End::Source, Evidence::Exact, Some(pid)));
+    assert!(owners.costs().reads - before.reads < 500, "the process was not read again in full");
+}
+
+#[test]
+fn root_many_unknown_flows_are_one_dump() {
+    if !root() {
+        return;
+    }
+    let mut owners = Owners::open(&Config::default()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    let client = TcpStream::connect(at).unwrap();
+    let ended = (1..2000).map(|port| question(Protocol::TCP, ([127, 0, 9, 9], port).into(), at));
+    let live = question(Protocol::TCP, client.local_addr().unwrap(), at);
+    let questions: Vec<Question> = ended.chain([live]).collect();
+    let answers = owners.resolve(&questions, Instant::now());
+    assert_eq!(owned(answers.last().unwrap()).2, Evidence::Exact);
+    for answer in answers.iter().rev().skip(1) {
+        assert_eq!((owned(answer).0, owned(answer).2), (me(), Evidence::Listener));
+    }
+    assert!((1..=2).contains(&owners.costs().dumps), "{:?}", owners.costs());
 }
 
 /// A network namespace that is removed at the end.

@@ -34,6 +34,8 @@ struct Pending {
     id: u64,
     question: Question,
     tries: u32,
+    /// When it is looked up next.
+    due: Instant,
 }
 
 /// Answers questions until the other end is closed.
@@ -55,23 +57,34 @@ pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
         }
         take_frames(&mut input, |body| {
             let (id, question) = wire::read_question(body)?;
-            pending.push(Pending { id, question, tries: 0 });
+            pending.push(Pending { id, question, tries: 0, due: Instant::now() });
             Some(())
         })?;
-        let questions: Vec<Question> = pending.iter().map(|pending| pending.question).collect();
-        let mut answers = owners.resolve(&questions, Instant::now()).into_iter();
-        pending.retain_mut(|pending| {
-            let answer = answers.next().unwrap_or(Answer::None(Reason::Deferred));
-            pending.tries += 1;
-            let again = answer.reason() == Some(Reason::Deferred) && pending.tries < TRIES;
-            if !again {
-                wire::write_answer(&mut output, pending.id, &answer);
-            }
-            again
-        });
+        answer_due(owners, &mut pending, &mut output);
         stream.write_all(&output)?;
         output.clear();
     }
+}
+
+/// Answers what is due, and puts off what hits a rate limit.
+fn answer_due(owners: &mut Owners, pending: &mut Vec<Pending>, output: &mut Vec<u8>) {
+    let now = Instant::now();
+    let due = |pending: &Pending| pending.due <= now;
+    let questions: Vec<Question> = pending.iter().filter(|p| due(p)).map(|p| p.question).collect();
+    let mut answers = owners.resolve(&questions, now).into_iter();
+    pending.retain_mut(|pending| {
+        if !due(pending) {
+            return true;
+        }
+        let answer = answers.next().unwrap_or(Answer::None(Reason::Deferred));
+        pending.tries += 1;
+        pending.due = now + AGAIN;
+        let again = answer.reason() == Some(Reason::Deferred) && pending.tries < TRIES;
+        if !again {
+            wire::write_answer(output, pending.id, &answer);
+        }
+        again
+    });
 }
 
 /// Takes whole frames off the front of `input`.
