@@ -3,7 +3,9 @@
 //! Everything is read once; after that, and only as far as a caller asks: what
 //! is remembered (and verified with one link) and processes that are new, then
 //! processes whose number of open files changed, then all of them, the last two
-//! within a budget of reads. Where many processes hold one socket, the
+//! within a budget of reads. Process events (the netlink connector) are not
+//! subscribed to: the id given out last tells for a few microseconds whether
+//! there is anything new, and costs nothing while nobody asks. Where many processes hold one socket, the
 //! smallest pid is taken, but not that of init, which hands listening sockets
 //! to services and keeps a copy.
 

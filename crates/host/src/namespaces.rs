@@ -75,7 +75,7 @@ impl NetNamespace {
             net,
             opened,
             addresses: LocalAddresses::default(),
-            address_reads: Budget::new(3.0, 1.0),
+            address_reads: Budget::new(3.0, 0.25),
             lookups: Budget::new(8000.0, 4000.0),
             dumps: Budget::new(2.0, 1.0),
             text: HashMap::default(),
@@ -177,6 +177,8 @@ pub struct DiagSockets {
     /// Processes whose namespace may not be read.
     hidden: bool,
     last_pid: Option<u32>,
+    /// Processes were made since the last search, and another is not allowed yet.
+    stale: bool,
     searches: Budget,
 }
 
@@ -189,8 +191,9 @@ impl DiagSockets {
         let own = proc.own_net_namespace().unwrap_or_default();
         let net = proc.own("net");
         let space = NetNamespace::new(own, net, Some(Opened::here()?));
-        let searches = Budget::new(2.0, 0.2);
-        let mut sockets = Self { proc, own, spaces: vec![space], hidden: false, last_pid: None, searches };
+        let searches = Budget::new(2.0, 0.5);
+        let mut sockets =
+            Self { proc, own, spaces: vec![space], hidden: false, last_pid: None, stale: false, searches };
         sockets.search();
         let now = Instant::now();
         for space in &mut sockets.spaces {
@@ -218,13 +221,17 @@ impl DiagSockets {
         self.hidden
     }
 
-    /// Index of a namespace.
+    /// Index of the namespace with this inode.
     pub(crate) fn index_of(&self, inode: u64) -> Option<usize> {
         self.spaces.iter().position(|space| space.inode == inode)
     }
 
-    /// Index of a namespace in which the address is, and whether it is in no
-    /// other; namespaces other than `except`.
+    /// Whether there may be namespaces that were not looked for yet.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// Indices of the namespaces but `except` that the address belongs to.
     pub(crate) fn with_address(&self, ip: IpAddr, except: usize) -> Vec<usize> {
         let others = self.spaces.iter().enumerate().filter(|(index, _)| *index != except);
         others.filter(|(_, space)| space.addresses.is_own(ip)).map(|(index, _)| index).collect()
@@ -235,8 +242,10 @@ impl DiagSockets {
     pub(crate) fn refresh(&mut self, now: Instant) -> bool {
         let mut asked = false;
         let last_pid = self.proc.last_pid();
-        if (last_pid.is_none() || last_pid != self.last_pid) && self.searches.take(1.0, now) {
+        self.stale = last_pid.is_none() || last_pid != self.last_pid;
+        if self.stale && self.searches.take(1.0, now) {
             self.search();
+            self.stale = false;
             asked = true;
         }
         for space in &mut self.spaces {
@@ -252,7 +261,8 @@ impl DiagSockets {
         for pid in self.proc.pids().unwrap_or_default() {
             match self.proc.net_namespace(pid) {
                 Ok(inode) => drop(members.entry(inode).or_insert(pid)),
-                Err(error) => self.hidden |= error.kind() == io::ErrorKind::PermissionDenied,
+                // Init is never alone in its namespace: others show it.
+                Err(error) => self.hidden |= pid != 1 && error.kind() == io::ErrorKind::PermissionDenied,
             }
         }
         members.remove(&self.own);

@@ -72,6 +72,18 @@ pub struct Owners {
     costs: Costs,
 }
 
+/// How sure it is that a local end is in a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The namespace in which the flow was seen.
+    Home,
+    /// The only other one that has the address: the end of a peer, or of a flow
+    /// that is forwarded to it.
+    Elsewhere,
+    /// One of several others that have the address: only the very socket counts.
+    Shared,
+}
+
 /// One end of one question, in one namespace.
 #[derive(Debug)]
 struct Candidate {
@@ -79,12 +91,10 @@ struct Candidate {
     space: usize,
     end: End,
     lookup: Lookup,
-    /// In a namespace other than the flow's: the end of a peer, or of a flow
-    /// that is forwarded to it.
-    foreign: bool,
-    /// The address is in several namespaces: only the very socket counts.
-    exact_only: bool,
+    place: Place,
     socket: Option<Socket>,
+    /// The kernel has neither this connection nor one that listens for it.
+    gone: bool,
     /// Every process was read, and none holds the socket.
     nobody: bool,
     outcome: Result<(u32, Evidence), Reason>,
@@ -96,8 +106,11 @@ impl Candidate {
     }
 
     fn take(&mut self, found: Found) {
+        self.gone = found == Found::Nothing;
         match found {
-            Found::Socket(socket) if self.exact_only && socket.remote.is_none() => self.socket = None,
+            Found::Socket(socket) if self.place == Place::Shared && socket.remote.is_none() => {
+                self.socket = None;
+            }
             Found::Socket(socket) => self.socket = Some(socket).filter(|socket| socket.inode != 0),
             Found::Nothing => self.socket = None,
             Found::Unasked => self.outcome = Err(Reason::Deferred),
@@ -148,6 +161,11 @@ impl Owners {
         Costs { reads: self.holders.spent(), ..self.costs }
     }
 
+    /// The facts of a process known by other means; `None` if it has ended.
+    pub fn process(&mut self, pid: u32) -> Option<Arc<Owner>> {
+        self.facts(pid, &mut HashMap::default()).ok()
+    }
+
     /// The answer to one question; see [`Self::resolve`].
     pub fn owner(&mut self, question: &Question, now: Instant) -> Answer {
         let answer = self.resolve(std::slice::from_ref(question), now).pop();
@@ -166,7 +184,7 @@ impl Owners {
         let open: Vec<usize> =
             (0..questions.len()).filter(|index| answers.get(*index) == Some(&None)).collect();
         let mut candidates = self.candidates(questions, &open, now);
-        self.portless(&mut candidates);
+        self.portless(&mut candidates, now);
         self.with_ports(&mut candidates, now);
         let mut of_question: HashMap<usize, Vec<&Candidate>, RandomState> = HashMap::default();
         for candidate in &candidates {
@@ -192,7 +210,7 @@ impl Owners {
         for index in open {
             let Some(question) = questions.get(*index) else { continue };
             let mut of_this = self.ends(*index, question);
-            let group = is_group(question.destination.ip());
+            let group = self.is_group(plain(question.destination).ip(), self.home(question));
             let incomplete =
                 of_this.iter().filter(|candidate| !(group && candidate.end == End::Destination)).count();
             if incomplete == 0 && !refreshed {
@@ -207,25 +225,26 @@ impl Owners {
     }
 
     fn ends(&self, index: usize, question: &Question) -> Vec<Candidate> {
-        let home = question.namespace.map_or(Some(0), |inode| self.sockets.index_of(inode));
+        let home = self.home(question);
         let source = plain(question.source);
         let destination = plain(question.destination);
         let mut ends = Vec::new();
         for (end, local, remote) in
             [(End::Source, source, destination), (End::Destination, destination, source)]
         {
-            let interface = question.interface;
-            let lookup = Lookup { protocol: question.protocol, local, remote, interface };
-            let mut push = |space, foreign, exact_only| {
+            let mut push = |space, place| {
+                // The interface's number means nothing in another namespace.
+                let interface = if place == Place::Home { question.interface } else { 0 };
+                let lookup = Lookup { protocol: question.protocol, local, remote, interface };
                 let outcome = Err(Reason::Ended);
                 ends.push(Candidate {
                     question: index,
                     space,
                     end,
                     lookup,
-                    foreign,
-                    exact_only,
+                    place,
                     socket: None,
+                    gone: false,
                     nobody: false,
                     outcome,
                 });
@@ -233,21 +252,34 @@ impl Owners {
             let at_home = home.and_then(|home| self.sockets.namespaces().get(home));
             let is_local = at_home.is_some_and(|space| space.addresses().contains(local.ip()));
             if let Some(home) =
-                home.filter(|_| is_local || is_group(local.ip()) || local.ip().is_unspecified())
+                home.filter(|_| is_local || self.is_group(local.ip(), home) || local.ip().is_unspecified())
             {
-                push(home, false, false);
+                push(home, Place::Home);
             } else {
                 let spaces = self.sockets.with_address(local.ip(), home.unwrap_or(usize::MAX));
-                for space in &spaces {
-                    push(*space, true, spaces.len() > 1);
+                let place = if spaces.len() > 1 { Place::Shared } else { Place::Elsewhere };
+                for space in spaces {
+                    push(space, place);
                 }
             }
         }
         ends
     }
 
+    /// Index of the namespace in which the flow was seen.
+    fn home(&self, question: &Question) -> Option<usize> {
+        question.namespace.map_or(Some(0), |inode| self.sockets.index_of(inode))
+    }
+
+    /// Whether many may receive it: multicast, and IPv4's broadcasts.
+    fn is_group(&self, ip: IpAddr, home: Option<usize>) -> bool {
+        let space = home.and_then(|home| self.sockets.namespaces().get(home));
+        let of_link = space.is_some_and(|space| space.addresses().is_broadcast(ip));
+        of_link || ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
+    }
+
     /// Raw and ping sockets.
-    fn portless(&mut self, candidates: &mut [Candidate]) {
+    fn portless(&mut self, candidates: &mut [Candidate], now: Instant) {
         let mut tables: HashMap<usize, _, RandomState> = HashMap::default();
         for candidate in candidates.iter_mut().filter(|candidate| !candidate.lookup.protocol.has_ports()) {
             candidate.outcome = Err(Reason::Kernel);
@@ -277,7 +309,6 @@ impl Owners {
                 found.extend(of_identifier);
             }
             let inodes: Vec<u64> = found.iter().map(|socket| socket.inode).collect();
-            let now = Instant::now();
             let mut pids: Vec<u32> = Vec::new();
             for holder in self.holders.find(&inodes, Effort::Changed, now) {
                 match holder {
@@ -321,22 +352,29 @@ impl Owners {
         let mut open: Vec<&mut Candidate> = candidates
             .iter_mut()
             .filter(|candidate| {
-                candidate.lookup.protocol.is_stream() && candidate.is_open() && !candidate.exact_only
+                let stream = candidate.lookup.protocol.is_stream() && candidate.is_open();
+                stream && candidate.place != Place::Shared && !candidate.gone
             })
             .collect();
-        let mut found: HashMap<(usize, Lookup), Option<Socket>, RandomState> = HashMap::default();
+        let mut found: HashMap<(usize, Lookup), Found, RandomState> = HashMap::default();
         for candidate in &open {
-            found.entry((candidate.space, listener_of(candidate.lookup))).or_default();
+            found.entry((candidate.space, listener_of(candidate.lookup))).or_insert(Found::Unasked);
         }
         for ((space, lookup), socket) in &mut found {
             let Some(space) = self.sockets.spaces_mut().get_mut(*space) else { continue };
-            if let [Found::Socket(listener)] = space.find(&[*lookup], now, &mut self.costs)[..] {
-                *socket = Some(listener).filter(|listener| listener.inode != 0);
-            }
+            let answer = space.find(&[*lookup], now, &mut self.costs);
+            *socket = answer.first().copied().unwrap_or(Found::Unasked);
         }
         for candidate in &mut open {
             let key = (candidate.space, listener_of(candidate.lookup));
-            let Some(listener) = found.get(&key).copied().flatten() else { continue };
+            let listener = match found.get(&key) {
+                Some(Found::Socket(listener)) if listener.inode != 0 => *listener,
+                Some(Found::Unasked) if candidate.socket.is_none() => {
+                    candidate.outcome = Err(Reason::Deferred);
+                    continue;
+                }
+                _ => continue,
+            };
             let holder = self.holders.find(&[listener.inode], Effort::New, now);
             let [Holder::Process(pid)] = holder[..] else {
                 candidate.socket.get_or_insert(listener); // its holder is still to be found
@@ -389,28 +427,33 @@ impl Owners {
     /// The owner is at an end in the flow's own namespace, if there is one:
     /// what happens at the other end never stands in for it.
     fn conclude(&mut self, question: &Question, ends: &[&Candidate], read: &mut Read) -> Answer {
-        let at_home = ends.iter().any(|end| !end.foreign && !is_group(end.lookup.local.ip()));
+        let home = self.home(question);
+        let at_home =
+            ends.iter().any(|end| end.place == Place::Home && !self.is_group(end.lookup.local.ip(), home));
         let mut answer: Option<Attributed> = None;
         let mut reason = None;
         for end in ends {
             let outcome = end.outcome.and_then(|(pid, evidence)| Ok((self.facts(pid, read)?, evidence)));
             match (outcome, &mut answer) {
-                (Ok((owner, evidence)), None) if !(at_home && end.foreign) => {
+                (Ok((owner, evidence)), None) if !(at_home && end.place != Place::Home) => {
                     answer = Some(Attributed { owner, end: end.end, evidence, peer: None });
                 }
                 (Ok((owner, _)), Some(answer)) if answer.end != end.end => answer.peer = Some(owner),
-                (Err(failed), _) if !(at_home && end.foreign) => drop(reason.get_or_insert(failed)),
+                (Err(failed), _) if !(at_home && end.place != Place::Home) => {
+                    reason = reason.or(Some(failed));
+                }
                 _ => {}
             }
         }
         if let Some(answer) = answer {
             return Answer::Owner(answer);
         }
-        let group = is_group(question.destination.ip()) && !at_home;
+        let group = self.is_group(plain(question.destination).ip(), self.home(question)) && !at_home;
         Answer::None(match reason {
             Some(Reason::Ended) if group => Reason::Unclaimed,
             Some(reason) => reason,
             None if self.sockets.hidden() => Reason::Namespace,
+            None if self.sockets.is_stale() => Reason::Deferred,
             None => Reason::Forwarded,
         })
     }
@@ -455,11 +498,6 @@ fn listener_of(lookup: Lookup) -> Lookup {
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     };
     Lookup { remote: SocketAddr::new(any, 0), ..lookup }
-}
-
-/// Whether many may receive it: multicast, and IPv4's limited broadcast.
-fn is_group(ip: IpAddr) -> bool {
-    ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 /// Whether a raw socket may have sent it, rather than the kernel.

@@ -267,8 +267,7 @@ fn root_addresses_of_nobody_here_are_forwarded() {
     let [a, b, all] =
         ["192.0.2.1:1000", "198.51.100.1:80", "255.255.255.255:9"].map(|end| end.parse().unwrap());
     let now = Instant::now();
-    let reason = owners.owner(&question(Protocol::TCP, a, b), now).reason();
-    assert!(matches!(reason, Some(Reason::Forwarded | Reason::Namespace)), "{reason:?}");
+    assert_eq!(owners.owner(&question(Protocol::TCP, a, b), now), Answer::None(Reason::Forwarded));
     assert_eq!(owners.owner(&question(Protocol::UDP, a, all), now), Answer::None(Reason::Unclaimed));
 }
 
@@ -334,6 +333,7 @@ impl Namespace {
         let space = made.then_some(Self(name))?;
         done(&["-n", name, "link", "set", "lo", "up"]);
         done(&["-n", name, "address", "add", "192.0.2.77/32", "dev", "lo"]);
+        done(&["-n", name, "address", "add", "192.0.2.78/30", "broadcast", "192.0.2.79", "dev", "lo"]);
         Some(space)
     }
 }
@@ -372,7 +372,10 @@ fn root_another_namespace() {
     // Asked for that namespace, by its number.
     let within = Question { namespace: Some(u64::from(inode)), ..seen };
     assert_eq!(owned(&owners.owner(&within, now)).0, pid);
+    let to_all = Question { destination: "192.0.2.79:9".parse().unwrap(), ..within };
+    assert_eq!(owned(&owners.owner(&to_all, now)).0, pid);
     let opened = owners.sockets().namespaces().iter().find(|space| space.inode() == u64::from(inode));
     assert!(opened.is_some_and(host::NetNamespace::is_open));
+    assert!(opened.is_some_and(|space| space.addresses().is_broadcast("192.0.2.79".parse().unwrap())));
     assert_eq!(std::fs::read_link("/proc/thread-self/ns/net").unwrap(), own, "the caller stays where it was");
 }
