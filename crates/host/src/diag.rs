@@ -30,44 +30,32 @@ const BATCH: usize = 64;
 
 /// All states but TIME_WAIT and requests: those that a process may hold.
 const HELD: u32 = 0xfff & !(1 << 6) & !(1 << 3);
-/// `TCP_LISTEN` and `TCP_CLOSE`.
-const UNCONNECTED: u32 = 1 << 10 | 1 << 7;
-
-/// Which sockets a dump gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Selection {
-    /// All that a process may hold.
-    Held,
-    /// Listening and unconnected ones.
-    Unconnected,
-}
-
 /// A query for one socket, seen from this host's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Lookup {
+pub(crate) struct Lookup {
     /// TCP, UDP, UDP-Lite or SCTP.
-    pub protocol: Protocol,
+    pub(crate) protocol: Protocol,
     /// This host's end.
-    pub local: SocketAddr,
+    pub(crate) local: SocketAddr,
     /// The other end; unspecified with port 0 for a listener.
-    pub remote: SocketAddr,
+    pub(crate) remote: SocketAddr,
     /// Index of the interface, 0 if not known.
-    pub interface: u32,
+    pub(crate) interface: u32,
 }
 
 /// A sock_diag socket of one network namespace.
 #[derive(Debug)]
-pub struct Diag(NetlinkSocket);
+pub(crate) struct Diag(NetlinkSocket);
 
 impl Diag {
     /// Opens it in the network namespace of the calling thread.
-    pub fn open() -> io::Result<Self> {
+    pub(crate) fn open() -> io::Result<Self> {
         NetlinkSocket::sock_diag().map(Self)
     }
 
     /// Looks up one socket for each of `lookups`: `None` where the kernel has
     /// none, or does not know the protocol.
-    pub fn find(&mut self, lookups: &[Lookup]) -> io::Result<Vec<Option<Socket>>> {
+    pub(crate) fn find(&mut self, lookups: &[Lookup]) -> io::Result<Vec<Option<Socket>>> {
         let mut found = vec![None; lookups.len()];
         for (batch, slots) in lookups.chunks(BATCH).zip(found.chunks_mut(BATCH)) {
             let requests: Vec<_> = batch.iter().map(exact).collect();
@@ -80,14 +68,13 @@ impl Diag {
         Ok(found)
     }
 
-    /// All sockets of a protocol, over IPv4 and IPv6.
+    /// All sockets of a protocol that a process may hold, over IPv4 and IPv6.
     ///
     /// A protocol that the kernel does not know gives none.
-    pub fn dump(&mut self, protocol: Protocol, selection: Selection) -> io::Result<Vec<Socket>> {
+    pub(crate) fn dump(&mut self, protocol: Protocol) -> io::Result<Vec<Socket>> {
         let mut sockets = Vec::new();
         for family in [AF_INET, AF_INET6] {
-            let states = if selection == Selection::Held { HELD } else { UNCONNECTED };
-            let body = request(family, protocol, states, [None; 2], 0);
+            let body = request(family, protocol, HELD, [None; 2], 0);
             match self.0.dump(BY_FAMILY, &body, |message| sockets.extend(parse(message))) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

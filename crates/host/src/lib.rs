@@ -39,8 +39,6 @@ pub use addresses::LocalAddresses;
 pub use budget::Budget;
 pub use cgroup::{Container, Placement, Runtime};
 #[cfg(target_os = "linux")]
-pub use diag::Diag;
-#[cfg(target_os = "linux")]
 pub use namespaces::{DiagSockets, NetNamespace};
 pub use owner::Owner;
 #[cfg(target_os = "linux")]

@@ -20,7 +20,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::addresses::LocalAddresses;
 use crate::budget::Budget;
-use crate::diag::{Diag, Lookup, Selection};
+use crate::diag::{Diag, Lookup};
 use crate::netlink::NetlinkSocket;
 use crate::proc::Proc;
 use crate::proc_net::{self, Portless};
@@ -116,7 +116,7 @@ impl NetNamespace {
         let singly = lookups.len() <= SINGLE && self.lookups.take(many, now);
         if !singly && self.dumps.take(1.0, now) {
             costs.dumps += 1;
-            if let Ok(sockets) = opened.diag.dump(protocol, Selection::Held) {
+            if let Ok(sockets) = opened.diag.dump(protocol) {
                 return find_in(&SocketTable::new(sockets), lookups);
             }
         }

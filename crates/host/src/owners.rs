@@ -440,7 +440,8 @@ impl Owners {
                 }
                 (Ok((owner, _)), Some(answer)) if answer.end != end.end => answer.peer = Some(owner),
                 (Err(failed), _) if !(at_home && end.place != Place::Home) => {
-                    reason = reason.or(Some(failed));
+                    reason =
+                        [reason, Some(failed)].into_iter().flatten().max_by_key(|reason| telling(*reason));
                 }
                 _ => {}
             }
@@ -485,6 +486,17 @@ impl Owners {
             }
             self.negative.insert(*question, (reason, now + NEGATIVE));
         }
+    }
+}
+
+/// Of two ends without an owner, the reason that tells more.
+fn telling(reason: Reason) -> u8 {
+    match reason {
+        Reason::Deferred => 4,
+        Reason::Permission { .. } => 3,
+        Reason::Ambiguous => 2,
+        Reason::Kernel => 1,
+        _ => 0,
     }
 }
 
