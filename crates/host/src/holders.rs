@@ -54,7 +54,7 @@ pub(crate) enum Effort {
 }
 
 /// Who holds a socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Holder {
     /// This process.
     Process(u32),
