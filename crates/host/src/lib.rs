@@ -1,0 +1,48 @@
+//! What the host knows: who holds a socket, and which addresses are its own.
+//!
+//! [`Owners`] answers [`Question`]s: the kernel is asked for the one socket
+//! that a five-tuple belongs to (sock_diag), `/proc` for the process that holds
+//! it, and the process for its name, user, unit and container. Everything is
+//! asked on demand, for a set of flows at once, at a bounded rate; nothing here
+//! runs periodically. [`service`] lets a process that was forked beforehand, and
+//! kept its privileges, answer over a socket pair.
+#![forbid(unsafe_code)]
+
+#[cfg(target_os = "linux")]
+mod addresses;
+mod budget;
+mod cgroup;
+mod container;
+#[cfg(target_os = "linux")]
+mod diag;
+#[cfg(target_os = "linux")]
+mod fds;
+#[cfg(target_os = "linux")]
+mod holders;
+#[cfg(target_os = "linux")]
+mod namespaces;
+#[cfg(target_os = "linux")]
+mod netlink;
+mod owner;
+#[cfg(target_os = "linux")]
+mod owners;
+mod proc;
+mod proc_net;
+mod question;
+#[cfg(target_os = "linux")]
+pub mod service;
+mod sockets;
+mod users;
+
+#[cfg(target_os = "linux")]
+pub use addresses::LocalAddresses;
+pub use budget::Budget;
+pub use cgroup::{Container, Placement, Runtime};
+#[cfg(target_os = "linux")]
+pub use namespaces::{DiagSockets, NetNamespace};
+pub use owner::Owner;
+#[cfg(target_os = "linux")]
+pub use owners::{Config, Costs, Owners};
+pub use proc::{Proc, Stat};
+pub use question::{Answer, Attributed, End, Evidence, Protocol, Question, Reason};
+pub use sockets::{Socket, SocketTable, State};

@@ -1,0 +1,301 @@
+//! The owners of flows: sockets from the kernel, processes from `/proc`.
+//!
+//! A set of questions is answered in rounds, each for all questions at once:
+//! the sockets of the five-tuples; the processes that hold them, as far as
+//! known or new; for connections that have ended, or whose holder is not at
+//! hand, the listening socket and the processes that hold that; and before each
+//! costlier search, whether the socket still exists. A socket that no process
+//! holds is the kernel's own.
+//!
+//! ICMP and other protocols without ports belong to raw and ping sockets. Their
+//! owner is told only when one process has such a socket and the flow began on
+//! this host: the kernel itself answers echo requests, and speaks neighbour
+//! discovery, whatever raw sockets there are.
+
+mod rounds;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use rounds::{Candidate, Place};
+
+use crate::diag::Lookup;
+use crate::holders::Holders;
+use crate::namespaces::DiagSockets;
+use crate::owner::OwnerReader;
+use crate::proc::Proc;
+use crate::sockets::plain;
+use crate::{Answer, Attributed, End, Owner, Question, Reason};
+
+/// How long a question is not looked up again after it had no owner.
+const NEGATIVE: Duration = Duration::from_secs(2);
+/// Negative answers and processes kept, before all are forgotten.
+const KEPT: usize = 16_384;
+
+/// Where the host's files are; tests may put them elsewhere.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The mounted `/proc`.
+    pub proc: PathBuf,
+    /// The root of the file system.
+    pub root: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { proc: "/proc".into(), root: "/".into() }
+    }
+}
+
+/// What was asked of the kernel so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Costs {
+    /// Sockets looked up one by one.
+    pub lookups: u64,
+    /// Tables dumped, over netlink or as text.
+    pub dumps: u64,
+    /// Folder entries and links read in `/proc/<pid>/fd`.
+    pub reads: u64,
+}
+
+/// Finds the owners of flows.
+#[derive(Debug)]
+pub struct Owners {
+    sockets: DiagSockets,
+    holders: Holders,
+    reader: OwnerReader,
+    known: HashMap<u32, Arc<Owner>, RandomState>,
+    negative: HashMap<Question, (Reason, Instant), RandomState>,
+    costs: Costs,
+}
+
+impl Owners {
+    /// Opens a socket in every network namespace and reads every process's open
+    /// sockets.
+    ///
+    /// # Errors
+    /// If sock_diag cannot be asked in the own namespace.
+    pub fn open(config: &Config) -> io::Result<Self> {
+        let proc = Proc::new(&config.proc);
+        Ok(Self {
+            sockets: DiagSockets::open(proc.clone())?,
+            holders: Holders::new(proc.clone()),
+            reader: OwnerReader::new(proc, &config.root),
+            known: HashMap::default(),
+            negative: HashMap::default(),
+            costs: Costs::default(),
+        })
+    }
+
+    /// The namespaces, with their addresses.
+    pub fn sockets(&self) -> &DiagSockets {
+        &self.sockets
+    }
+
+    /// What was asked of the kernel so far.
+    pub fn costs(&self) -> Costs {
+        Costs { reads: self.holders.spent(), ..self.costs }
+    }
+
+    /// The facts of a process known by other means; `None` if it has ended.
+    pub fn process(&mut self, pid: u32) -> Option<Arc<Owner>> {
+        self.facts(pid, &mut HashMap::default()).ok()
+    }
+
+    /// The answer to one question; see [`Self::resolve`].
+    pub fn owner(&mut self, question: &Question, now: Instant) -> Answer {
+        let answer = self.resolve(std::slice::from_ref(question), now).pop();
+        answer.unwrap_or(Answer::None(Reason::Deferred))
+    }
+
+    /// An answer for each question, in their order.
+    pub fn resolve(&mut self, questions: &[Question], now: Instant) -> Vec<Answer> {
+        let mut answers: Vec<Option<Answer>> = questions
+            .iter()
+            .map(|question| {
+                let (reason, until) = self.negative.get(question)?;
+                (now < *until).then_some(Answer::None(*reason))
+            })
+            .collect();
+        let open: Vec<usize> =
+            (0..questions.len()).filter(|index| answers.get(*index) == Some(&None)).collect();
+        let mut candidates = self.candidates(questions, &open, now);
+        self.portless(&mut candidates, now);
+        self.with_ports(&mut candidates, now);
+        let mut of_question: HashMap<usize, Vec<&Candidate>, RandomState> = HashMap::default();
+        for candidate in &candidates {
+            of_question.entry(candidate.question).or_default().push(candidate);
+        }
+        let mut read = HashMap::default();
+        for index in open {
+            let Some(question) = questions.get(index) else { continue };
+            let candidates = of_question.remove(&index).unwrap_or_default();
+            let answer = self.conclude(question, &candidates, &mut read);
+            self.remember(question, &answer, now);
+            if let Some(slot) = answers.get_mut(index) {
+                *slot = Some(answer);
+            }
+        }
+        answers.into_iter().map(|answer| answer.unwrap_or(Answer::None(Reason::Deferred))).collect()
+    }
+
+    /// The ends of each question that may be on this host.
+    fn candidates(&mut self, questions: &[Question], open: &[usize], now: Instant) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        let mut refreshed = false;
+        for index in open {
+            let Some(question) = questions.get(*index) else { continue };
+            let mut of_this = self.ends(*index, question);
+            let group = self.is_group(plain(question.destination).ip(), self.home(question));
+            let incomplete =
+                of_this.iter().filter(|candidate| !(group && candidate.end == End::Destination)).count();
+            if incomplete == 0 && !refreshed {
+                refreshed = true;
+                if self.sockets.refresh(now) {
+                    of_this = self.ends(*index, question);
+                }
+            }
+            candidates.extend(of_this);
+        }
+        candidates
+    }
+
+    fn ends(&self, index: usize, question: &Question) -> Vec<Candidate> {
+        let home = self.home(question);
+        let source = plain(question.source);
+        let destination = plain(question.destination);
+        let mut ends = Vec::new();
+        for (end, local, remote) in
+            [(End::Source, source, destination), (End::Destination, destination, source)]
+        {
+            let mut push = |space, place| {
+                // The interface's number means nothing in another namespace.
+                let interface = if place == Place::Home { question.interface } else { 0 };
+                let lookup = Lookup { protocol: question.protocol, local, remote, interface };
+                let outcome = Err(Reason::Ended);
+                ends.push(Candidate {
+                    question: index,
+                    space,
+                    end,
+                    lookup,
+                    place,
+                    socket: None,
+                    gone: false,
+                    nobody: false,
+                    outcome,
+                });
+            };
+            let at_home = home.and_then(|home| self.sockets.namespaces().get(home));
+            let is_local = at_home.is_some_and(|space| space.addresses().contains(local.ip()));
+            if let Some(home) =
+                home.filter(|_| is_local || self.is_group(local.ip(), home) || local.ip().is_unspecified())
+            {
+                push(home, Place::Home);
+            } else {
+                let spaces = self.sockets.with_address(local.ip(), home.unwrap_or(usize::MAX));
+                let place = if spaces.len() > 1 { Place::Shared } else { Place::Elsewhere };
+                for space in spaces {
+                    push(space, place);
+                }
+            }
+        }
+        ends
+    }
+
+    /// Index of the namespace in which the flow was seen.
+    fn home(&self, question: &Question) -> Option<usize> {
+        question.namespace.map_or(Some(0), |inode| self.sockets.index_of(inode))
+    }
+
+    /// Whether many may receive it: multicast, and IPv4's broadcasts.
+    fn is_group(&self, ip: IpAddr, home: Option<usize>) -> bool {
+        let space = home.and_then(|home| self.sockets.namespaces().get(home));
+        let of_link = space.is_some_and(|space| space.addresses().is_broadcast(ip));
+        of_link || ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
+    }
+
+    /// Joins what was found at the ends of a flow into one answer.
+    ///
+    /// The owner is at an end in the flow's own namespace, if there is one:
+    /// what happens at the other end never stands in for it.
+    fn conclude(&mut self, question: &Question, ends: &[&Candidate], read: &mut Read) -> Answer {
+        let home = self.home(question);
+        let at_home =
+            ends.iter().any(|end| end.place == Place::Home && !self.is_group(end.lookup.local.ip(), home));
+        let mut answer: Option<Attributed> = None;
+        let mut reason = None;
+        for end in ends {
+            let outcome = end.outcome.and_then(|(pid, evidence)| Ok((self.facts(pid, read)?, evidence)));
+            match (outcome, &mut answer) {
+                (Ok((owner, evidence)), None) if !(at_home && end.place != Place::Home) => {
+                    answer = Some(Attributed { owner, end: end.end, evidence, peer: None });
+                }
+                (Ok((owner, _)), Some(answer)) if answer.end != end.end => answer.peer = Some(owner),
+                (Err(failed), _) if !(at_home && end.place != Place::Home) => {
+                    reason =
+                        [reason, Some(failed)].into_iter().flatten().max_by_key(|reason| telling(*reason));
+                }
+                _ => {}
+            }
+        }
+        if let Some(answer) = answer {
+            return Answer::Owner(answer);
+        }
+        let group = self.is_group(plain(question.destination).ip(), self.home(question)) && !at_home;
+        Answer::None(match reason {
+            Some(Reason::Ended) if group => Reason::Unclaimed,
+            Some(reason) => reason,
+            None if self.sockets.hidden() => Reason::Namespace,
+            None if self.sockets.is_stale() => Reason::Deferred,
+            None => Reason::Forwarded,
+        })
+    }
+
+    /// The facts of a process, read again if it is not what it was.
+    fn facts(&mut self, pid: u32, read: &mut Read) -> Result<Arc<Owner>, Reason> {
+        if let Some(facts) = read.get(&pid) {
+            return facts.clone();
+        }
+        let known = self.known.get(&pid).filter(|owner| self.reader.holds(owner)).cloned();
+        let facts = match known {
+            Some(owner) => Ok(owner),
+            None => self.reader.read(pid).map(Arc::new).map_err(|_| Reason::Ended),
+        };
+        if let Ok(owner) = &facts {
+            if self.known.len() >= KEPT {
+                self.known.clear();
+            }
+            self.known.insert(pid, owner.clone());
+        }
+        read.insert(pid, facts.clone());
+        facts
+    }
+
+    fn remember(&mut self, question: &Question, answer: &Answer, now: Instant) {
+        if let Some(reason) = answer.reason().filter(|reason| *reason != Reason::Deferred) {
+            if self.negative.len() >= KEPT {
+                self.negative.clear();
+            }
+            self.negative.insert(*question, (reason, now + NEGATIVE));
+        }
+    }
+}
+
+/// Of two ends without an owner, the reason that tells more.
+fn telling(reason: Reason) -> u8 {
+    match reason {
+        Reason::Deferred => 4,
+        Reason::Permission { .. } => 3,
+        Reason::Ambiguous => 2,
+        Reason::Kernel => 1,
+        _ => 0,
+    }
+}
+
+/// Processes read for one set of questions.
+type Read = HashMap<u32, Result<Arc<Owner>, Reason>, RandomState>;

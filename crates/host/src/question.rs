@@ -1,0 +1,160 @@
+//! What is asked about a flow, and what is answered.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::Owner;
+
+/// The protocol number of the flow: IANA's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Protocol(pub u8);
+
+impl Protocol {
+    /// Internet Control Message Protocol.
+    pub const ICMP: Self = Self(1);
+    /// Transmission Control Protocol.
+    pub const TCP: Self = Self(6);
+    /// User Datagram Protocol.
+    pub const UDP: Self = Self(17);
+    /// Internet Control Message Protocol for IPv6.
+    pub const ICMPV6: Self = Self(58);
+    /// Stream Control Transmission Protocol.
+    pub const SCTP: Self = Self(132);
+    /// Lightweight User Datagram Protocol.
+    pub const UDP_LITE: Self = Self(136);
+
+    /// Whether its sockets have ports; the others are found by protocol alone.
+    pub fn has_ports(self) -> bool {
+        matches!(self, Self::TCP | Self::UDP | Self::SCTP | Self::UDP_LITE)
+    }
+
+    /// Whether the kernel's lookup takes connections rather than datagrams.
+    pub(crate) fn is_stream(self) -> bool {
+        matches!(self, Self::TCP | Self::SCTP)
+    }
+}
+
+/// One flow whose owner is not known yet.
+///
+/// Ports are 0 for protocols without; for an ICMP echo the source's port may
+/// carry the identifier, which tells ping sockets apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Question {
+    /// The flow's protocol.
+    pub protocol: Protocol,
+    /// The end that sent the flow's first packet.
+    pub source: SocketAddr,
+    /// The other end.
+    pub destination: SocketAddr,
+    /// Inode of the network namespace in which the packet was seen, when that
+    /// is not the one that the asking process lives in.
+    pub namespace: Option<u64>,
+    /// Index of the interface, 0 if not known; sockets bound to a device are
+    /// found only with it.
+    pub interface: u32,
+}
+
+/// Which end of the flow a socket was found at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum End {
+    /// The sender of the first packet.
+    Source,
+    /// The other end.
+    Destination,
+}
+
+/// What the answer rests on, the surest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Evidence {
+    /// The very socket with this five-tuple.
+    Exact,
+    /// An unconnected socket to which the kernel delivers the flow's packets.
+    Bound,
+    /// The listening socket; the accepted one had ended, or its holder could
+    /// not be read in time.
+    Listener,
+    /// The only raw or ping socket of the flow's protocol.
+    Protocol,
+}
+
+/// Why a flow has no owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Neither end is an address of this host.
+    Forwarded,
+    /// The kernel itself sent or answered it: no socket is involved, or one
+    /// that no process holds.
+    Kernel,
+    /// It may belong to a network namespace that could not be entered.
+    Namespace,
+    /// No socket has this five-tuple any more.
+    Ended,
+    /// Sent to a group or to everyone, and no socket here asked for it.
+    Unclaimed,
+    /// The socket is there, but the process could not be read; the user who
+    /// made the socket is known all the same.
+    Permission {
+        /// The user that created the socket.
+        uid: u32,
+    },
+    /// Several processes have equal claims.
+    Ambiguous,
+    /// The rate limit was reached: ask again.
+    Deferred,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Forwarded => "forwarded",
+            Self::Kernel => "kernel",
+            Self::Namespace => "in another network namespace, not permitted to look",
+            Self::Ended => "ended before the socket was seen",
+            Self::Unclaimed => "no socket here receives it",
+            Self::Permission { .. } => "not permitted to read the process",
+            Self::Ambiguous => "several processes have equal claims",
+            Self::Deferred => "not looked up yet",
+        })
+    }
+}
+
+/// The process at one end of a flow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attributed {
+    /// The process.
+    pub owner: Arc<Owner>,
+    /// The end whose socket it holds.
+    pub end: End,
+    /// What the answer rests on.
+    pub evidence: Evidence,
+    /// The process at the other end, where that is on this host too.
+    pub peer: Option<Arc<Owner>>,
+}
+
+/// The owner of a flow, or the reason why there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The flow's owner.
+    Owner(Attributed),
+    /// No owner, and why.
+    None(Reason),
+}
+
+impl Answer {
+    /// The owner, if there is one.
+    pub fn owner(&self) -> Option<&Arc<Owner>> {
+        match self {
+            Self::Owner(attributed) => Some(&attributed.owner),
+            Self::None(_) => None,
+        }
+    }
+
+    /// The reason, if there is no owner.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Owner(_) => None,
+            Self::None(reason) => Some(*reason),
+        }
+    }
+}

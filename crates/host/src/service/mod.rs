@@ -1,0 +1,254 @@
+//! [`Owners`] in a process of its own, asked over a socket pair.
+//!
+//! The reading of other users' processes takes privileges that the rest of the
+//! program should not keep: a process that is forked beforehand keeps them and
+//! runs [`serve`]; the other end holds a [`Client`], which never blocks. Every
+//! question is answered once, in any order. How the process is made is the
+//! program's affair.
+
+mod wire;
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use crate::{Answer, Owner, Owners, Question, Reason};
+
+/// Questions that hit a rate limit are tried again after this time …
+const AGAIN: Duration = Duration::from_millis(300);
+/// … and so often, before they are answered with [`Reason::Deferred`].
+const TRIES: u32 = 6;
+/// Bytes not yet sent above which a client takes no more questions.
+const UNSENT: usize = 1 << 20;
+/// Processes that a client keeps to share between answers.
+const KEPT: usize = 16_384;
+const CHUNK: usize = 64 * 1024;
+
+/// A question being answered.
+struct Pending {
+    id: u64,
+    question: Question,
+    tries: u32,
+    /// When it is looked up next.
+    due: Instant,
+}
+
+/// Answers questions until the other end is closed.
+///
+/// # Errors
+/// Those of the stream, and `InvalidData` if what comes is no question.
+pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
+    let mut input = Vec::new();
+    let mut output = Vec::new();
+    let mut chunk = vec![0; CHUNK];
+    let mut pending: Vec<Pending> = Vec::new();
+    loop {
+        stream.set_read_timeout((!pending.is_empty()).then_some(AGAIN))?;
+        match stream.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(length) => input.extend_from_slice(chunk.get(..length).unwrap_or_default()),
+            Err(error) if is_idle(&error) => {}
+            Err(error) => return Err(error),
+        }
+        take_frames(&mut input, |body| {
+            let (id, question) = wire::read_question(body)?;
+            pending.push(Pending { id, question, tries: 0, due: Instant::now() });
+            Some(())
+        })?;
+        answer_due(owners, &mut pending, &mut output);
+        stream.write_all(&output)?;
+        output.clear();
+    }
+}
+
+/// Answers what is due, and puts off what hits a rate limit.
+fn answer_due(owners: &mut Owners, pending: &mut Vec<Pending>, output: &mut Vec<u8>) {
+    let now = Instant::now();
+    let due = |pending: &Pending| pending.due <= now;
+    let questions: Vec<Question> = pending.iter().filter(|p| due(p)).map(|p| p.question).collect();
+    let mut answers = owners.resolve(&questions, now).into_iter();
+    pending.retain_mut(|pending| {
+        if !due(pending) {
+            return true;
+        }
+        let answer = answers.next().unwrap_or(Answer::None(Reason::Deferred));
+        pending.tries += 1;
+        pending.due = now + AGAIN;
+        let again = answer.reason() == Some(Reason::Deferred) && pending.tries < TRIES;
+        if !again {
+            wire::write_answer(output, pending.id, &answer);
+        }
+        again
+    });
+}
+
+/// Takes whole frames off the front of `input`.
+fn take_frames(input: &mut Vec<u8>, mut each: impl FnMut(&[u8]) -> Option<()>) -> io::Result<()> {
+    let mut rest = input.as_slice();
+    while let Some((body, after)) = wire::split_frame(rest)? {
+        each(body).ok_or(io::ErrorKind::InvalidData)?;
+        rest = after;
+    }
+    let used = input.len() - rest.len();
+    input.drain(..used);
+    Ok(())
+}
+
+fn is_idle(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    matches!(error.kind(), WouldBlock | TimedOut | Interrupted)
+}
+
+/// The asking end; no call blocks.
+#[derive(Debug)]
+pub struct Client {
+    stream: UnixStream,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    chunk: Vec<u8>,
+    next: u64,
+    waiting: usize,
+    owners: HashMap<(u32, u64), Arc<Owner>, RandomState>,
+}
+
+impl Client {
+    /// Takes one end of a socket pair.
+    pub fn new(stream: UnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self {
+            stream,
+            input: Vec::new(),
+            output: Vec::new(),
+            chunk: vec![0; CHUNK],
+            next: 0,
+            waiting: 0,
+            owners: HashMap::default(),
+        })
+    }
+
+    /// Queues a question and gives the number that its answer will carry, or
+    /// `None` while too many are unsent. [`Self::receive`] sends it.
+    pub fn ask(&mut self, question: &Question) -> Option<u64> {
+        if self.output.len() > UNSENT {
+            return None;
+        }
+        let id = self.next;
+        self.next += 1;
+        self.waiting += 1;
+        wire::write_question(&mut self.output, id, question);
+        Some(id)
+    }
+
+    /// How many questions are not answered yet.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Sends what is queued and gives the answers that have come to `each`.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` or `BrokenPipe` if the service has ended, `InvalidData`
+    /// if what came is no answer. No answers come after an error.
+    pub fn receive(&mut self, mut each: impl FnMut(u64, Answer)) -> io::Result<()> {
+        self.send()?;
+        loop {
+            match self.stream.read(&mut self.chunk) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(length) => self.input.extend_from_slice(self.chunk.get(..length).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if is_idle(&error) => break,
+                Err(error) => return Err(error),
+            }
+            let owners = &mut self.owners;
+            let waiting = &mut self.waiting;
+            take_frames(&mut self.input, |body| {
+                let (id, answer) = wire::read_answer(body, |owner| shared(owners, owner))?;
+                *waiting = waiting.saturating_sub(1);
+                each(id, answer);
+                Some(())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        while !self.output.is_empty() {
+            match self.stream.write(&self.output) {
+                Ok(length) => drop(self.output.drain(..length)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_idle(&error) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+/// The process as already known, so that many flows share one.
+fn shared(owners: &mut HashMap<(u32, u64), Arc<Owner>, RandomState>, owner: Owner) -> Arc<Owner> {
+    let key = (owner.pid, owner.start);
+    if let Some(known) = owners.get(&key).filter(|known| ***known == owner) {
+        return known.clone();
+    }
+    if owners.len() >= KEPT {
+        owners.clear();
+    }
+    let owner = Arc::new(owner);
+    owners.insert(key, owner.clone());
+    owner
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Protocol};
+
+    #[test]
+    fn questions_are_answered_across_a_pair() {
+        let (near, far) = UnixStream::pair().unwrap();
+        let service = std::thread::spawn(move || serve(&mut Owners::open(&Config::default())?, far));
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut client = Client::new(near).unwrap();
+        let question = Question {
+            protocol: Protocol::UDP,
+            source: socket.local_addr().unwrap(),
+            destination: "127.0.0.1:9".parse().unwrap(),
+            namespace: None,
+            interface: 0,
+        };
+        let nobody = Question { source: "127.0.0.1:7".parse().unwrap(), ..question };
+        let ids = [question, nobody, question].map(|question| client.ask(&question).unwrap());
+        let mut answers = HashMap::<u64, Answer>::new();
+        let start = Instant::now();
+        while client.waiting() > 0 && start.elapsed() < Duration::from_secs(20) {
+            client.receive(|id, answer| drop(answers.insert(id, answer))).unwrap();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let [first, second, third] = ids.map(|id| answers.remove(&id).unwrap());
+        assert_eq!(first.owner().unwrap().pid, std::process::id());
+        assert!(Arc::ptr_eq(first.owner().unwrap(), third.owner().unwrap()));
+        assert_eq!(second.reason(), Some(Reason::Ended));
+        drop(client);
+        service.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_service_that_ended_is_an_error() {
+        let (near, far) = UnixStream::pair().unwrap();
+        let mut client = Client::new(near).unwrap();
+        client.receive(|_, _| unreachable!()).unwrap();
+        drop(far);
+        assert!(client.receive(|_, _| unreachable!()).is_err());
+    }
+}
