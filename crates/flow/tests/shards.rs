@@ -91,7 +91,9 @@ fn deltas(packets: &[Kept], options: &Options, shards: usize, moments: &[Index])
 
 /// One after another, each shard's in order, the shards as `turns` has it.
 fn interleaved(mut shards: Vec<Vec<Delta>>, turns: &[Index]) -> Vec<Delta> {
-    shards.iter_mut().for_each(|deltas| deltas.reverse());
+    for deltas in &mut shards {
+        deltas.reverse();
+    }
     let mut order = Vec::new();
     for n in 0.. {
         shards.retain(|deltas| !deltas.is_empty());

@@ -48,7 +48,7 @@ fn what_may_not_be_read_is_refused_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret.pcap");
     std::fs::copy(fixture("plain.pcap"), &path).unwrap();
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
     // The superuser may read anything.
     if std::fs::File::open(&path).is_err() {
         one_line(&read(&path), 1, &["secret.pcap", "ermission denied"]);
