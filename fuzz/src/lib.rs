@@ -83,7 +83,7 @@ pub fn dns(bytes: &[u8]) {
     let (src, dst) = (end([192, 0, 2, 1], a, b), end([192, 0, 2, 2], c, d));
     let tuple = FiveTuple { src, dst, protocol };
     let by_port = app::by_port(protocol, src.port, dst.port);
-    let Some(dissector) = by_port.or_else(|| app::by_content(&tuple, rest)) else { return };
+    let Some(dissector) = by_port.or_else(|| app::by_content(src.port, dst.port, rest)) else { return };
     loop {
         match dissector.dissect(&tuple, rest) {
             Verdict::Is { consumed, .. } | Verdict::Malformed { consumed, .. } if consumed > 0 => {

@@ -1,0 +1,146 @@
+//! However the packets are spread over tables, and whenever their deltas are taken and absorbed, the account is the same.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use capture::file::FileSource;
+use capture::{Next, PacketSource};
+use dissect::packet::Registry;
+use dissect::{Dissection, Packet};
+use flow::{Collector, Config, Delta, FlowTable, InterfaceName, Options, Snapshot};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+/// A packet with bytes of its own.
+#[derive(Clone, Debug)]
+struct Kept {
+    packet: Packet<'static>,
+    bytes: Vec<u8>,
+}
+
+impl Kept {
+    fn packet(&self) -> Packet<'_> {
+        Packet { bytes: &self.bytes, ..self.packet }
+    }
+
+    /// A number that the packets of one pair of hosts have in common, fragments and tunnels included.
+    fn pair(&self) -> usize {
+        let packet = self.packet();
+        let d = Dissection::of(&packet, Registry::global());
+        d.outer.or(d.ip).map_or(0, |ip| (ip.src ^ ip.dst) as usize % 1021)
+    }
+}
+
+/// The packets of every fixture, one capture after another, each on interfaces of its own.
+fn captures() -> Vec<Vec<Kept>> {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures"));
+    let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+    let mut paths: Vec<_> = entries.filter(|p| p.to_str().unwrap().contains(".pcap")).collect();
+    paths.sort();
+    let captures: Vec<_> = paths.into_iter().map(|path| read(FileSource::open(&path).unwrap())).collect();
+    assert!(captures.iter().map(Vec::len).sum::<usize>() > 300);
+    captures
+}
+
+fn read(mut source: FileSource) -> Vec<Kept> {
+    let mut kept = Vec::new();
+    while let Ok(Next::Batch(batch)) = source.next_batch(Duration::MAX) {
+        for packet in batch.packets() {
+            kept.push(Kept { packet: Packet { bytes: &[], ..packet }, bytes: packet.bytes.to_owned() });
+        }
+    }
+    kept
+}
+
+fn collector() -> Collector {
+    let mut collector = Collector::new(Config { rows: usize::MAX, dns_lines: 0, ..Config::default() });
+    for name in ["eth0", "br0"] {
+        collector.add_interface(InterfaceName { file: None, name: Some(name.into()) });
+    }
+    collector
+}
+
+/// What all deltas amount to.
+fn sum(deltas: impl IntoIterator<Item = Delta>) -> Snapshot {
+    let mut collector = collector();
+    deltas.into_iter().for_each(|delta| collector.absorb(delta));
+    let snapshot = collector.snapshot(true);
+    assert!(snapshot.ledger.closes(), "{:?}", snapshot.ledger);
+    snapshot
+}
+
+/// The deltas of `shards` tables; one is taken after each of the packets that `moments` tell.
+fn deltas(packets: &[Kept], options: &Options, shards: usize, moments: &[Index]) -> Vec<Vec<Delta>> {
+    let mut tables: Vec<_> = (0..shards).map(|_| FlowTable::new(options.clone())).collect();
+    let mut taken: Vec<Vec<Delta>> = tables.iter().map(|_| Vec::new()).collect();
+    let moments: Vec<_> = moments.iter().map(|m| m.index(packets.len())).collect();
+    for (n, kept) in packets.iter().enumerate() {
+        let shard = kept.pair() % shards;
+        tables[shard].observe_batch(std::iter::once(kept.packet()));
+        if moments.contains(&n) {
+            taken[shard].push(tables[shard].take_delta());
+        }
+    }
+    for (table, taken) in tables.into_iter().zip(&mut taken) {
+        taken.push(table.finish());
+    }
+    taken
+}
+
+/// One after another, each shard's in order, the shards as `turns` has it.
+fn interleaved(mut shards: Vec<Vec<Delta>>, turns: &[Index]) -> Vec<Delta> {
+    for deltas in &mut shards {
+        deltas.reverse();
+    }
+    let mut order = Vec::new();
+    for n in 0.. {
+        shards.retain(|deltas| !deltas.is_empty());
+        if shards.is_empty() {
+            break;
+        }
+        let turn = turns[n % turns.len()].index(shards.len());
+        order.extend(shards[turn].pop());
+    }
+    order
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    #[test]
+    fn shards_and_moments_do_not_matter(
+        shards in 1..5_usize,
+        moments in vec(any::<Index>(), 0..8),
+        turns in vec(any::<Index>(), 1..8),
+    ) {
+        for packets in captures() {
+            let options = Options::default();
+            let whole = sum(deltas(&packets, &options, 1, &[]).into_iter().flatten());
+            let spread = sum(interleaved(deltas(&packets, &options, shards, &moments), &turns));
+            prop_assert_eq!(spread, whole);
+        }
+    }
+
+    #[test]
+    fn evictions_lose_nothing(max_flows in 1..6_usize, moments in vec(any::<Index>(), 0..8)) {
+        for packets in captures() {
+            let few = Options { max_flows, ..Options::default() };
+            let whole = sum(deltas(&packets, &Options::default(), 1, &[]).into_iter().flatten());
+            let evicting = sum(deltas(&packets, &few, 1, &moments).into_iter().flatten());
+            prop_assert_eq!(evicting.ledger.counted, whole.ledger.counted);
+            prop_assert_eq!(&evicting.ledger.interfaces, &whole.ledger.interfaces);
+            prop_assert_eq!(evicting.total, whole.total);
+            prop_assert_eq!((evicting.first, evicting.last), (whole.first, whole.last));
+        }
+    }
+}
+
+#[test]
+fn a_table_that_saw_nothing_adds_nothing() {
+    let packets = captures().remove(0);
+    let one = || deltas(&packets, &Options::default(), 1, &[]).remove(0);
+    let idle = FlowTable::new(Options::default()).finish();
+    assert_eq!(sum(one().into_iter().chain([idle])), sum(one()));
+}
