@@ -97,9 +97,10 @@ impl FlowKey {
     /// for keys of any length carries: a third of the instructions.
     #[inline]
     pub(crate) fn hash(&self, seed: &Seed) -> u32 {
-        let ([a, b, c, d, e], Seed([p, q, r, s, t, u])) = (self.words, *seed);
-        let (low, high) = (fold(a ^ p, b ^ q), fold(c ^ r, d ^ s));
-        (fold(low ^ e ^ t, high ^ u) >> 32) as u32
+        let Seed(secret) = seed;
+        let mixed = |n: usize| self.words[n] ^ secret[n];
+        let (low, high) = (fold(mixed(0), mixed(1)), fold(mixed(2), mixed(3)));
+        (fold(low ^ mixed(4), high ^ secret[5]) >> 32) as u32
     }
 
     /// 4 or 6.

@@ -67,7 +67,7 @@ impl Stream {
 /// The stream directions that are followed.
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
-    streams: HashMap<(FlowKey, Side), Stream>,
+    followed: HashMap<(FlowKey, Side), Stream>,
     order: VecDeque<(FlowKey, Side)>,
     /// Directions that had to make room.
     pub(crate) evicted: u64,
@@ -82,7 +82,7 @@ impl Streams {
 
     /// Whether a direction is followed, or was given up.
     pub(crate) fn knows(&self, key: FlowKey, side: Side) -> bool {
-        self.streams.contains_key(&(key, side))
+        self.followed.contains_key(&(key, side))
     }
 
     /// Adds a segment, and gives the direction it belongs to.
@@ -94,16 +94,16 @@ impl Streams {
 
     fn stream(&mut self, key: FlowKey, side: Side, first: u32) -> &mut Stream {
         let id = (key, side);
-        if !self.streams.contains_key(&id) {
+        if !self.followed.contains_key(&id) {
             if self.order.len() >= MAX_STREAMS
                 && let Some(oldest) = self.order.pop_front()
             {
-                self.streams.remove(&oldest);
+                self.followed.remove(&oldest);
                 self.evicted += 1;
             }
             self.order.push_back(id);
         }
-        self.streams.entry(id).or_insert_with(|| Stream { next: first, ..Stream::default() })
+        self.followed.entry(id).or_insert_with(|| Stream { next: first, ..Stream::default() })
     }
 }
 

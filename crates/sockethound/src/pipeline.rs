@@ -95,7 +95,7 @@ pub fn run(job: Job, watch: &Watch, mut each: impl FnMut(Output) -> bool, mut id
     let config = job.config.clone();
     thread::scope(|scope| {
         scope.spawn(move || drop(Worker::new(job, watch, deltas).run()));
-        scope.spawn(move || drop(collect(config, incoming, outputs)));
+        scope.spawn(move || drop(collect(config, incoming, &outputs)));
         loop {
             match results.recv_timeout(PATIENCE) {
                 Ok(output) => {
@@ -249,7 +249,11 @@ impl<'a> Worker<'a> {
 }
 
 /// Merges what comes in; sends on events as they happen, snapshots when asked, and all that stands at the end.
-fn collect(config: Config, incoming: Receiver<ToCollector>, outputs: SyncSender<Output>) -> Result<(), Gone> {
+fn collect(
+    config: Config,
+    incoming: Receiver<ToCollector>,
+    outputs: &SyncSender<Output>,
+) -> Result<(), Gone> {
     let events = config.events;
     let mut collector = Collector::new(config);
     let put = |output| outputs.send(output).map_err(|_| Gone);

@@ -37,21 +37,21 @@ impl Progress {
         let packets = watch.packets.load(Ordering::Relaxed);
         let consumed = watch.consumed.load(Ordering::Relaxed);
         let line = line(consumed, self.total.unwrap_or(0), packets, now - self.started);
-        self.paint(&line);
+        paint(&line);
         self.painted = Some(now);
     }
 
     /// Wipes the line.
     pub(crate) fn clear(&mut self) {
         if self.painted.take().is_some() {
-            self.paint("");
+            paint("");
         }
     }
+}
 
-    fn paint(&self, line: &str) {
-        // A terminal that does not take it shall not stop the reading.
-        let _ = write!(io::stderr(), "\r{line}\x1b[K");
-    }
+fn paint(line: &str) {
+    // A terminal that does not take it shall not stop the reading.
+    let _ = write!(io::stderr(), "\r{line}\x1b[K");
 }
 
 fn line(consumed: u64, total: u64, packets: u64, elapsed: Duration) -> String {

@@ -36,7 +36,9 @@ pub fn run(plan: Plan) -> anyhow::Result<Exit> {
             Output::Events(events) => sinks.iter_mut().for_each(|s| s.events(&events)),
             Output::Snapshot(snapshot) => {
                 progress.borrow_mut().clear();
-                sinks.iter_mut().for_each(|s| s.show(&snapshot));
+                for sink in &mut sinks {
+                    sink.show(&snapshot);
+                }
             }
             Output::Fault { line, damage } => {
                 progress.borrow_mut().clear();
