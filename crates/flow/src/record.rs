@@ -134,10 +134,10 @@ impl FlowRecord {
     }
 }
 
-/// The enclosing headers of a dissection, outermost first.
-pub(crate) fn tunnel_headers(packet: &Packet<'_>, d: &Dissection<'_>) -> Box<[TunnelHeader]> {
+/// The headers that enclose the innermost flow of a packet, outermost first.
+pub(crate) fn tunnel_headers(link_type: LinkType, bytes: &[u8]) -> Box<[TunnelHeader]> {
     let header = |tunnel: &dissect::Tunnel| {
-        let carrier = packet.bytes.get(usize::from(tunnel.ip_at)..).and_then(carrier);
+        let carrier = bytes.get(usize::from(tunnel.ip_at)..).and_then(carrier);
         TunnelHeader {
             kind: tunnel.name,
             id: tunnel.id,
@@ -145,20 +145,24 @@ pub(crate) fn tunnel_headers(packet: &Packet<'_>, d: &Dissection<'_>) -> Box<[Tu
             destination: carrier.map(|ip| ip.destination()),
         }
     };
-    d.tunnels().iter().map(header).collect()
+    dissection(link_type, bytes).tunnels().iter().map(header).collect()
 }
 
 /// The IP header at the start of `bytes`.
 fn carrier(bytes: &[u8]) -> Option<dissect::Ip> {
+    let d = dissection(LinkType::RAW, bytes);
+    d.outer.or(d.ip)
+}
+
+fn dissection(link_type: LinkType, bytes: &[u8]) -> Dissection<'_> {
     let packet = Packet {
         timestamp: Timestamp::default(),
-        link_type: LinkType::RAW,
+        link_type,
         wire_len: bytes.len() as u32,
         bytes,
         interface: 0,
         vlan_tci: None,
         direction: dissect::Direction::Unknown,
     };
-    let d = Dissection::of(&packet, Registry::global());
-    d.outer.or(d.ip)
+    Dissection::of(&packet, Registry::global())
 }

@@ -13,8 +13,7 @@ use crate::key::{FlowKey, Seed, Side};
 use crate::ledger::{CaptureEnd, CaptureRecord, InterfaceId};
 use crate::lookup::Keep;
 use crate::message::{Messages, Origin};
-use crate::record;
-use crate::tally::{Observation, Tally};
+use crate::tally::{Group, Observation, Tally};
 use crate::totals::{Frames, NoFlow, Totals};
 
 /// How a table counts.
@@ -106,6 +105,7 @@ impl FlowTable {
     pub fn observe_batch<'a>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
         let (since, until) = self.window;
         let mut run = Run::default();
+        let mut group = Group::default();
         for packet in packets {
             self.capture.frames += 1;
             if packet.timestamp < since || packet.timestamp >= until {
@@ -116,10 +116,10 @@ impl FlowTable {
                 run = Run { interface: packet.interface, ..Run::default() };
             }
             run.add(&packet);
-            self.observe(&packet);
+            self.observe(&packet, &mut group);
         }
         self.close_run(&run);
-        self.tally.flush();
+        self.tally.flush(&mut group);
     }
 
     /// Adds packets of one interface to its account and the capture's.
@@ -142,21 +142,22 @@ impl FlowTable {
     }
 
     #[inline]
-    fn observe(&mut self, packet: &Packet<'_>) {
+    fn observe<'a>(&mut self, packet: &Packet<'a>, group: &mut Group<'a>) {
         let capture = &self.capture;
         let interface = capture.interface(packet.interface);
         let origin = Origin { timestamp: packet.timestamp, frame: capture.frames, interface };
         let Some(plain) = Plain::of(packet, self.registry) else {
-            return self.observe_unusual(packet, origin);
+            return self.observe_unusual(packet, origin, group);
         };
         let Plain { ip, tcp, payload, .. } = plain;
-        self.tally.push(self.observation(packet, origin, &ip, FlowKey::of(&ip), tcp, None));
+        let observation = self.observation(packet, origin, &ip, FlowKey::of(&ip), tcp);
+        self.tally.push(group, observation);
         self.messages.read(origin, &ip, tcp.as_ref(), payload);
     }
 
     /// Everything but plain TCP and UDP: rarer, and allowed to take longer.
     #[inline(never)]
-    fn observe_unusual(&mut self, packet: &Packet<'_>, origin: Origin) {
+    fn observe_unusual<'a>(&mut self, packet: &Packet<'a>, origin: Origin, group: &mut Group<'a>) {
         let d = &Dissection::general(packet, self.registry);
         let Some(inner) = &d.ip else {
             let totals = self.totals.interface(origin.interface);
@@ -170,13 +171,12 @@ impl FlowTable {
         let flow = self.flow_of(d, ip);
         // Transport facts are the innermost flow's.
         let told = self.options.decap || d.outer.is_none();
-        let (tcp, icmp) = (d.tcp.filter(|_| told), d.icmp.filter(|_| told));
-        let observation = self.observation(packet, origin, ip, flow, tcp, icmp);
+        let mut observation = self.observation(packet, origin, ip, flow, d.tcp.filter(|_| told));
+        observation.icmp = d.icmp.filter(|_| told).unwrap_or_default();
         if self.options.decap && !d.tunnels().is_empty() {
-            self.tally.push_enclosed(&observation, || record::tunnel_headers(packet, d));
-        } else {
-            self.tally.push(observation);
+            observation.enclosed = Some((packet.link_type, packet.bytes));
         }
+        self.tally.push(group, observation);
         match inner.fragment {
             Some(fragment) => self.messages.read_fragment(origin, inner, fragment, d.ip_payload()),
             None => {
@@ -199,15 +199,14 @@ impl FlowTable {
     }
 
     #[inline(always)]
-    fn observation(
+    fn observation<'a>(
         &self,
-        packet: &Packet<'_>,
+        packet: &Packet<'a>,
         origin: Origin,
         ip: &Ip,
         (key, side): (FlowKey, Side),
         tcp: Option<Tcp>,
-        icmp: Option<Icmp>,
-    ) -> Observation {
+    ) -> Observation<'a> {
         let local = match packet.direction {
             Direction::Unknown => 0,
             Direction::Outbound => LOCAL[side.index()],
@@ -223,8 +222,9 @@ impl FlowTable {
             side,
             has_tcp: tcp.is_some(),
             local,
-            icmp: icmp.unwrap_or_default(),
+            icmp: Icmp::default(),
             tcp: tcp.unwrap_or_default(),
+            enclosed: None,
         }
     }
 

@@ -8,12 +8,12 @@
 use std::hint::black_box;
 use std::mem;
 
-use dissect::{Icmp, Tcp, Timestamp};
+use dissect::{Icmp, LinkType, Tcp, Timestamp};
 
 use crate::flow::Flow;
 use crate::key::{FlowKey, Side};
-use crate::record::TunnelHeader;
-use crate::store::{FlowParts, FlowStore, NO_FLOW};
+use crate::record;
+use crate::store::{FlowParts, FlowStore};
 
 /// Packets that are taken together.
 const GROUP: usize = 32;
@@ -21,8 +21,8 @@ const GROUP: usize = 32;
 const EVICTION_SAMPLE: usize = 16;
 
 /// What one packet adds to its flow.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Observation {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Observation<'a> {
     pub(crate) key: FlowKey,
     pub(crate) hash: u32,
     pub(crate) ip_bytes: u32,
@@ -35,14 +35,27 @@ pub(crate) struct Observation {
     pub(crate) local: u8,
     pub(crate) icmp: Icmp,
     pub(crate) tcp: Tcp,
+    /// The packet's bytes, where tunnels enclose its flow: if it begins the flow, their headers are read from these.
+    pub(crate) enclosed: Option<(LinkType, &'a [u8])>,
 }
 
-/// The flows of one table, and the packets that wait to be added to them.
+/// Packets that wait to be added together.
+#[derive(Debug)]
+pub(crate) struct Group<'a> {
+    observations: [Option<Observation<'a>>; GROUP],
+    len: usize,
+}
+
+impl Default for Group<'_> {
+    fn default() -> Self {
+        Group { observations: [None; GROUP], len: 0 }
+    }
+}
+
+/// The flows of one table.
 #[derive(Debug)]
 pub(crate) struct Tally {
     pub(crate) flows: FlowStore,
-    pending: [Observation; GROUP],
-    waiting: usize,
     pub(crate) eviction: Eviction,
 }
 
@@ -59,57 +72,38 @@ impl Tally {
     pub(crate) fn new(max_flows: usize) -> Self {
         Tally {
             flows: FlowStore::default(),
-            pending: [Observation::default(); GROUP],
-            waiting: 0,
             eviction: Eviction { max_flows: max_flows.max(1), hand: 0, evicted: Vec::new() },
         }
     }
 
     #[inline]
-    pub(crate) fn push(&mut self, observation: Observation) {
-        if let Some(place) = self.pending.get_mut(self.waiting) {
-            *place = observation;
+    pub(crate) fn push<'a>(&mut self, group: &mut Group<'a>, observation: Observation<'a>) {
+        if let Some(place) = group.observations.get_mut(group.len) {
+            *place = Some(observation);
         }
-        self.waiting += 1;
-        if self.waiting == GROUP {
-            self.flush();
+        group.len += 1;
+        if group.len == GROUP {
+            self.flush(group);
         }
-    }
-
-    /// Adds one packet of an enclosed flow; `headers` are kept if it begins the flow.
-    pub(crate) fn push_enclosed(
-        &mut self,
-        observation: &Observation,
-        headers: impl FnOnce() -> Box<[TunnelHeader]>,
-    ) {
-        let known = |tally: &Self| tally.flows.find(observation.hash, &observation.key).is_some();
-        if !known(self) {
-            self.flush();
-            if !known(self) {
-                let number = apply(&mut self.flows, &mut self.eviction, observation, NO_FLOW);
-                return self.flows.set_tunnels(number, headers());
-            }
-        }
-        self.push(*observation);
     }
 
     /// Adds what waits.
-    pub(crate) fn flush(&mut self) {
-        let pending = self.pending.get(..mem::replace(&mut self.waiting, 0)).unwrap_or_default();
+    pub(crate) fn flush(&mut self, group: &mut Group<'_>) {
+        let waiting = group.observations.get(..mem::replace(&mut group.len, 0)).unwrap_or_default();
         let mut guesses = [0; GROUP];
-        for (guess, o) in guesses.iter_mut().zip(pending) {
+        for (guess, o) in guesses.iter_mut().zip(waiting.iter().flatten()) {
             *guess = self.flows.guess(o.hash);
         }
         black_box(guesses.iter().fold(0, |touched, &number| touched ^ self.flows.warm(number)));
-        for (o, guess) in pending.iter().zip(guesses) {
+        for (o, guess) in waiting.iter().flatten().zip(guesses) {
             apply(&mut self.flows, &mut self.eviction, o, guess);
         }
     }
 }
 
-/// Adds one packet to its flow, which it may begin; gives the flow's number.
+/// Adds one packet to its flow, which it may begin.
 #[inline]
-fn apply(flows: &mut FlowStore, eviction: &mut Eviction, o: &Observation, guess: u32) -> u32 {
+fn apply(flows: &mut FlowStore, eviction: &mut Eviction, o: &Observation<'_>, guess: u32) {
     let number = match flows.verified(guess, o.hash, &o.key) {
         Some(number) => number,
         None => begin(flows, eviction, o),
@@ -125,15 +119,18 @@ fn apply(flows: &mut FlowStore, eviction: &mut Eviction, o: &Observation, guess:
     if o.has_tcp {
         flow.observe_tcp(o.side, o.at, &o.tcp);
     }
-    number
 }
 
 #[cold]
-fn begin(flows: &mut FlowStore, eviction: &mut Eviction, o: &Observation) -> u32 {
+fn begin(flows: &mut FlowStore, eviction: &mut Eviction, o: &Observation<'_>) -> u32 {
     eviction.make_room(flows);
     let mut flow = Flow::new(o.key, o.hash, o.at, o.side);
     (flow.interface, flow.icmp) = (o.interface, o.icmp);
-    flows.insert(flow)
+    let number = flows.insert(flow);
+    if let Some((link_type, bytes)) = o.enclosed {
+        flows.set_tunnels(number, record::tunnel_headers(link_type, bytes));
+    }
+    number
 }
 
 impl Eviction {
