@@ -62,11 +62,19 @@ impl FlowKey {
 
     #[inline]
     fn new(src: (u128, u16), dst: (u128, u16), protocol: u8, version: u8) -> (Self, Side) {
+        let kind = u64::from(protocol) << 8 | u64::from(version);
+        if version == 4 {
+            // Address and port in one word order as the pair does.
+            let (from, to) =
+                ((src.0 as u64) << 16 | u64::from(src.1), (dst.0 as u64) << 16 | u64::from(dst.1));
+            let (low, high, side) = if from <= to { (from, to, Side::Low) } else { (to, from, Side::High) };
+            let ports = (low & 0xffff) << 48 | (high & 0xffff) << 32;
+            return (Self { words: [0, low >> 16, 0, high >> 16, ports | kind] }, side);
+        }
         let ((low, low_port), (high, high_port), side) =
             if src <= dst { (src, dst, Side::Low) } else { (dst, src, Side::High) };
         let ports = u64::from(low_port) << 48 | u64::from(high_port) << 32;
-        let last = ports | u64::from(protocol) << 8 | u64::from(version);
-        let words = [(low >> 64) as u64, low as u64, (high >> 64) as u64, high as u64, last];
+        let words = [(low >> 64) as u64, low as u64, (high >> 64) as u64, high as u64, ports | kind];
         (Self { words }, side)
     }
 

@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Arc;
 
 use dissect::packet::{Plain, Registry};
-use dissect::{Direction, Dissection, Icmp, Ip, Packet, Stop, Tcp, Timestamp};
+use dissect::{Direction, Dissection, Icmp, Ip, Packet, Stop, Timestamp};
 
 use crate::delta::Delta;
 use crate::flow::LOCAL;
@@ -149,10 +149,10 @@ impl FlowTable {
         let Some(plain) = Plain::of(packet, self.registry) else {
             return self.observe_unusual(packet, origin, group);
         };
-        let Plain { ip, tcp, payload, .. } = plain;
-        let observation = self.observation(packet, origin, &ip, FlowKey::of(&ip), tcp);
-        self.tally.push(group, observation);
-        self.messages.read(origin, &ip, tcp.as_ref(), payload);
+        let observation = self.tally.next(group);
+        observe(observation, packet, interface, &plain.ip, FlowKey::of(&plain.ip), &self.options.seed);
+        observation.set_tcp(plain.tcp.as_ref());
+        self.messages.read(origin, &plain.ip, plain.tcp.as_ref(), plain.payload);
     }
 
     /// Everything but plain TCP and UDP: rarer, and allowed to take longer.
@@ -171,12 +171,13 @@ impl FlowTable {
         let flow = self.flow_of(d, ip);
         // Transport facts are the innermost flow's.
         let told = self.options.decap || d.outer.is_none();
-        let mut observation = self.observation(packet, origin, ip, flow, d.tcp.filter(|_| told));
+        let observation = self.tally.next(group);
+        observe(observation, packet, origin.interface, ip, flow, &self.options.seed);
+        observation.set_tcp(d.tcp.as_ref().filter(|_| told));
         observation.icmp = d.icmp.filter(|_| told).unwrap_or_default();
         if self.options.decap && !d.tunnels().is_empty() {
             observation.enclosed = Some((packet.link_type, packet.bytes));
         }
-        self.tally.push(group, observation);
         match inner.fragment {
             Some(fragment) => self.messages.read_fragment(origin, inner, fragment, d.ip_payload()),
             None => {
@@ -196,36 +197,6 @@ impl FlowTable {
         }
         let known = ip.fragment.filter(|f| f.offset > 0).and_then(|f| self.firsts.flow_of(ip, f));
         known.unwrap_or_else(|| FlowKey::of(ip))
-    }
-
-    #[inline(always)]
-    fn observation<'a>(
-        &self,
-        packet: &Packet<'a>,
-        origin: Origin,
-        ip: &Ip,
-        (key, side): (FlowKey, Side),
-        tcp: Option<Tcp>,
-    ) -> Observation<'a> {
-        let local = match packet.direction {
-            Direction::Unknown => 0,
-            Direction::Outbound => LOCAL[side.index()],
-            Direction::Inbound => LOCAL[side.other().index()],
-        };
-        Observation {
-            key,
-            hash: key.hash(&self.options.seed),
-            ip_bytes: ip.bytes,
-            at: packet.timestamp,
-            frame_bytes: packet.wire_len,
-            interface: origin.interface.0,
-            side,
-            has_tcp: tcp.is_some(),
-            local,
-            icmp: Icmp::default(),
-            tcp: tcp.unwrap_or_default(),
-            enclosed: None,
-        }
     }
 
     /// Takes what changed since the last delta; flows stay, with their counters at zero.
@@ -254,6 +225,32 @@ impl FlowTable {
         delta.flows = self.tally.flows;
         delta
     }
+}
+
+/// Writes down what every packet adds to its flow; the rest is set to nothing.
+#[inline(always)]
+fn observe(
+    o: &mut Observation<'_>,
+    packet: &Packet<'_>,
+    interface: InterfaceId,
+    ip: &Ip,
+    (key, side): (FlowKey, Side),
+    seed: &Seed,
+) {
+    o.key = key;
+    o.hash = key.hash(seed);
+    o.ip_bytes = ip.bytes;
+    o.at = packet.timestamp;
+    o.frame_bytes = packet.wire_len;
+    o.interface = interface.0;
+    o.side = side;
+    o.local = match packet.direction {
+        Direction::Unknown => 0,
+        Direction::Outbound => LOCAL[side.index()],
+        Direction::Inbound => LOCAL[side.other().index()],
+    };
+    o.icmp = Icmp::default();
+    o.enclosed = None;
 }
 
 /// Packets of one interface, one after the other.

@@ -21,7 +21,7 @@ const GROUP: usize = 32;
 const EVICTION_SAMPLE: usize = 16;
 
 /// What one packet adds to its flow.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Observation<'a> {
     pub(crate) key: FlowKey,
     pub(crate) hash: u32,
@@ -39,16 +39,27 @@ pub(crate) struct Observation<'a> {
     pub(crate) enclosed: Option<(LinkType, &'a [u8])>,
 }
 
+impl Observation<'_> {
+    /// Writes down the TCP header, or that there is none.
+    #[inline]
+    pub(crate) fn set_tcp(&mut self, tcp: Option<&Tcp>) {
+        self.has_tcp = tcp.is_some();
+        if let Some(tcp) = tcp {
+            self.tcp = *tcp;
+        }
+    }
+}
+
 /// Packets that wait to be added together.
 #[derive(Debug)]
 pub(crate) struct Group<'a> {
-    observations: [Option<Observation<'a>>; GROUP],
+    observations: [Observation<'a>; GROUP],
     len: usize,
 }
 
 impl Default for Group<'_> {
     fn default() -> Self {
-        Group { observations: [None; GROUP], len: 0 }
+        Group { observations: [Observation::default(); GROUP], len: 0 }
     }
 }
 
@@ -76,26 +87,26 @@ impl Tally {
         }
     }
 
+    /// The place for the next packet's observation, which is written there rather than copied.
     #[inline]
-    pub(crate) fn push<'a>(&mut self, group: &mut Group<'a>, observation: Observation<'a>) {
-        if let Some(place) = group.observations.get_mut(group.len) {
-            *place = Some(observation);
-        }
-        group.len += 1;
+    pub(crate) fn next<'a, 'g>(&mut self, group: &'g mut Group<'a>) -> &'g mut Observation<'a> {
         if group.len == GROUP {
             self.flush(group);
         }
+        let place = group.len % GROUP;
+        group.len += 1;
+        &mut group.observations[place]
     }
 
     /// Adds what waits.
     pub(crate) fn flush(&mut self, group: &mut Group<'_>) {
         let waiting = group.observations.get(..mem::replace(&mut group.len, 0)).unwrap_or_default();
         let mut guesses = [0; GROUP];
-        for (guess, o) in guesses.iter_mut().zip(waiting.iter().flatten()) {
+        for (guess, o) in guesses.iter_mut().zip(waiting) {
             *guess = self.flows.guess(o.hash);
         }
         black_box(guesses.iter().fold(0, |touched, &number| touched ^ self.flows.warm(number)));
-        for (o, guess) in waiting.iter().flatten().zip(guesses) {
+        for (o, guess) in waiting.iter().zip(guesses) {
             apply(&mut self.flows, &mut self.eviction, o, guess);
         }
     }
