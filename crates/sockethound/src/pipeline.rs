@@ -161,7 +161,10 @@ impl<'a> Worker<'a> {
     }
 
     fn read(&mut self, source: &mut FileSource) -> Result<(), Gone> {
-        let path: Arc<str> = source.path().to_string_lossy().into();
+        let path: Arc<str> = match source.path().to_string_lossy() {
+            name if name == "-" => "stdin".into(),
+            name => name.into(),
+        };
         let first = self.interfaces;
         self.table.begin_capture(Arc::clone(&path), InterfaceId(first));
         let streaming = source.size().is_none();
@@ -190,12 +193,10 @@ impl<'a> Worker<'a> {
                 Ok(Next::End) => break CaptureEnd::Complete,
                 Err(e) => {
                     let line = e.to_string();
-                    self.send(ToCollector::Fault { line: line.clone(), damage: e.is_damage() })?;
-                    break if e.is_truncation() {
-                        CaptureEnd::Truncated(line)
-                    } else {
-                        CaptureEnd::Malformed(line)
-                    };
+                    let reason = line.strip_prefix(&format!("{path}: ")).unwrap_or(&line).to_owned();
+                    self.send(ToCollector::Fault { line, damage: e.is_damage() })?;
+                    let cut = e.is_truncation();
+                    break if cut { CaptureEnd::Truncated(reason) } else { CaptureEnd::Malformed(reason) };
                 }
             }
             self.after_batch(source, streaming)?;

@@ -88,17 +88,18 @@ fn group_by(arg: GroupArg) -> Result<GroupBy, String> {
 
 fn report_options(args: &ReportArgs) -> report::Options {
     let terminal = stdout().is_terminal();
-    let dumb = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
-        || std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+    let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
     report::Options {
         width: terminal
             .then(|| terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)))
             .flatten(),
         color: match args.color {
-            ColorArg::Auto => terminal && !dumb,
+            ColorArg::Auto => terminal && !dumb && !no_color,
             ColorArg::Always => true,
             ColorArg::Never => false,
         },
+        repaint: terminal && !dumb,
         units: args.units.into(),
         utc: args.utc,
         resolve: args.resolve,

@@ -129,7 +129,7 @@ fn a_pipe_counts_as_its_file() {
         let path = path.to_str().unwrap();
         let read = String::from_utf8(run(&["-r", path, "--json"]).stdout).unwrap();
         // The capture's name is all that differs.
-        let piped = piped.replace(r#":"-""#, r#":"FILE""#).replace("stdin: ", "FILE: ");
+        let piped = piped.replace(r#":"stdin""#, r#":"FILE""#);
         assert_eq!(piped, read.replace(path, "FILE"));
     }
 }

@@ -119,9 +119,7 @@ fn damage_evictions_and_hidden_flows() {
     let mut snapshot = snapshot();
     snapshot.captures = vec![
         CaptureRecord {
-            stop: CaptureEnd::Truncated(
-                "incident.pcapng: packet 3348 at byte 4500120 has 12 of 98 bytes".to_owned(),
-            ),
+            stop: CaptureEnd::Truncated("packet 3348 at byte 4500120 has 12 of 98 bytes".to_owned()),
             ..sample::capture()
         },
         CaptureRecord {
@@ -294,4 +292,18 @@ mod properties {
             prop_assert!(!text.chars().any(|c| c != '\n' && (c.is_control() || turns(c))), "{text:?}");
         }
     }
+}
+
+#[test]
+fn a_terminal_is_painted_over_never_reset() {
+    let mut report = Report::new(Options { repaint: true, ..at(100) });
+    let mut show = |is_final| {
+        let mut out = Vec::new();
+        report.show(&Snapshot { is_final, ..snapshot() }, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert!(!show(true).contains('\x1b'), "a single report is printed where the cursor stands");
+    assert!(show(false).starts_with("\x1b[H\x1b[J"));
+    assert!(show(true).starts_with("\x1b[H\x1b[J"));
+    assert!(!show(true).contains("\x1bc"));
 }

@@ -1,6 +1,5 @@
 //! The account under every report, and what was lost, hidden or damaged.
 
-use std::borrow::Cow;
 use std::io;
 
 use anstyle::Style as Ansi;
@@ -28,8 +27,8 @@ pub(super) fn show(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
     for capture in &snapshot.captures {
         let what = match &capture.stop {
             CaptureEnd::Complete => continue,
-            CaptureEnd::Truncated(reason) => format!("capture cut short: {}", said_of(&capture.path, reason)),
-            CaptureEnd::Malformed(reason) => format!("capture damaged: {}", said_of(&capture.path, reason)),
+            CaptureEnd::Truncated(reason) => format!("capture cut short: {}", visible(reason)),
+            CaptureEnd::Malformed(reason) => format!("capture damaged: {}", visible(reason)),
             CaptureEnd::Interrupted => "not read to its end: interrupted".to_owned(),
         };
         page.sentence(color::WARNING, &format!("{}: {what}", visible(&capture.path)), 8)?;
@@ -38,12 +37,6 @@ pub(super) fn show(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
         lists(page, ledger)?;
     }
     Ok(())
-}
-
-/// The reason without the path that it may begin with: the line does.
-fn said_of<'a>(path: &str, reason: &'a str) -> Cow<'a, str> {
-    let rest = reason.strip_prefix(path).and_then(|rest| rest.strip_prefix(": "));
-    visible(rest.unwrap_or(reason))
 }
 
 /// `Ledger: 3347 packets, 4.28 MB in frames in x.pcap = counted 3343 + not IP 4 (ARP 3, LLDP 1) + malformed 0`.

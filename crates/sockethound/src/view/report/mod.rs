@@ -33,6 +33,8 @@ pub struct Options {
     pub width: Option<usize>,
     /// Whether to write escape sequences.
     pub color: bool,
+    /// Paint every report of a run over the one before, as on a terminal.
+    pub repaint: bool,
     /// How byte counts are written.
     pub units: Units,
     /// Tell times in UTC, not in local time.
@@ -47,23 +49,22 @@ pub struct Options {
     pub sort: SortKey,
 }
 
+/// Paints over what stands on the screen; what was scrolled off it stays (a reset would destroy it).
+const HOME_AND_ERASE_BELOW: &[u8] = b"\x1b[H\x1b[J";
+
 /// The text report.
 #[derive(Debug)]
 pub struct Report {
     options: Options,
     clock: Clock,
+    painted: bool,
 }
 
 impl Report {
     /// A report that looks as `options` say.
     pub fn new(options: Options) -> Self {
         let clock = Clock::new(options.utc);
-        Report { options, clock }
-    }
-
-    /// Sets the columns of the terminal, which may change while the program runs.
-    pub fn set_width(&mut self, width: Option<usize>) {
-        self.options.width = width;
+        Report { options, clock, painted: false }
     }
 }
 
@@ -73,6 +74,10 @@ impl View for Report {
     }
 
     fn show(&mut self, snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
+        if self.options.repaint && (self.painted || !snapshot.is_final) {
+            out.write_all(HOME_AND_ERASE_BELOW)?;
+            self.painted = true;
+        }
         let mut page = Page::new(&self.options, &self.clock, out);
         totals(&mut page, snapshot)?;
         match &snapshot.groups {
