@@ -146,7 +146,7 @@ pub struct ReportArgs {
     /// Read a pcap or pcapng capture (plain, .gz, .zst or .lz4; - is standard input); repeatable
     #[arg(short, long, value_name = "FILE", help_heading = "Input")]
     pub read: Vec<PathBuf>,
-    /// Leave out packets before TIME: 12:30[:00], 2026-11-22T12:30:00[Z], or +OFFSET from the first packet (+90s, +5m)
+    /// Leave out packets before TIME: 12:30, 2026-11-22T12:30:00Z, or +OFFSET from the first packet (+90s, +5m)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = "Input")]
     pub since: Option<When>,
     /// Leave out packets from TIME on
