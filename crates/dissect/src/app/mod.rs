@@ -4,7 +4,7 @@
 //! no port explains ([`by_content`]). It is given the bytes of one datagram,
 //! or the contiguous bytes of one stream direction from where the last message
 //! ended, and says what they are. Adding one is a file here, its `mod` line and
-//! its line in [`DISSECTORS`].
+//! its line in `DISSECTORS`.
 
 use std::sync::{Arc, LazyLock};
 

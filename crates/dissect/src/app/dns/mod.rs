@@ -14,7 +14,7 @@
 //!
 //! Work is linear in the message's length: no count is trusted before the
 //! bytes are there, and all names of a message share one budget of
-//! labels and pointers ([`wire::Wire`]).
+//! labels and pointers (`wire::Wire`).
 
 mod name;
 #[cfg(test)]
