@@ -102,7 +102,7 @@ impl FlowKey {
     /// Spreads the key over 32 bits.
     ///
     /// Multiplies pairs of words and folds the product, as foldhash and wyhash do, without the state that a hasher
-    /// for keys of any length carries: a third of the instructions.
+    /// for keys of any length carries.
     #[inline]
     pub(crate) fn hash(&self, seed: &Seed) -> u32 {
         let Seed(secret) = seed;

@@ -13,7 +13,7 @@ pub(crate) struct FlowStore {
     index: Index,
     flows: Vec<Flow>,
     free: Vec<u32>,
-    tunnels: Side<Box<[TunnelHeader]>>,
+    tunnels: Rows<Box<[TunnelHeader]>>,
 }
 
 /// The number of no flow.
@@ -21,18 +21,18 @@ pub(crate) const NO_FLOW: u32 = u32::MAX;
 
 /// A table of facts that some flows have, by number +1.
 #[derive(Debug)]
-struct Side<T> {
+struct Rows<T> {
     rows: Vec<T>,
     free: Vec<u32>,
 }
 
-impl<T> Default for Side<T> {
+impl<T> Default for Rows<T> {
     fn default() -> Self {
         Self { rows: Vec::new(), free: Vec::new() }
     }
 }
 
-impl<T> Side<T> {
+impl<T> Rows<T> {
     fn insert(&mut self, row: T) -> u32 {
         if let Some(number) = self.free.pop() {
             self.rows[number as usize - 1] = row;

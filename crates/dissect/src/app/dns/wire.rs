@@ -191,7 +191,7 @@ impl<'a> Wire<'a> {
     }
 
     /// Reads a name as most are: whole labels of printable bytes up to the root, no pointer. Anything else is left to
-    /// [`Self::spell`], which would give the same for these, at twice the cost.
+    /// [`Self::spell`], which would give the same for these.
     #[inline]
     fn plain_name(&mut self) -> Option<Arc<str>> {
         let wire = self.message.get(self.at..)?;
