@@ -99,6 +99,11 @@ impl Collector {
         self.names.give(addr, name);
     }
 
+    /// Gives an address a name for where the captures have none.
+    pub fn give_fallback(&mut self, addr: IpAddr, name: &str) {
+        self.names.give_fallback(addr, name);
+    }
+
     /// Adds what a table counted.
     pub fn absorb(&mut self, delta: Delta) {
         self.totals.absorb(delta.totals);
@@ -284,7 +289,9 @@ impl Collector {
     }
 
     fn ledger(&self, counted: Counters, hidden: (u64, Counters)) -> Ledger {
-        let named = self.interfaces.iter().zip(&self.totals.interfaces);
+        let silent = InterfaceTotals::default();
+        let totals = self.totals.interfaces.iter().chain(std::iter::repeat(&silent));
+        let named = self.interfaces.iter().zip(totals);
         Ledger {
             interfaces: named.map(|(name, totals)| interface_ledger(name, totals)).collect(),
             counted,

@@ -27,6 +27,7 @@ pub(crate) struct Names {
     learned: HashMap<IpAddr, Vec<Naming>>,
     order: VecDeque<IpAddr>,
     given: HashMap<IpAddr, Arc<str>>,
+    fallback: HashMap<IpAddr, Arc<str>>,
 }
 
 impl Names {
@@ -57,8 +58,13 @@ impl Names {
         self.given.entry(addr).or_insert_with(|| name.into());
     }
 
+    /// Takes a name for where nothing else names the address.
+    pub(crate) fn give_fallback(&mut self, addr: IpAddr, name: &str) {
+        self.fallback.entry(addr).or_insert_with(|| name.into());
+    }
+
     /// What `addr` is called in a flow with `peer` that began at `at`: what `peer` was told last before that,
-    /// else what anybody was told, else the table's name.
+    /// else what anybody was told, else the table's name, else the fallback.
     pub(crate) fn of(&self, addr: IpAddr, peer: IpAddr, at: Timestamp) -> Option<Arc<str>> {
         let latest = |asked_by_peer: bool| {
             let namings = self.learned.get(&addr)?;
@@ -66,10 +72,47 @@ impl Names {
             namings.iter().filter(fits).max_by_key(|n| (n.since, &n.name))
         };
         let learned = latest(true).or_else(|| latest(false));
-        learned.map(|n| &n.name).or_else(|| self.given.get(&addr)).cloned()
+        let table = || self.given.get(&addr).or_else(|| self.fallback.get(&addr));
+        learned.map(|n| &n.name).or_else(table).cloned()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.learned.is_empty() && self.given.is_empty()
+        self.learned.is_empty() && self.given.is_empty() && self.fallback.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 80));
+    const ALICE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+    const BOB: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
+
+    fn named(names: &Names, peer: IpAddr, at: i64) -> Option<String> {
+        names.of(SERVER, peer, Timestamp(at)).map(|name| name.to_string())
+    }
+
+    /// Each asker is shown its own name, the one it was told last before the flow; then others'; then the tables'.
+    #[test]
+    fn the_nearest_name_is_shown() {
+        let mut names = Names::default();
+        let mut tell = |asker, name: &str, since| {
+            names.learn(Naming { addr: SERVER, asker, name: name.into(), since: Timestamp(since) });
+        };
+        tell(ALICE, "shop.example", 10);
+        tell(BOB, "blog.example", 20);
+        tell(ALICE, "mail.example", 30);
+        tell(ALICE, "shop.example", 40);
+        assert_eq!(named(&names, ALICE, 25).as_deref(), Some("shop.example"));
+        assert_eq!(named(&names, ALICE, 35).as_deref(), Some("mail.example"));
+        assert_eq!(named(&names, ALICE, 45).as_deref(), Some("shop.example"));
+        assert_eq!(named(&names, BOB, 45).as_deref(), Some("blog.example"));
+        assert_eq!(named(&names, BOB, 15).as_deref(), Some("shop.example"));
+        assert_eq!(named(&names, ALICE, 5), None);
+        names.give_fallback(SERVER, "hosts.example");
+        assert_eq!(named(&names, ALICE, 5).as_deref(), Some("hosts.example"));
+        names.give(SERVER, "block.example");
+        assert_eq!(named(&names, ALICE, 5).as_deref(), Some("block.example"));
     }
 }

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use capture::file::{FileSource, Name};
-use capture::{Next, PacketSource};
+use capture::{Interface, Next, PacketSource};
 use flow::{
     CaptureEnd, Collector, Config, Delta, Event, FlowTable, InterfaceId, InterfaceName, Options, Snapshot,
 };
@@ -34,7 +34,7 @@ pub struct Job {
     pub options: Options,
     /// What views want.
     pub config: Config,
-    /// Names that hold for all time.
+    /// Names for addresses that the captures themselves do not name.
     pub names: Vec<Name>,
     /// Packets before this do not count.
     pub since: Option<When>,
@@ -92,10 +92,14 @@ struct Gone;
 pub fn run(job: Job, watch: &Watch, mut each: impl FnMut(Output) -> bool, mut idle: impl FnMut()) {
     let (deltas, incoming) = sync_channel(2);
     let (outputs, results) = sync_channel(2);
-    let config = job.config.clone();
+    let mut collector = Collector::new(job.config.clone());
+    for name in &job.names {
+        collector.give_fallback(name.addr, &name.name);
+    }
+    let events = job.config.events;
     thread::scope(|scope| {
         scope.spawn(move || drop(Worker::new(job, watch, deltas).run()));
-        scope.spawn(move || drop(collect(config, incoming, &outputs)));
+        scope.spawn(move || drop(collect(collector, events, incoming, &outputs)));
         loop {
             match results.recv_timeout(PATIENCE) {
                 Ok(output) => {
@@ -180,13 +184,7 @@ impl<'a> Worker<'a> {
                     {
                         self.open_window(record.timestamp);
                     }
-                    let known = usize::from(self.interfaces - first);
-                    for interface in batch.interfaces.get(known..).unwrap_or_default() {
-                        let name = interface.name.as_deref().map(Into::into);
-                        let name = InterfaceName { file: Some(Arc::clone(&path)), name };
-                        self.to.send(ToCollector::Interface(name)).map_err(|_| Gone)?;
-                        self.interfaces = self.interfaces.saturating_add(1);
-                    }
+                    self.announce(batch.interfaces, first, &path)?;
                     self.table.observe_batch(batch.packets());
                 }
                 Ok(Next::Idle) => {}
@@ -195,16 +193,32 @@ impl<'a> Worker<'a> {
                     let line = e.to_string();
                     let reason = line.strip_prefix(&format!("{path}: ")).unwrap_or(&line).to_owned();
                     self.send(ToCollector::Fault { line, damage: e.is_damage() })?;
+                    if !e.is_damage() {
+                        // It never began: there is nothing to tell of it.
+                        return Ok(());
+                    }
                     let cut = e.is_truncation();
                     break if cut { CaptureEnd::Truncated(reason) } else { CaptureEnd::Malformed(reason) };
                 }
             }
             self.after_batch(source, streaming)?;
         };
+        self.announce(source.interfaces(), first, &path)?;
         self.after_batch(source, streaming)?;
         self.consumed_before += source.stats().consumed;
         self.packets_before += source.stats().received;
         self.table.end_capture(stop);
+        Ok(())
+    }
+
+    /// Says how the capture's interfaces are called that were not spoken of yet; its first is the run's `first`.
+    fn announce(&mut self, interfaces: &[Interface], first: u16, path: &Arc<str>) -> Result<(), Gone> {
+        let known = usize::from(self.interfaces - first);
+        for interface in interfaces.get(known..).unwrap_or_default() {
+            let name = interface.name.as_deref().map(Into::into);
+            self.send(ToCollector::Interface(InterfaceName { file: Some(Arc::clone(path)), name }))?;
+            self.interfaces = self.interfaces.saturating_add(1);
+        }
         Ok(())
     }
 
@@ -251,12 +265,11 @@ impl<'a> Worker<'a> {
 
 /// Merges what comes in; sends on events as they happen, snapshots when asked, and all that stands at the end.
 fn collect(
-    config: Config,
+    mut collector: Collector,
+    events: bool,
     incoming: Receiver<ToCollector>,
     outputs: &SyncSender<Output>,
 ) -> Result<(), Gone> {
-    let events = config.events;
-    let mut collector = Collector::new(config);
     let put = |output| outputs.send(output).map_err(|_| Gone);
     for message in incoming {
         match message {
