@@ -57,11 +57,11 @@ impl Sink {
         self.attempt(|_, out| out.flush());
     }
 
-    /// Begins the file anew, as after a rotation that moved it away.
+    /// Opens the file again, which a rotation has moved away; one that was not moved is added to.
     pub(crate) fn reopen(&mut self) {
         let Some(path) = &self.path else { return };
         let _ = self.out.flush();
-        match File::create(path) {
+        match File::options().create(true).append(true).open(path) {
             Ok(file) => {
                 self.out = buffered(Box::new(file));
                 self.state = State::Open;

@@ -44,14 +44,28 @@ fn what_is_no_capture_is_refused_in_one_line() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a part that is skipped says so")]
 fn what_may_not_be_read_is_refused_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret.pcap");
     std::fs::copy(fixture("plain.pcap"), &path).unwrap();
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
     // The superuser may read anything.
-    if std::fs::File::open(&path).is_err() {
-        one_line(&read(&path), 1, &["secret.pcap", "ermission denied"]);
+    if std::fs::File::open(&path).is_ok() {
+        eprintln!("skipped: the superuser may read anything");
+        return;
+    }
+    one_line(&read(&path), 1, &["secret.pcap", "ermission denied"]);
+}
+
+#[test]
+fn a_pipe_that_never_begins_is_refused_in_one_line() {
+    for (bytes, why) in [(&b""[..], "empty file"), (b"\xff\xd8\xff\xe0 and so on, and so on", "JPEG")] {
+        for args in [&["-r", "-"][..], &["-r", "-", "--json"]] {
+            let output = run_on(bytes, args);
+            one_line(&output, 1, &["stdin", why]);
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+        }
     }
 }
 
