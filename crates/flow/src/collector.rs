@@ -235,6 +235,7 @@ impl Collector {
             dns: self.recent.iter().cloned().collect(),
             dns_totals: self.dns_totals,
             ledger: self.ledger(counted, hidden),
+            live: None,
             is_final,
         }
     }
@@ -243,6 +244,7 @@ impl Collector {
         let key = self.group_key(by, flow);
         let group = groups.entry_ref(&key).or_insert_with(|| Group {
             key: key.clone(),
+            pids: Vec::new(),
             flows: 0,
             sent: Counters::default(),
             received: Counters::default(),
@@ -263,6 +265,9 @@ impl Collector {
         let responder = flow.key.endpoint(flow.initiator.other());
         let (far, near) = (flow.key.endpoint(far).addr, flow.key.endpoint(far.other()).addr);
         match by {
+            GroupBy::Process | GroupBy::Container | GroupBy::User => {
+                GroupKey::Unowned("captures do not say".into())
+            }
             GroupBy::Host => GroupKey::Host(far),
             GroupBy::Name => {
                 let name = self.names.of(far, near, flow.first);
@@ -324,6 +329,7 @@ fn interface_ledger(name: &InterfaceName, totals: &InterfaceTotals) -> Interface
         not_ip,
         not_ip_names: most_first(names.into_iter()),
         malformed: most_first(malformed.into_iter()),
+        live: None,
     }
 }
 

@@ -7,6 +7,7 @@ use dissect::app::dns::Message;
 use dissect::{FiveTuple, Timestamp};
 
 use crate::ledger::InterfaceId;
+use crate::owner::Owner;
 
 /// One DNS, mDNS or LLMNR message.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +24,8 @@ pub struct DnsEvent {
     pub tuple: FiveTuple,
     /// What it says.
     pub message: Arc<Message>,
+    /// Live: the process that asked, or answers here.
+    pub owner: Option<Arc<Owner>>,
     /// Of an answer: how long after its query it passed the capture point; `None` if no query was seen.
     pub latency: Option<Duration>,
 }

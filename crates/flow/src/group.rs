@@ -12,6 +12,12 @@ use crate::ledger::InterfaceId;
 /// What flows are grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupBy {
+    /// Name of the owning process; live only.
+    Process,
+    /// Container of the owning process; live only.
+    Container,
+    /// User of the owning process; live only.
+    User,
     /// Address of the far end.
     Host,
     /// Name of the far end, or its address where it has none.
@@ -27,6 +33,9 @@ impl FromStr for GroupBy {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         Ok(match text {
+            "process" => GroupBy::Process,
+            "container" => GroupBy::Container,
+            "user" => GroupBy::User,
             "host" => GroupBy::Host,
             "name" => GroupBy::Name,
             "service" => GroupBy::Service,
@@ -39,6 +48,16 @@ impl FromStr for GroupBy {
 /// What the flows of a group share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum GroupKey {
+    /// Name of the owning process.
+    Process(Arc<str>),
+    /// Name of the owning process's container, or its identifier.
+    Container(Arc<str>),
+    /// The owning process runs in no container.
+    NoContainer,
+    /// Name of the owning process's user, or its number.
+    User(Arc<str>),
+    /// No process owns it, and why.
+    Unowned(Arc<str>),
     /// An address.
     Host(IpAddr),
     /// A name.
@@ -54,6 +73,8 @@ pub enum GroupKey {
 pub struct Group {
     /// What its flows share.
     pub key: GroupKey,
+    /// Processes that own them, in ascending order, the first so many.
+    pub pids: Vec<u32>,
     /// How many there are.
     pub flows: u64,
     /// What the initiators sent.

@@ -71,6 +71,31 @@ pub struct InterfaceLedger {
     pub not_ip_names: Vec<(String, u64)>,
     /// Packets of `not_ip` that are malformed, by reason, most first.
     pub malformed: Vec<(String, u64)>,
+    /// What only a live interface has.
+    pub live: Option<LiveLedger>,
+}
+
+/// What became of a live interface's packets, in packets and frame bytes.
+///
+/// `kernel` = seen + `dropped` + `offload`; the counted ones = `owned` + `forwarded` + `by_kernel` + `unknown`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LiveLedger {
+    /// What the interface itself counted meanwhile; `None` if it is gone.
+    pub kernel: Option<(u64, u64)>,
+    /// Packets that the ring had no room for; `None` where the kernel does not say whose they were.
+    pub dropped: Option<u64>,
+    /// Packets and bytes by which an interface that splits segments itself counts more than was seen, estimated.
+    pub offload: (u64, u64),
+    /// Of flows that a process owns.
+    pub owned: (u64, u64),
+    /// Of flows that pass through this host.
+    pub forwarded: (u64, u64),
+    /// Of flows that the kernel itself sends or answers.
+    pub by_kernel: (u64, u64),
+    /// Of all other flows.
+    pub unknown: (u64, u64),
+    /// Why those are unknown: reason, flows; most first.
+    pub reasons: Vec<(String, u64)>,
 }
 
 /// The account of a run.

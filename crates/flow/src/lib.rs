@@ -6,6 +6,7 @@
 //! reads a clock or does I/O.
 #![forbid(unsafe_code)]
 
+mod attribution;
 mod collector;
 pub mod community_id;
 mod delta;
@@ -19,6 +20,8 @@ mod ledger;
 mod lookup;
 mod message;
 mod name;
+mod owner;
+mod pace;
 mod rank;
 mod record;
 mod select;
@@ -30,16 +33,21 @@ mod tally;
 mod tcp;
 mod totals;
 
+pub use attribution::{Answer, Attributed, End, Evidence, Protocol, Question, Reason};
 pub use collector::{Collector, Config};
 pub use delta::Delta;
 pub use dns::{DnsEvent, DnsTotals};
 pub use flow::Counters;
 pub use group::{Group, GroupBy, GroupKey};
 pub use key::Seed;
-pub use ledger::{CaptureEnd, CaptureRecord, InterfaceId, InterfaceLedger, InterfaceName, Ledger};
+pub use ledger::{
+    CaptureEnd, CaptureRecord, InterfaceId, InterfaceLedger, InterfaceName, Ledger, LiveLedger,
+};
 pub use lookup::Keep;
+pub use owner::{Container, Owner, Runtime};
+pub use pace::{Pace, RECENT, Rate};
 pub use rank::SortKey;
 pub use record::{FlowDirection, FlowRecord, TcpRecord, TunnelHeader};
 pub use select::{Network, Selection};
-pub use snapshot::{Event, Snapshot};
+pub use snapshot::{Event, Live, Snapshot};
 pub use table::{FlowTable, Options};

@@ -123,7 +123,8 @@ impl Messages {
         let reason = match verdict {
             Verdict::Is { fact: Fact::Dns(message), .. } => {
                 let latency = None;
-                let event = DnsEvent { timestamp, frame, interface, protocol, tuple, message, latency };
+                let event =
+                    DnsEvent { timestamp, frame, interface, protocol, tuple, message, latency, owner: None };
                 self.lookups.note(event);
                 return;
             }

@@ -7,8 +7,10 @@ use std::time::Duration;
 use dissect::packet::Registry;
 use dissect::{Dissection, Endpoint, Icmp, LinkType, Packet, Timestamp};
 
+use crate::attribution::Answer;
 use crate::flow::{Counters, Flow};
 use crate::key::Side;
+use crate::pace::Pace;
 
 /// One header that encloses a flow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -94,6 +96,14 @@ pub struct FlowRecord {
     pub source_name: Option<Arc<str>>,
     /// What the responder is called.
     pub destination_name: Option<Arc<str>>,
+    /// Who owns it, or why nobody does; `None` for captures, and until somebody has answered.
+    pub owner: Option<Answer>,
+    /// The interfaces that its packets passed, in the order in which they first did; empty for captures.
+    pub path: Vec<Arc<str>>,
+    /// Source and destination beyond a translation of addresses, where the kernel tells of one.
+    pub nat: Option<(Endpoint, Endpoint)>,
+    /// How fast it has been lately; live only.
+    pub pace: Option<Pace>,
 }
 
 impl FlowRecord {
@@ -130,6 +140,10 @@ impl FlowRecord {
             direction: None,
             source_name: None,
             destination_name: None,
+            owner: None,
+            path: Vec::new(),
+            nat: None,
+            pace: None,
         }
     }
 }

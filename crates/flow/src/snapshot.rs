@@ -8,6 +8,7 @@ use crate::dns::{DnsEvent, DnsTotals};
 use crate::flow::Counters;
 use crate::group::Group;
 use crate::ledger::{CaptureRecord, InterfaceId, InterfaceName, Ledger};
+use crate::pace::Rate;
 use crate::record::FlowRecord;
 
 /// Something that views are told of once, as it happens.
@@ -48,14 +49,32 @@ pub struct Snapshot {
     pub dns_totals: DnsTotals,
     /// The account.
     pub ledger: Ledger,
+    /// What only a live capture has.
+    pub live: Option<Live>,
     /// No further snapshot follows.
     pub is_final: bool,
 }
 
+/// What only a live capture has.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Live {
+    /// When capturing began.
+    pub started: Timestamp,
+    /// The instant of the snapshot.
+    pub at: Timestamp,
+    /// Over the last interval.
+    pub now: Rate,
+    /// The most of any interval, bytes and packets each by itself.
+    pub peak: Rate,
+    /// What owners are learned from.
+    pub owners_from: &'static str,
+}
+
 impl Snapshot {
-    /// From the first packet to the last.
+    /// From the first packet to the last; live, from the start to now.
     pub fn duration(&self) -> Duration {
-        let nanos = self.first.zip(self.last).map_or(0, |(first, last)| last.0.saturating_sub(first.0));
+        let span = self.live.map(|live| (live.started, live.at)).or(self.first.zip(self.last));
+        let nanos = span.map_or(0, |(first, last)| last.0.saturating_sub(first.0));
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
     }
 

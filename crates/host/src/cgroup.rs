@@ -6,52 +6,7 @@
 //! beside a container (conmon, lxc.monitor) are not in it. Virtual machines are
 //! not containers.
 
-/// What runs the container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Runtime {
-    /// Docker.
-    Docker,
-    /// Podman and others on libpod.
-    Podman,
-    /// containerd, by itself or for Kubernetes.
-    Containerd,
-    /// CRI-O.
-    CriO,
-    /// LXC and LXD; the id is the container's name.
-    Lxc,
-    /// systemd-nspawn; the id is the machine's name.
-    Nspawn,
-    /// A container whose path does not name what runs it.
-    Other,
-}
-
-impl Runtime {
-    /// Its usual name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Docker => "docker",
-            Self::Podman => "podman",
-            Self::Containerd => "containerd",
-            Self::CriO => "cri-o",
-            Self::Lxc => "lxc",
-            Self::Nspawn => "nspawn",
-            Self::Other => "container",
-        }
-    }
-}
-
-/// A container.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Container {
-    /// What runs it.
-    pub runtime: Runtime,
-    /// The runtime's identifier in full: 64 hexadecimal digits, or a name.
-    pub id: String,
-    /// Name, where the runtime's state files could be read.
-    pub name: Option<String>,
-    /// Unique identifier of the Kubernetes pod, with dashes.
-    pub pod: Option<String>,
-}
+use crate::{Container, Runtime};
 
 /// What `/proc/<pid>/cgroup` says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use serde_json::Value;
 
-use crate::cgroup::{Container, Runtime};
+use crate::{Container, Runtime};
 
 /// How many names are kept before all are forgotten.
 const KEPT: usize = 4096;

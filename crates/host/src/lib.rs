@@ -28,7 +28,6 @@ mod owner;
 mod owners;
 mod proc;
 mod proc_net;
-mod question;
 #[cfg(target_os = "linux")]
 pub mod service;
 mod sockets;
@@ -37,12 +36,11 @@ mod users;
 #[cfg(target_os = "linux")]
 pub use addresses::LocalAddresses;
 pub use budget::Budget;
-pub use cgroup::{Container, Placement, Runtime};
+pub use cgroup::Placement;
+pub use flow::{Answer, Attributed, Container, End, Evidence, Owner, Protocol, Question, Reason, Runtime};
 #[cfg(target_os = "linux")]
 pub use namespaces::{DiagSockets, NetNamespace};
-pub use owner::Owner;
 #[cfg(target_os = "linux")]
 pub use owners::{Config, Costs, Owners};
 pub use proc::{Proc, Stat};
-pub use question::{Answer, Attributed, End, Evidence, Protocol, Question, Reason};
 pub use sockets::{Socket, SocketTable, State};

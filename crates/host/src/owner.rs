@@ -3,44 +3,14 @@
 use std::io;
 use std::path::Path;
 
-use crate::cgroup::{Container, Placement};
+use crate::Owner;
+use crate::cgroup::Placement;
 use crate::container::ContainerNames;
 use crate::proc::{Proc, Stat};
 use crate::users::Users;
 
 /// The kernel's limit of a process's name, in bytes.
 const COMM: usize = 15;
-
-/// A process: who it is and where it runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
-    /// Process id, in the namespace of the `/proc` that was read.
-    pub pid: u32,
-    /// Clock ticks after boot at which it started; a pid that is used again
-    /// has another.
-    pub start: u64,
-    /// Its name: the kernel's, made whole from the executable or the first
-    /// argument where the kernel cut it.
-    pub name: String,
-    /// Path of its executable; kernel threads have none.
-    pub executable: Option<String>,
-    /// Its arguments.
-    pub command_line: Vec<String>,
-    /// Effective user id.
-    pub uid: Option<u32>,
-    /// Name of that user.
-    pub user: Option<String>,
-    /// Process id of its parent, 0 if that is outside the namespace.
-    pub parent: u32,
-    /// Path of its cgroup.
-    pub cgroup: Option<String>,
-    /// systemd unit.
-    pub unit: Option<String>,
-    /// Container.
-    pub container: Option<Container>,
-    /// Inode of its network namespace, where that may be read.
-    pub net_namespace: Option<u64>,
-}
 
 /// What is needed to read an [`Owner`].
 #[derive(Debug)]

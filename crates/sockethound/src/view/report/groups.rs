@@ -66,6 +66,11 @@ fn numbers(page: &Page<'_>, group: &Group) -> [String; 5] {
 
 fn label(group: &Group, snapshot: &Snapshot) -> String {
     match &group.key {
+        GroupKey::Process(name) | GroupKey::Container(name) | GroupKey::User(name) => {
+            visible(name).into_owned()
+        }
+        GroupKey::NoContainer => "no container".to_owned(),
+        GroupKey::Unowned(reason) => format!("({reason})"),
         GroupKey::Host(addr) => addr.to_string(),
         GroupKey::Name(name) => visible(name).into_owned(),
         GroupKey::Service(number, 0) => protocol(*number).to_lowercase(),

@@ -1,10 +1,13 @@
-//! What is asked about a flow, and what is answered.
+//! The seam between flows and who owns them: what is asked about a flow, and what is answered.
+//!
+//! Whatever knows owners (sock_diag and `/proc`, events of the kernel) answers
+//! [`Question`]s with [`Answer`]s; the collector gives each flow its own.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::Owner;
+use crate::owner::Owner;
 
 /// The protocol number of the flow: IANA's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,7 +33,7 @@ impl Protocol {
     }
 
     /// Whether the kernel's lookup takes connections rather than datagrams.
-    pub(crate) fn is_stream(self) -> bool {
+    pub fn is_stream(self) -> bool {
         matches!(self, Self::TCP | Self::SCTP)
     }
 }
