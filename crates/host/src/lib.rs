@@ -5,13 +5,16 @@
 //! it, and the process for its name, user, unit and container. Everything is
 //! asked on demand, for a set of flows at once, at a bounded rate; nothing here
 //! runs periodically. [`service`] lets a process that was forked beforehand, and
-//! kept its privileges, answer over a socket pair.
+//! kept its privileges, answer over a socket pair. [`Conntrack`] tells which
+//! five-tuples are one flow before and behind a translation of addresses.
 #![forbid(unsafe_code)]
 
 #[cfg(target_os = "linux")]
 mod addresses;
 mod budget;
 mod cgroup;
+#[cfg(target_os = "linux")]
+mod conntrack;
 mod container;
 #[cfg(target_os = "linux")]
 mod diag;
@@ -38,6 +41,8 @@ pub use addresses::LocalAddresses;
 pub use budget::Budget;
 pub use cgroup::Placement;
 pub use flow::{Answer, Attributed, Container, End, Evidence, Owner, Protocol, Question, Reason, Runtime};
+#[cfg(target_os = "linux")]
+pub use conntrack::{Conntrack, Translation};
 #[cfg(target_os = "linux")]
 pub use namespaces::{DiagSockets, NetNamespace};
 #[cfg(target_os = "linux")]

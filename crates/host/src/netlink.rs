@@ -5,7 +5,7 @@
 //! its last message only.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, sockopt};
@@ -115,8 +115,13 @@ impl NetlinkSocket {
         Self::open(None) // its number is 0, the default
     }
 
+    /// Opens a `NETLINK_NETFILTER` socket.
+    pub(crate) fn netfilter() -> io::Result<Self> {
+        Self::open(Some(netlink::NETFILTER))
+    }
+
     fn open(protocol: Option<net::Protocol>) -> io::Result<Self> {
-        let fd = net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, SocketFlags::CLOEXEC, protocol)?;
+        let fd = socket(SocketFlags::CLOEXEC, protocol)?;
         sockopt::set_socket_timeout(&fd, sockopt::Timeout::Recv, Some(PATIENCE))?;
         Ok(Self { fd, sequence: 0, buffer: Vec::new() })
     }
@@ -184,13 +189,63 @@ impl NetlinkSocket {
     }
 
     fn receive(&mut self) -> io::Result<usize> {
-        self.buffer.resize(BUFFER, 0); // at first use: most namespaces are never asked
-        loop {
-            match net::recv(&self.fd, &mut self.buffer[..], RecvFlags::empty()) {
-                Ok((_, length)) => return Ok(length.min(BUFFER)),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(errno) => return Err(errno.into()),
-            }
+        receive(&self.fd, &mut self.buffer)
+    }
+}
+
+/// A netlink socket that only listens to what the kernel tells unasked.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    fd: OwnedFd,
+    buffer: Vec<u8>,
+}
+
+impl Listener {
+    /// Joins `NETLINK_NETFILTER`'s multicast groups, one bit each.
+    pub(crate) fn netfilter(groups: u32) -> io::Result<Self> {
+        let fd = socket(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, Some(netlink::NETFILTER))?;
+        net::bind(&fd, &netlink::SocketAddrNetlink::new(0, groups))?;
+        Ok(Self { fd, buffer: Vec::new() })
+    }
+
+    /// Lets the kernel keep up to `bytes` for it, or as much as is permitted.
+    pub(crate) fn enlarge(&self, bytes: usize) {
+        let forced = sockopt::set_socket_recv_buffer_size_force(&self.fd, bytes);
+        // What is refused leaves the size as it was: events are lost sooner, and counted.
+        let _ = forced.or_else(|_| sockopt::set_socket_recv_buffer_size(&self.fd, bytes));
+    }
+
+    /// The messages of the next datagram, `None` if none is there.
+    ///
+    /// # Errors
+    /// `ENOBUFS` once after datagrams were lost; the next call goes on.
+    pub(crate) fn next_datagram(&mut self) -> io::Result<Option<Messages<'_>>> {
+        match receive(&self.fd, &mut self.buffer) {
+            Ok(length) => Ok(Some(Messages(self.buffer.get(..length).unwrap_or_default()))),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn socket(flags: SocketFlags, protocol: Option<net::Protocol>) -> io::Result<OwnedFd> {
+    Ok(net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, protocol)?)
+}
+
+/// Receives one datagram; its length.
+fn receive(fd: &OwnedFd, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    buffer.resize(BUFFER, 0); // at first use: most namespaces are never asked
+    loop {
+        match net::recv(fd, &mut buffer[..], RecvFlags::empty()) {
+            Ok((_, length)) => return Ok(length.min(BUFFER)),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
         }
     }
 }
