@@ -1,6 +1,6 @@
 //! What a table hands to the collector.
 
-use crate::ledger::CaptureRecord;
+use crate::ledger::{CaptureRecord, InterfaceId};
 use crate::lookup::LookupDelta;
 use crate::store::{FlowParts, FlowStore};
 use crate::totals::Totals;
@@ -12,10 +12,29 @@ pub struct Delta {
     pub(crate) changed: Vec<FlowParts>,
     /// The whole table, when it hands out its last delta.
     pub(crate) flows: FlowStore,
-    /// Flows that left the table for good, in the order in which they did.
+    /// Flows that are over, or have been idle for long.
+    pub(crate) ended: Vec<FlowParts>,
+    /// Flows that left the table for good because it was full, in the order in which they did.
     pub(crate) evicted: Vec<FlowParts>,
     pub(crate) totals: Totals,
     /// Captures that were read to their end.
     pub(crate) captures: Vec<CaptureRecord>,
     pub(crate) lookups: LookupDelta,
+}
+
+impl Delta {
+    /// Gives interfaces the numbers that they have in the whole run: `numbers`, by the table's own.
+    pub fn renumber(&mut self, numbers: &[InterfaceId]) {
+        let number = |own: u16| numbers.get(usize::from(own)).map_or(own, |id| id.0);
+        for part in self.changed.iter_mut().chain(&mut self.ended).chain(&mut self.evicted) {
+            part.flow.interface = number(part.flow.interface);
+        }
+        for flow in self.flows.iter_mut() {
+            flow.interface = number(flow.interface);
+        }
+        self.totals.renumber(number);
+        for event in self.lookups.events.iter_mut().chain(&mut self.lookups.recent) {
+            event.interface = InterfaceId(number(event.interface.0));
+        }
+    }
 }

@@ -113,17 +113,47 @@ impl Flow {
         self.sent(Side::Low) + self.sent(Side::High)
     }
 
-    /// Adds what another part of the same flow counted.
-    pub(crate) fn absorb(&mut self, part: &Flow) {
+    /// Takes over what another part of the same flow knows, but not what it counted; of TCP only if so told.
+    pub(crate) fn learn(&mut self, part: &Flow, of_tcp: bool) {
         if part.first < self.first {
             (self.first, self.initiator, self.icmp) = (part.first, part.initiator, part.icmp);
             self.interface = part.interface;
         }
-        if part.tcp.began() {
+        if of_tcp && part.tcp.began() {
             self.tcp = part.tcp;
         }
         self.last = self.last.max(part.last);
         self.local |= part.local;
+    }
+
+    /// Sets what each side sent, by its index.
+    pub(crate) fn count(&mut self, sent: impl Fn(usize) -> Counters) {
+        for i in 0..2 {
+            let sent = sent(i);
+            self.packets[i] = sent.packets;
+            self.ip_bytes[i] = sent.ip_bytes;
+            self.frame_bytes[i] = sent.frame_bytes;
+        }
+    }
+
+    /// Exchanges the sides: those of another key, in which they sort the other way round.
+    pub(crate) fn flip(&mut self) {
+        self.initiator = self.initiator.other();
+        self.local = (self.local & LOCAL[0]) << 1 | (self.local & LOCAL[1]) >> 1;
+        self.frame_bytes.reverse();
+        self.ip_bytes.reverse();
+        self.packets.reverse();
+        self.tcp.flip();
+    }
+
+    /// Whether the source of packets knew the end on `side` to be on its own host.
+    pub(crate) fn knows_local(&self, side: Side) -> bool {
+        self.local & LOCAL[side.index()] != 0
+    }
+
+    /// Adds what another part of the same flow counted.
+    pub(crate) fn absorb(&mut self, part: &Flow) {
+        self.learn(part, true);
         for i in 0..2 {
             self.packets[i] += part.packets[i];
             self.ip_bytes[i] += part.ip_bytes[i];

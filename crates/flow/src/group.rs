@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dissect::Timestamp;
 
-use crate::flow::Counters;
+use crate::flow::{Counters, Flow};
 use crate::ledger::InterfaceId;
 
 /// What flows are grouped by.
@@ -66,6 +66,8 @@ pub enum GroupKey {
     Service(u8, u16),
     /// An interface.
     Interface(InterfaceId),
+    /// Everything beyond the number of groups that is kept.
+    Others,
 }
 
 /// One group's totals.
@@ -87,7 +89,39 @@ pub struct Group {
     pub last: Timestamp,
 }
 
+/// Processes of a group that are named.
+const MAX_PIDS: usize = 64;
+
 impl Group {
+    /// A group of one flow, which `pid` owns.
+    pub(crate) fn of(key: GroupKey, flow: &Flow, pid: Option<u32>) -> Self {
+        Group {
+            key,
+            pids: pid.into_iter().collect(),
+            flows: 1,
+            sent: flow.sent(flow.initiator),
+            received: flow.sent(flow.initiator.other()),
+            first: flow.first,
+            last: flow.last,
+        }
+    }
+
+    /// Adds another group's flows.
+    pub(crate) fn absorb(&mut self, other: &Group) {
+        for &pid in &other.pids {
+            if let Err(at) = self.pids.binary_search(&pid)
+                && self.pids.len() < MAX_PIDS
+            {
+                self.pids.insert(at, pid);
+            }
+        }
+        self.flows += other.flows;
+        self.sent += other.sent;
+        self.received += other.received;
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+    }
+
     /// What both sides sent.
     pub fn total(&self) -> Counters {
         self.sent + self.received

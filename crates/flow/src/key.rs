@@ -37,7 +37,10 @@ impl Side {
 /// Direction-free five-tuple: both directions of a flow share it.
 ///
 /// Five words, so that the table compares and hashes it without a branch:
-/// each end's address, then both ports, the protocol and the IP version.
+/// each end's address, then both ports, the interface, the protocol and the IP version.
+///
+/// The interface is 0 but in the tables of a live capture, which count each interface's packets apart: the collector
+/// makes one flow of them.
 #[derive(Clone, Copy, Debug, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct FlowKey {
     words: [u64; 5],
@@ -76,6 +79,21 @@ impl FlowKey {
         let ports = u64::from(low_port) << 48 | u64::from(high_port) << 32;
         let words = [(low >> 64) as u64, low as u64, (high >> 64) as u64, high as u64, ports | kind];
         (Self { words }, side)
+    }
+
+    /// The key of the flow's packets on one interface.
+    #[inline]
+    #[must_use]
+    pub(crate) fn on(mut self, interface: u16) -> Self {
+        self.words[4] |= u64::from(interface) << 16;
+        self
+    }
+
+    /// The key of the flow on whatever interface.
+    #[must_use]
+    pub(crate) fn anywhere(mut self) -> Self {
+        self.words[4] &= !(0xffff << 16);
+        self
     }
 
     /// The end on `side`.

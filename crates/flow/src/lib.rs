@@ -7,21 +7,25 @@
 #![forbid(unsafe_code)]
 
 mod attribution;
+mod closed;
 mod collector;
 pub mod community_id;
 mod delta;
 mod dns;
+mod expiry;
 mod flow;
 mod fragment;
 mod group;
 mod index;
 mod key;
 mod ledger;
+mod live;
 mod lookup;
 mod message;
 mod name;
 mod owner;
 mod pace;
+mod path;
 mod rank;
 mod record;
 mod select;
@@ -34,15 +38,17 @@ mod tcp;
 mod totals;
 
 pub use attribution::{Answer, Attributed, End, Evidence, Protocol, Question, Reason};
-pub use collector::{Collector, Config};
+pub use collector::{Collector, Config, LiveConfig};
 pub use delta::Delta;
 pub use dns::{DnsEvent, DnsTotals};
+pub use expiry::{ROUNDS, Timeouts};
 pub use flow::Counters;
 pub use group::{Group, GroupBy, GroupKey};
 pub use key::Seed;
 pub use ledger::{
     CaptureEnd, CaptureRecord, InterfaceId, InterfaceLedger, InterfaceName, Ledger, LiveLedger,
 };
+pub use live::{Ticket, Translation};
 pub use lookup::Keep;
 pub use owner::{Container, Owner, Runtime};
 pub use pace::{Pace, RECENT, Rate};

@@ -56,11 +56,13 @@ impl SortKey {
 }
 
 /// Keeps the `limit` items with the smallest places.
+#[derive(Debug)]
 pub(crate) struct Top<T> {
     limit: usize,
     heap: BinaryHeap<Placed<T>>,
 }
 
+#[derive(Debug)]
 struct Placed<T> {
     place: Place,
     item: T,
@@ -89,6 +91,17 @@ impl<T> Ord for Placed<T> {
 impl<T> Top<T> {
     pub(crate) fn new(limit: usize) -> Self {
         Self { limit, heap: BinaryHeap::new() }
+    }
+
+    /// Whether an item of this place would be kept.
+    pub(crate) fn takes(&self, place: &Place) -> bool {
+        self.limit > 0
+            && (self.heap.len() < self.limit || self.heap.peek().is_some_and(|worst| *place < worst.place))
+    }
+
+    /// The items with their places, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Place, &T)> {
+        self.heap.iter().map(|placed| (&placed.place, &placed.item))
     }
 
     pub(crate) fn offer(&mut self, place: Place, item: T) {

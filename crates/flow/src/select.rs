@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use crate::attribution::{Answer, End, Reason};
 use crate::flow::{Flow, LOCAL};
 use crate::key::Side;
 use crate::record::FlowDirection;
@@ -63,7 +64,8 @@ pub struct Selection {
 }
 
 impl Selection {
-    pub(crate) fn shows(&self, flow: &Flow) -> bool {
+    pub(crate) fn shows(&self, flow: &Flow, answer: Option<&Answer>) -> bool {
+        let _ = answer;
         if !self.no_local && !self.exclude_lan {
             return true;
         }
@@ -73,8 +75,9 @@ impl Selection {
         !looped && !lan
     }
 
-    /// Which way `flow` goes: by `local`, else by what the source of packets knew; `None` where neither says.
-    pub(crate) fn direction(&self, flow: &Flow) -> Option<FlowDirection> {
+    /// Which way `flow` goes: by `local`, else by the end that has an owner, else by what the source of packets knew;
+    /// `None` where none of them says.
+    pub(crate) fn direction(&self, flow: &Flow, answer: Option<&Answer>) -> Option<FlowDirection> {
         let is_local = |side: Side| {
             let addr = flow.key.endpoint(side).addr;
             self.local.iter().any(|n| n.contains(addr))
@@ -82,6 +85,17 @@ impl Selection {
         let known = |side: Side| flow.local & LOCAL[side.index()] != 0;
         let (from, to) = (flow.initiator, flow.initiator.other());
         if self.local.is_empty() {
+            match answer {
+                Some(Answer::Owner(owned)) if owned.peer.is_some() => return Some(FlowDirection::Internal),
+                Some(Answer::Owner(owned)) => {
+                    return Some(match owned.end {
+                        End::Source => FlowDirection::Outbound,
+                        End::Destination => FlowDirection::Inbound,
+                    });
+                }
+                Some(Answer::None(Reason::Forwarded)) => return Some(FlowDirection::Forwarded),
+                _ => {}
+            }
             return match (known(from), known(to)) {
                 (true, true) => Some(FlowDirection::Internal),
                 (true, false) => Some(FlowDirection::Outbound),

@@ -19,7 +19,7 @@ pub enum Event {
     /// A DNS, mDNS or LLMNR message.
     Dns(DnsEvent),
     /// A flow is over: no further packet will be counted in it.
-    Flow(FlowRecord),
+    Flow(Box<FlowRecord>),
 }
 
 /// All flows at one instant, as far as views asked for them.

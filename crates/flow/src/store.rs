@@ -3,6 +3,7 @@
 use crate::flow::Flow;
 use crate::index::Index;
 use crate::key::FlowKey;
+use crate::path::Prints;
 use crate::record::TunnelHeader;
 
 /// Flows by key, with random access by number.
@@ -14,6 +15,8 @@ pub(crate) struct FlowStore {
     flows: Vec<Flow>,
     free: Vec<u32>,
     tunnels: Rows<Box<[TunnelHeader]>>,
+    /// By number; none but in the tables of a live capture.
+    prints: Vec<Prints>,
 }
 
 /// The number of no flow.
@@ -58,6 +61,7 @@ impl<T> Rows<T> {
 pub(crate) struct FlowParts {
     pub(crate) flow: Flow,
     pub(crate) tunnels: Box<[TunnelHeader]>,
+    pub(crate) prints: Prints,
 }
 
 impl FlowStore {
@@ -123,7 +127,7 @@ impl FlowStore {
             Some(headers) => std::mem::take(headers),
             None => Box::default(),
         };
-        let removed = FlowParts { flow, tunnels };
+        let removed = FlowParts { flow, tunnels, prints: self.prints(number) };
         self.tunnels.remove(flow.tunnels);
         self.index.remove(flow.hash, number);
         self.get_mut(number).in_use = false;
@@ -143,8 +147,33 @@ impl FlowStore {
     }
 
     /// A copy of one flow, facts and all.
-    fn copy(&self, flow: &Flow) -> FlowParts {
-        FlowParts { flow: *flow, tunnels: self.tunnels(flow).into() }
+    fn copy(&self, number: u32) -> FlowParts {
+        let flow = *self.get(number);
+        FlowParts { flow, tunnels: self.tunnels(&flow).into(), prints: self.prints(number) }
+    }
+
+    /// Keeps a print of one of a flow's first packets.
+    #[inline]
+    pub(crate) fn keep_print(&mut self, number: u32, side: usize, place: usize, print: u32) {
+        let number = number as usize;
+        if number >= self.prints.len() {
+            self.prints.resize_with(number + 1, Prints::default);
+        }
+        self.prints[number].keep(side, place, print);
+    }
+
+    fn prints(&self, number: u32) -> Prints {
+        self.prints.get(number as usize).copied().unwrap_or_default()
+    }
+
+    /// The flow of a number, if there is one.
+    pub(crate) fn open(&self, number: u32) -> Option<&Flow> {
+        self.flows.get(number as usize).filter(|flow| flow.in_use)
+    }
+
+    /// The flows with their numbers, in no order that means anything.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (u32, &Flow)> {
+        (0..).zip(&self.flows).filter(|(_, flow)| flow.in_use)
     }
 
     /// The flows, in no order that means anything.
@@ -152,18 +181,50 @@ impl FlowStore {
         self.flows.iter().filter(|f| f.in_use)
     }
 
+    /// The flows, to be changed in anything but their keys.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Flow> {
+        self.flows.iter_mut().filter(|f| f.in_use)
+    }
+
     /// Adds every flow of another store.
     pub(crate) fn absorb(&mut self, other: &Self) {
-        for flow in other.iter() {
-            self.merge(other.copy(flow));
+        for part in other.parts() {
+            self.merge(part);
         }
+    }
+
+    /// Copies of all flows, facts and all.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = FlowParts> {
+        self.numbers().map(|number| self.copy(number))
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = u32> {
+        (0..self.flows.len() as u32).filter(|&number| self.get(number).in_use)
     }
 
     /// Copies of the flows that counted something since the last call; their counters start again at zero.
     pub(crate) fn take_changed(&mut self) -> Vec<FlowParts> {
-        let changed = self.iter().filter(|f| f.packets != [0; 2]).map(|f| self.copy(f)).collect();
+        let changed =
+            self.numbers().filter(|&n| self.get(n).packets != [0; 2]).map(|n| self.copy(n)).collect();
         self.flows.iter_mut().for_each(Flow::clear_counters);
+        self.prints.clear();
         changed
+    }
+
+    /// The same of one flow; `None` if it counted nothing, or is gone.
+    pub(crate) fn take_one(&mut self, number: u32) -> Option<FlowParts> {
+        let flow = self.flows.get(number as usize)?;
+        if !flow.in_use || flow.packets == [0; 2] {
+            return None;
+        }
+        let part = self.copy(number);
+        self.get_mut(number).clear_counters();
+        Some(part)
+    }
+
+    /// How many places there are, taken or free.
+    pub(crate) fn places(&self) -> usize {
+        self.flows.len()
     }
 
     /// The place that a clock hand points to, if a flow stands there.

@@ -4,15 +4,17 @@ use std::mem;
 use std::sync::Arc;
 
 use dissect::packet::{Plain, Registry};
-use dissect::{Direction, Dissection, Icmp, Ip, Packet, Stop, Timestamp};
+use dissect::{Direction, Dissection, Icmp, Ip, Packet, Stop, Tcp, Timestamp};
 
 use crate::delta::Delta;
+use crate::expiry::{Expiry, Timeouts};
 use crate::flow::LOCAL;
 use crate::fragment::FirstFragments;
 use crate::key::{FlowKey, Seed, Side};
 use crate::ledger::{CaptureEnd, CaptureRecord, InterfaceId};
 use crate::lookup::Keep;
 use crate::message::{Messages, Origin};
+use crate::path;
 use crate::tally::{Group, Observation, Tally};
 use crate::totals::{Frames, NoFlow, Totals};
 
@@ -27,11 +29,14 @@ pub struct Options {
     pub keep: Keep,
     /// Seed of the hash: the same for every table and collector of a run.
     pub seed: Seed,
+    /// Packets are those of a live capture: each interface's are counted apart, for the collector to join, and flows
+    /// end. `None` for captures.
+    pub live: Option<Timeouts>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { decap: true, max_flows: 4_000_000, keep: Keep::default(), seed: Seed::default() }
+        Self { decap: true, max_flows: 4_000_000, keep: Keep::default(), seed: Seed::default(), live: None }
     }
 }
 
@@ -47,6 +52,7 @@ pub struct FlowTable {
     window: (Timestamp, Timestamp),
     capture: Reading,
     captures: Vec<CaptureRecord>,
+    expiry: Expiry,
 }
 
 /// The capture that is being read.
@@ -66,13 +72,14 @@ impl FlowTable {
     pub fn new(options: Options) -> Self {
         FlowTable {
             registry: Registry::global(),
-            tally: Tally::new(options.max_flows),
+            tally: Tally::new(options.max_flows, options.live.is_some()),
             totals: Totals::default(),
             firsts: FirstFragments::default(),
             messages: Messages::new(options.keep),
             window: (Timestamp(i64::MIN), Timestamp(i64::MAX)),
             capture: Reading::new("".into(), 0),
             captures: Vec::new(),
+            expiry: Expiry::default(),
             options,
         }
     }
@@ -150,8 +157,8 @@ impl FlowTable {
             return self.observe_unusual(packet, origin, group);
         };
         let observation = self.tally.next(group);
-        observe(observation, packet, interface, &plain.ip, FlowKey::of(&plain.ip), &self.options.seed);
-        observation.set_tcp(plain.tcp.as_ref());
+        let flow = FlowKey::of(&plain.ip);
+        observe(observation, packet, interface, &plain.ip, plain.tcp.as_ref(), flow, &self.options);
         self.messages.read(origin, &plain.ip, plain.tcp.as_ref(), plain.payload);
     }
 
@@ -171,9 +178,9 @@ impl FlowTable {
         let flow = self.flow_of(d, ip);
         // Transport facts are the innermost flow's.
         let told = self.options.decap || d.outer.is_none();
+        let tcp = d.tcp.as_ref().filter(|_| told);
         let observation = self.tally.next(group);
-        observe(observation, packet, origin.interface, ip, flow, &self.options.seed);
-        observation.set_tcp(d.tcp.as_ref().filter(|_| told));
+        observe(observation, packet, origin.interface, ip, tcp, flow, &self.options);
         observation.icmp = d.icmp.filter(|_| told).unwrap_or_default();
         if self.options.decap && !d.tunnels().is_empty() {
             observation.enclosed = Some((packet.link_type, packet.bytes));
@@ -199,18 +206,35 @@ impl FlowTable {
         known.unwrap_or_else(|| FlowKey::of(ip))
     }
 
+    /// Whether flows began since the last delta.
+    pub fn has_begun(&self) -> bool {
+        self.tally.begun.as_ref().is_some_and(|begun| !begun.is_empty())
+    }
+
+    /// Ends flows of a live capture that are over or have been idle too long by `now`: some of them at each call, all
+    /// within [`ROUNDS`] calls. They go into the next delta.
+    pub fn expire(&mut self, now: Timestamp) {
+        if let Some(timeouts) = &self.options.live {
+            self.expiry.pass(&mut self.tally.flows, timeouts, now);
+        }
+    }
+
     /// Takes what changed since the last delta; flows stay, with their counters at zero.
     pub fn take_delta(&mut self) -> Delta {
         let mut delta = self.take_events();
-        delta.changed = self.tally.flows.take_changed();
+        delta.changed.append(&mut self.tally.flows.take_changed());
         delta
     }
 
-    /// Takes messages, evicted flows and totals, and leaves the flows' counters for a later delta.
+    /// Takes messages, totals, and flows that began, ended or were evicted; leaves the other flows' counters for a
+    /// later delta.
     pub fn take_events(&mut self) -> Delta {
+        let begun = self.tally.begun.as_mut().map(mem::take).unwrap_or_default();
         let mut totals = mem::take(&mut self.totals);
         totals.malformed_messages = mem::take(&mut self.messages.malformed);
         Delta {
+            changed: begun.into_iter().filter_map(|number| self.tally.flows.take_one(number)).collect(),
+            ended: mem::take(&mut self.expiry.ended),
             evicted: mem::take(&mut self.tally.eviction.evicted),
             captures: mem::take(&mut self.captures),
             totals,
@@ -234,11 +258,18 @@ fn observe(
     packet: &Packet<'_>,
     interface: InterfaceId,
     ip: &Ip,
-    (key, side): (FlowKey, Side),
-    seed: &Seed,
+    tcp: Option<&Tcp>,
+    (mut key, side): (FlowKey, Side),
+    options: &Options,
 ) {
+    o.print = 0;
+    if options.live.is_some() {
+        key = key.on(interface.0);
+        o.print = path::print(packet.bytes, ip, tcp);
+    }
+    o.set_tcp(tcp);
     o.key = key;
-    o.hash = key.hash(seed);
+    o.hash = key.hash(&options.seed);
     o.ip_bytes = ip.bytes;
     o.at = packet.timestamp;
     o.frame_bytes = packet.wire_len;

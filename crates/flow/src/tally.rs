@@ -12,6 +12,7 @@ use dissect::{Icmp, LinkType, Tcp, Timestamp};
 
 use crate::flow::Flow;
 use crate::key::{FlowKey, Side};
+use crate::path::PRINTS;
 use crate::record;
 use crate::store::{FlowParts, FlowStore};
 
@@ -35,6 +36,8 @@ pub(crate) struct Observation<'a> {
     pub(crate) local: u8,
     pub(crate) icmp: Icmp,
     pub(crate) tcp: Tcp,
+    /// What tells the packet from others on whatever interface it passes; 0 where nobody asks.
+    pub(crate) print: u32,
     /// The packet's bytes, where tunnels enclose its flow: if it begins the flow, their headers are read from these.
     pub(crate) enclosed: Option<(LinkType, &'a [u8])>,
 }
@@ -68,6 +71,8 @@ impl Default for Group<'_> {
 pub(crate) struct Tally {
     pub(crate) flows: FlowStore,
     pub(crate) eviction: Eviction,
+    /// Flows that began since somebody asked, by number, if anybody asks.
+    pub(crate) begun: Option<Vec<u32>>,
 }
 
 /// Keeps the number of flows within its bound.
@@ -80,10 +85,11 @@ pub(crate) struct Eviction {
 }
 
 impl Tally {
-    pub(crate) fn new(max_flows: usize) -> Self {
+    pub(crate) fn new(max_flows: usize, live: bool) -> Self {
         Tally {
             flows: FlowStore::default(),
             eviction: Eviction { max_flows: max_flows.max(1), hand: 0, evicted: Vec::new() },
+            begun: live.then(Vec::new),
         }
     }
 
@@ -107,41 +113,48 @@ impl Tally {
         }
         black_box(guesses.iter().fold(0, |touched, &number| touched ^ self.flows.warm(number)));
         for (o, guess) in waiting.iter().zip(guesses) {
-            apply(&mut self.flows, &mut self.eviction, o, guess);
+            self.apply(o, guess);
         }
     }
-}
 
-/// Adds one packet to its flow, which it may begin.
-#[inline]
-fn apply(flows: &mut FlowStore, eviction: &mut Eviction, o: &Observation<'_>, guess: u32) {
-    let number = match flows.verified(guess, o.hash, &o.key) {
-        Some(number) => number,
-        None => begin(flows, eviction, o),
-    };
-    let flow = flows.get_mut(number);
-    let i = o.side.index();
-    flow.packets[i] += 1;
-    flow.ip_bytes[i] += u64::from(o.ip_bytes);
-    flow.frame_bytes[i] += u64::from(o.frame_bytes);
-    flow.first = flow.first.min(o.at);
-    flow.last = flow.last.max(o.at);
-    flow.local |= o.local;
-    if o.has_tcp {
-        flow.observe_tcp(o.side, o.at, &o.tcp);
+    /// Adds one packet to its flow, which it may begin.
+    #[inline]
+    fn apply(&mut self, o: &Observation<'_>, guess: u32) {
+        let number = match self.flows.verified(guess, o.hash, &o.key) {
+            Some(number) => number,
+            None => self.begin(o),
+        };
+        let flow = self.flows.get_mut(number);
+        let i = o.side.index();
+        let place = flow.packets[i];
+        flow.packets[i] += 1;
+        flow.ip_bytes[i] += u64::from(o.ip_bytes);
+        flow.frame_bytes[i] += u64::from(o.frame_bytes);
+        flow.first = flow.first.min(o.at);
+        flow.last = flow.last.max(o.at);
+        flow.local |= o.local;
+        if o.has_tcp {
+            flow.observe_tcp(o.side, o.at, &o.tcp);
+        }
+        if o.print != 0 && place < PRINTS as u64 {
+            self.flows.keep_print(number, i, place as usize, o.print);
+        }
     }
-}
 
-#[cold]
-fn begin(flows: &mut FlowStore, eviction: &mut Eviction, o: &Observation<'_>) -> u32 {
-    eviction.make_room(flows);
-    let mut flow = Flow::new(o.key, o.hash, o.at, o.side);
-    (flow.interface, flow.icmp) = (o.interface, o.icmp);
-    let number = flows.insert(flow);
-    if let Some((link_type, bytes)) = o.enclosed {
-        flows.set_tunnels(number, record::tunnel_headers(link_type, bytes));
+    #[cold]
+    fn begin(&mut self, o: &Observation<'_>) -> u32 {
+        self.eviction.make_room(&mut self.flows);
+        let mut flow = Flow::new(o.key, o.hash, o.at, o.side);
+        (flow.interface, flow.icmp) = (o.interface, o.icmp);
+        let number = self.flows.insert(flow);
+        if let Some((link_type, bytes)) = o.enclosed {
+            self.flows.set_tunnels(number, record::tunnel_headers(link_type, bytes));
+        }
+        if let Some(begun) = &mut self.begun {
+            begun.push(number);
+        }
+        number
     }
-    number
 }
 
 impl Eviction {

@@ -158,6 +158,28 @@ impl TcpState {
         self.seen & 1 << (u32::from(letter) + 12 * side.index() as u32) != 0
     }
 
+    /// Exchanges the sides.
+    pub(crate) fn flip(&mut self) {
+        const SIDE: u64 = 1 << 4;
+        self.next.reverse();
+        self.advanced.reverse();
+        self.retransmits.reverse();
+        let letters = (self.seen & 0x00ff_ffff).count_ones();
+        for place in 0..letters {
+            self.history[(place / A_WORD) as usize] ^= SIDE << (place % A_WORD * 5);
+        }
+        let swap = |bits: u32, width: u32| (bits >> width | bits << width) & ((1 << (2 * width)) - 1);
+        let (started, hole) = (self.seen >> STARTED & 3, self.seen >> HOLE & 3);
+        self.seen = swap(self.seen & 0x00ff_ffff, 12) | swap(started, 1) << STARTED | swap(hole, 1) << HOLE;
+    }
+
+    /// Whether nothing more is to come: both sides have finished, or one has reset.
+    pub(crate) fn is_over(&self) -> bool {
+        let both = |letter| self.saw(Side::Low, letter) && self.saw(Side::High, letter);
+        let either = |letter| self.saw(Side::Low, letter) || self.saw(Side::High, letter);
+        both(FIN) || either(RST)
+    }
+
     /// Whether there was a segment.
     #[inline]
     pub(crate) fn began(&self) -> bool {

@@ -80,7 +80,19 @@ impl NoFlow {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct InterfaceTotals {
     pub(crate) seen: Frames,
+    /// What the interface counts beyond that because it splits segments itself; estimated.
+    pub(crate) offload: Frames,
     pub(crate) no_flow: BTreeMap<NoFlow, Frames>,
+}
+
+impl InterfaceTotals {
+    fn absorb(&mut self, other: InterfaceTotals) {
+        self.seen += other.seen;
+        self.offload += other.offload;
+        for (why, frames) in other.no_flow {
+            *self.no_flow.entry(why).or_default() += frames;
+        }
+    }
 }
 
 /// Everything that a table counted besides its flows.
@@ -103,13 +115,16 @@ impl Totals {
         &mut self.interfaces[at]
     }
 
+    /// Gives interfaces other numbers.
+    pub(crate) fn renumber(&mut self, number: impl Fn(u16) -> u16) {
+        for (at, totals) in (0..).zip(std::mem::take(&mut self.interfaces)) {
+            self.interface(InterfaceId(number(at))).absorb(totals);
+        }
+    }
+
     pub(crate) fn absorb(&mut self, part: Totals) {
         for (at, theirs) in part.interfaces.into_iter().enumerate() {
-            let ours = self.interface(InterfaceId(at as u16));
-            ours.seen += theirs.seen;
-            for (why, frames) in theirs.no_flow {
-                *ours.no_flow.entry(why).or_default() += frames;
-            }
+            self.interface(InterfaceId(at as u16)).absorb(theirs);
         }
         for (what, packets) in part.odd {
             *self.odd.entry(what).or_default() += packets;

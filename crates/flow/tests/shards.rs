@@ -66,7 +66,7 @@ fn collector() -> Collector {
 fn sum(deltas: impl IntoIterator<Item = Delta>) -> Snapshot {
     let mut collector = collector();
     deltas.into_iter().for_each(|delta| collector.absorb(delta));
-    let snapshot = collector.snapshot(true);
+    let snapshot = collector.snapshot(None, true);
     assert!(snapshot.ledger.closes(), "{:?}", snapshot.ledger);
     snapshot
 }

@@ -15,12 +15,12 @@ const STYLES: Styles =
     Styles::styled().header(AnsiColor::Yellow.on_default().bold()).literal(AnsiColor::Green.on_default());
 
 const EXIT_STATUS: &str = "\
-Exit status: 0 done; 1 failed while running, or nothing to read; 2 wrong usage; 6 an input is damaged (the report of its good part was printed).";
+Exit status: 0 done; 1 failed while running, or nothing to read; 2 wrong usage; 3 not permitted; 4 no such interface; 6 an input is damaged (the report of its good part was printed).";
 
 /// Who is talking to what, how much, and is anything odd.
 ///
-/// Reads captures and prints every flow, how much each end sent, the names that were looked up, and an account of every
-/// packet that closes.
+/// Prints every flow with the process that owns it, how much each end sent, the names that were looked up, and an account
+/// of every packet that closes: every few seconds from this machine's interfaces, or of capture files.
 #[derive(Debug, Parser)]
 #[command(name = "sockethound", version, styles = STYLES, args_conflicts_with_subcommands = true, after_long_help = EXIT_STATUS)]
 pub struct Cli {
@@ -143,7 +143,35 @@ pub enum GroupArg {
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "one switch, one field")]
 pub struct ReportArgs {
-    /// Read a pcap or pcapng capture (plain, .gz, .zst or .lz4; - is standard input); repeatable
+    /// Capture on this interface only; repeatable [default: all, every packet counted once]
+    #[arg(short, long, value_name = "IF", conflicts_with = "read", help_heading = "Capture")]
+    pub interface: Vec<String>,
+    /// Capture what is addressed to others, too
+    #[arg(long, conflicts_with = "read", help_heading = "Capture")]
+    pub promisc: bool,
+    /// Keep N bytes of each packet; 0 keeps all [default: the headers, and all of what is read further]
+    #[arg(long, value_name = "N", conflicts_with = "read", help_heading = "Capture")]
+    pub snaplen: Option<u32>,
+    /// Memory for packets that wait to be counted, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 32.0, value_parser = ring_size, conflicts_with = "read", help_heading = "Capture")]
+    pub ring: f64,
+    /// Count in N threads, each with its part of the ring
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256), conflicts_with = "read", help_heading = "Capture")]
+    pub workers: u16,
+    /// Use the clocks of network cards that stamp packets
+    #[arg(long, conflicts_with = "read", help_heading = "Capture")]
+    pub hardware_clock: bool,
+    /// A closed TCP flow ends SECONDS after its last packet
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, conflicts_with = "read", help_heading = "Capture")]
+    pub tcp_closed: Duration,
+    /// A TCP flow that was not closed ends SECONDS after its last packet
+    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = seconds, conflicts_with = "read", help_heading = "Capture")]
+    pub tcp_idle: Duration,
+    /// Any other flow ends SECONDS after its last packet
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds, conflicts_with = "read", help_heading = "Capture")]
+    pub idle: Duration,
+
+    /// Read a pcap or pcapng capture (plain, .gz, .zst or .lz4; - is standard input) instead of capturing; repeatable
     #[arg(short, long, value_name = "FILE", help_heading = "Input")]
     pub read: Vec<PathBuf>,
     /// Leave out packets before TIME: 12:30, 2026-11-22T12:30:00Z, or +OFFSET from the first packet (+90s, +5m)
@@ -169,7 +197,7 @@ pub struct ReportArgs {
     #[arg(short, long, help_heading = "Selection")]
     pub exclude_lan: bool,
 
-    /// Report every SECONDS while standard input keeps coming
+    /// Report every SECONDS, live and while standard input keeps coming
     #[arg(short, long, value_name = "SECONDS", default_value = "10", value_parser = seconds, help_heading = "Report")]
     pub time: Duration,
     /// Rows to show; 0 shows all
@@ -211,6 +239,14 @@ pub struct ReportArgs {
     /// No progress and no warnings; errors only
     #[arg(short, long, action = ArgAction::SetTrue, help_heading = "Report")]
     pub quiet: bool,
+}
+
+/// Mebibytes of a ring, fractions allowed.
+fn ring_size(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(size) if size > 0.0 && size <= 65_536.0 => Ok(size),
+        _ => Err(format!("{text:?} is not a number of MiB above 0, and at most 65536")),
+    }
 }
 
 /// A positive number of seconds, fractions allowed.

@@ -10,6 +10,10 @@ pub enum Exit {
     Failed = 1,
     /// The command line makes no sense.
     Usage = 2,
+    /// The kernel does not let us.
+    NotPermitted = 3,
+    /// No interface of that name.
+    NoSuchInterface = 4,
     /// An input is damaged; the report of its good part was printed.
     Damaged = 6,
 }

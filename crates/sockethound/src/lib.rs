@@ -1,6 +1,8 @@
 //! The program, as a library for its tests.
 
 pub mod args;
+#[cfg(target_os = "linux")]
+mod attribution;
 pub mod exit;
 mod hosts;
 pub mod pipeline;
@@ -8,5 +10,10 @@ pub mod plan;
 mod progress;
 pub mod run;
 mod sink;
+#[cfg(target_os = "linux")]
+mod start;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_start.rs"]
+mod start;
 pub mod view;
 pub mod when;

@@ -3,11 +3,11 @@
 use std::io::{IsTerminal, stdout};
 use std::path::{Path, PathBuf};
 
-use flow::{Config, GroupBy, Keep, Options, Selection};
+use flow::{Config, GroupBy, Keep, Options, Selection, Timeouts};
 
 use crate::args::{ColorArg, GroupArg, ReportArgs};
 use crate::hosts;
-use crate::pipeline::Job;
+use crate::pipeline::{Files, Job};
 use crate::view::report;
 
 /// Where local names stand (hosts(5)).
@@ -18,7 +18,9 @@ const ALL: usize = usize::MAX;
 /// Everything that a run needs.
 #[derive(Debug)]
 pub struct Plan {
-    /// What is read, and how it is counted.
+    /// Where packets come from.
+    pub source: Source,
+    /// How they are counted.
     pub job: Job,
     /// The report on standard output, unless JSON takes its place.
     pub report: Option<report::Options>,
@@ -28,16 +30,43 @@ pub struct Plan {
     pub quiet: bool,
 }
 
+/// Where packets come from.
+#[derive(Debug)]
+pub enum Source {
+    /// Captures.
+    Files(Files),
+    /// This machine's interfaces.
+    Interfaces(Interfaces),
+}
+
+/// What is captured of which interfaces.
+#[derive(Clone, Debug)]
+pub struct Interfaces {
+    /// Their names; none for all.
+    pub names: Vec<String>,
+    /// Capture what is addressed to others, too.
+    pub promiscuous: bool,
+    /// Bytes kept of each packet, 0 for all; `None` for as many as are read.
+    pub snaplen: Option<u32>,
+    /// Memory for packets, in bytes.
+    pub ring_bytes: usize,
+    /// How many threads count.
+    pub workers: usize,
+    /// Use the clocks of network cards.
+    pub hardware_clock: bool,
+}
+
 impl Plan {
     /// Checks and completes `args`; an error is one line of what to type instead.
     pub fn new(args: ReportArgs) -> Result<Self, String> {
-        if args.read.is_empty() {
-            return Err("nothing to read: name a capture with -r FILE (- is standard input)".to_owned());
+        let live = args.read.is_empty();
+        if live && (args.since.is_some() || args.until.is_some()) {
+            return Err("--since and --until choose packets of captures: name one with -r FILE".to_owned());
         }
         if args.read.iter().filter(|p| *p == Path::new("-")).count() > 1 {
             return Err("standard input can be read only once".to_owned());
         }
-        let group = args.group.map(group_by).transpose()?;
+        let group = args.group.map(|by| group_by(by, live)).transpose()?;
         let json_on_stdout = args.json.as_deref() == Some(Path::new("-"));
         let report = (!json_on_stdout).then(|| report_options(&args));
         let names = if args.resolve { hosts::read(Path::new(HOSTS)) } else { Vec::new() };
@@ -52,33 +81,50 @@ impl Plan {
             group,
             dns_lines: args.dns_count,
             events: args.json.is_some(),
+            live: None,
         };
         let job = Job {
-            paths: args.read,
             options: Options {
                 decap: !args.no_decap,
                 max_flows: args.max_flows as usize,
                 keep: Keep { all: config.events, answers: config.dns_lines },
+                live: live.then_some(Timeouts {
+                    tcp_closed: args.tcp_closed,
+                    tcp_idle: args.tcp_idle,
+                    idle: args.idle,
+                }),
                 ..Options::default()
             },
             config,
             names,
-            since: args.since,
-            until: args.until,
-            utc: args.utc,
             interval: (!args.once).then_some(args.time),
             duration: args.duration,
         };
-        Ok(Plan { job, report, json: args.json, quiet: args.quiet })
+        let source = if live {
+            Source::Interfaces(Interfaces {
+                names: args.interface,
+                promiscuous: args.promisc,
+                snaplen: args.snaplen,
+                ring_bytes: (args.ring * f64::from(1 << 20)) as usize,
+                workers: usize::from(args.workers),
+                hardware_clock: args.hardware_clock,
+            })
+        } else {
+            Source::Files(Files { paths: args.read, since: args.since, until: args.until, utc: args.utc })
+        };
+        Ok(Plan { source, job, report, json: args.json, quiet: args.quiet })
     }
 }
 
-fn group_by(arg: GroupArg) -> Result<GroupBy, String> {
+fn group_by(arg: GroupArg, live: bool) -> Result<GroupBy, String> {
     match arg {
         GroupArg::Host => Ok(GroupBy::Host),
         GroupArg::Name => Ok(GroupBy::Name),
         GroupArg::Service => Ok(GroupBy::Service),
         GroupArg::Interface => Ok(GroupBy::Interface),
+        GroupArg::Process if live => Ok(GroupBy::Process),
+        GroupArg::Container if live => Ok(GroupBy::Container),
+        GroupArg::User if live => Ok(GroupBy::User),
         GroupArg::Process | GroupArg::Container | GroupArg::User => {
             Err("captures do not say who owned a flow: use -g=host, -g=name, -g=service or -g=interface"
                 .to_owned())

@@ -1,104 +1,142 @@
 //! One run: the plan's packets through the pipeline into its views.
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, anyhow};
 use capture::file::FileSource;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use flow::Snapshot;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGWINCH};
 use signal_hook::flag;
 
 use crate::exit::Exit;
-use crate::pipeline::{self, Output, Watch};
-use crate::plan::Plan;
+use crate::pipeline::{self, Files, Input, Output, Watch};
+use crate::plan::{Plan, Source};
 use crate::progress::Progress;
 use crate::sink::Sink;
+use crate::start;
 use crate::view::View;
 use crate::view::ndjson::Ndjson;
-use crate::view::report::Report;
+use crate::view::report::{self, Report};
 
 /// Runs `plan`; an error is what kept it from beginning.
 pub fn run(plan: Plan) -> anyhow::Result<Exit> {
-    let total = check_inputs(&plan)?;
-    let watch = Watch::default();
-    let reopen = Arc::new(AtomicBool::new(false));
-    listen(&watch, &reopen).context("cannot listen to signals")?;
-    let mut sinks = sinks(&plan)?;
-    let mut progress = std::cell::RefCell::new(Progress::new(total, plan.quiet));
-    let mut exit = Exit::Done;
-    let each = |output| {
-        if reopen.swap(false, std::sync::atomic::Ordering::Relaxed) {
-            sinks.iter_mut().for_each(Sink::reopen);
+    let Plan { source, mut job, report, json, quiet } = plan;
+    let live = matches!(source, Source::Interfaces(_));
+    let (input, total) = match source {
+        Source::Files(files) => {
+            let total = check_inputs(&files)?;
+            (Input::Files(files), total)
         }
+        Source::Interfaces(interfaces) => match start::open(&interfaces, &mut job, quiet) {
+            Ok(live) => (Input::Live(live), None),
+            Err((exit, line)) => {
+                say(&line);
+                return Ok(exit);
+            }
+        },
+    };
+    let watch = Watch::default();
+    let signals = Signals::listen(&watch).context("cannot listen to signals")?;
+    let stage = RefCell::new(Stage {
+        sinks: sinks(report.as_ref(), json.as_deref(), live)?,
+        progress: Progress::new(total, quiet),
+        exit: Exit::Done,
+        latest: None,
+        signals,
+    });
+    let idle = || stage.borrow_mut().idle(&watch);
+    pipeline::run(input, &job, &watch, |output| stage.borrow_mut().take(output), idle);
+    Ok(stage.into_inner().finish())
+}
+
+/// What the calling thread does with all that comes out.
+struct Stage {
+    sinks: Vec<Sink>,
+    progress: Progress,
+    exit: Exit,
+    latest: Option<Arc<Snapshot>>,
+    signals: Signals,
+}
+
+impl Stage {
+    /// Shows `output`; gives whether anybody still looks.
+    fn take(&mut self, output: Output) -> bool {
+        self.heed_signals();
         match output {
-            Output::Events(events) => sinks.iter_mut().for_each(|s| s.events(&events)),
+            Output::Events(events) => self.sinks.iter_mut().for_each(|s| s.events(&events)),
             // Nothing could be read: the fault has said so, and an empty report would say something else.
-            Output::Snapshot(snapshot) if exit == Exit::Failed && snapshot.captures.is_empty() => {}
+            Output::Snapshot(snapshot)
+                if self.exit == Exit::Failed && snapshot.captures.is_empty() && snapshot.live.is_none() => {}
             Output::Snapshot(snapshot) => {
-                progress.borrow_mut().clear();
-                for sink in &mut sinks {
-                    sink.show(&snapshot);
-                }
+                self.progress.clear();
+                self.sinks.iter_mut().for_each(|sink| sink.show(&snapshot));
+                self.latest = Some(snapshot);
             }
             Output::Fault { line, damage } => {
-                progress.borrow_mut().clear();
+                self.progress.clear();
                 say(&line);
-                exit = exit.max(if damage { Exit::Damaged } else { Exit::Failed });
+                self.exit = self.exit.max(if damage { Exit::Damaged } else { Exit::Failed });
+            }
+            Output::Notice(line) => {
+                self.progress.clear();
+                say(&line);
             }
         }
-        sinks.iter().any(Sink::is_open)
-    };
-    pipeline::run(plan.job, &watch, each, || progress.borrow_mut().tick(&watch));
-    progress.get_mut().clear();
-    sinks.iter_mut().for_each(Sink::flush);
-    for line in sinks.iter().filter_map(Sink::failure) {
-        say(&line);
-        exit = Exit::Failed;
+        self.tell_failures();
+        self.sinks.iter().any(Sink::is_open)
     }
-    Ok(exit)
-}
 
-/// Refuses what cannot be read before anything is counted; gives the bytes there are to read, if that is known.
-fn check_inputs(plan: &Plan) -> anyhow::Result<Option<u64>> {
-    let mut total = Some(0);
-    for path in &plan.job.paths {
-        if path == Path::new("-") {
-            total = None;
-            continue;
+    fn idle(&mut self, watch: &Watch) {
+        self.heed_signals();
+        self.progress.tick(watch);
+    }
+
+    fn heed_signals(&mut self) {
+        if self.signals.reopen.swap(false, Ordering::Relaxed) {
+            self.sinks.iter_mut().for_each(Sink::reopen);
         }
-        let meta = std::fs::metadata(path);
-        if meta.is_ok_and(|m| !m.is_file() && !m.is_dir()) {
-            // Opening a pipe twice would lose what the first opening read.
-            total = None;
-            continue;
+        if self.signals.resized.swap(false, Ordering::Relaxed)
+            && let Some(snapshot) = &self.latest
+        {
+            self.sinks.iter_mut().for_each(|sink| sink.repaint(snapshot));
         }
-        let size = FileSource::open(path).map_err(|e| anyhow!("{e}"))?.size();
-        total = total.zip(size).map(|(sum, size)| sum + size);
     }
-    Ok(total)
+
+    /// Says at once what cannot be written any more; the rest goes on.
+    fn tell_failures(&mut self) {
+        for line in self.sinks.iter_mut().filter_map(Sink::take_failure) {
+            say(&line);
+            self.exit = self.exit.max(Exit::Failed);
+        }
+    }
+
+    fn finish(mut self) -> Exit {
+        self.progress.clear();
+        self.sinks.iter_mut().for_each(Sink::flush);
+        self.tell_failures();
+        self.exit
+    }
 }
 
-fn listen(watch: &Watch, reopen: &Arc<AtomicBool>) -> std::io::Result<()> {
-    for signal in [SIGINT, SIGTERM] {
-        // The second one ends at once what the first could not.
-        flag::register_conditional_shutdown(signal, 130, Arc::clone(&watch.stop))?;
-        flag::register(signal, Arc::clone(&watch.stop))?;
-    }
-    flag::register(SIGUSR1, Arc::clone(&watch.report))?;
-    flag::register(SIGHUP, Arc::clone(reopen))?;
-    Ok(())
+/// What signals ask for, besides an end and a report.
+struct Signals {
+    reopen: Arc<AtomicBool>,
+    resized: Arc<AtomicBool>,
 }
 
-fn sinks(plan: &Plan) -> anyhow::Result<Vec<Sink>> {
+impl Signals {
+    fn sinks(report: Option<&report::Options>, json: Option<&Path>, live: bool) -> anyhow::Result<Vec<Sink>> {
     let mut sinks = Vec::new();
-    if let Some(options) = &plan.report {
+    if let Some(options) = report {
         let view: Box<dyn View> = Box::new(Report::new(options.clone()));
         sinks.push(Sink::stdout(view));
     }
-    if let Some(path) = &plan.json {
-        let view: Box<dyn View> = Box::new(Ndjson::new(false));
+    if let Some(path) = json {
+        let view: Box<dyn View> = Box::new(Ndjson::new(live));
         sinks.push(if path == Path::new("-") {
             Sink::stdout(view)
         } else {

@@ -23,6 +23,8 @@ enum State {
     /// Whoever read it went away.
     Closed,
     Failed(io::Error),
+    /// Failed, and that was said.
+    Over,
 }
 
 impl Sink {
@@ -52,6 +54,13 @@ impl Sink {
         self.attempt(|view, out| view.show(snapshot, out).and_then(|()| out.flush()));
     }
 
+    /// Writes what stands once more, if that takes the place of what is seen.
+    pub(crate) fn repaint(&mut self, snapshot: &Snapshot) {
+        if self.view.repaints() {
+            self.show(snapshot);
+        }
+    }
+
     /// Lets out what was written.
     pub(crate) fn flush(&mut self) {
         self.attempt(|_, out| out.flush());
@@ -70,11 +79,13 @@ impl Sink {
         }
     }
 
-    /// What went wrong, in one line.
-    pub(crate) fn failure(&self) -> Option<String> {
+    /// What went wrong, in one line, once.
+    pub(crate) fn take_failure(&mut self) -> Option<String> {
         let State::Failed(error) = &self.state else { return None };
         let to = self.path.as_deref().map_or("standard output".into(), Path::to_string_lossy);
-        Some(format!("cannot write to {to}: {error}"))
+        let line = format!("cannot write to {to}: {error}");
+        self.state = State::Over;
+        Some(line)
     }
 
     /// Writes as long as the output takes it. A reader that goes away is no failure.

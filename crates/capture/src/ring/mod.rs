@@ -77,13 +77,16 @@ pub struct RingSource {
     received: u64,
     captured: u64,
     totals: Cell<RingStats>,
+    /// What the interfaces had counted when capturing began.
+    baseline: Vec<InterfaceCounters>,
 }
 
 impl RingSource {
     /// Begins to capture.
     pub fn open(options: &Options) -> Result<Self, Error> {
-        let source = Self::prepare(options, options.interfaces.len() == 1)?;
+        let mut source = Self::prepare(options, options.interfaces.len() == 1)?;
         source.attach(&source.filter())?;
+        source.baseline = source.counters()?;
         source.bind()?;
         source.make_promiscuous()?;
         Ok(source)
@@ -103,7 +106,7 @@ impl RingSource {
         for _ in 0..workers {
             let source = Self::prepare(&options, false)?;
             // Until all share the packets nobody takes any, or some would be taken twice.
-            source.attach(&[Instruction { code: RET_K, jt: 0, jf: 0, k: 0 }])?;
+            source.attach(&NOTHING)?;
             source.bind()?;
             source.socket.join_fanout(fanout).map_err(|e| Error::system("join the fanout group", e))?;
             if group.is_empty() {
@@ -112,6 +115,9 @@ impl RingSource {
                 fanout = made & FANOUT_ID;
             }
             group.push(source);
+        }
+        if let Some(first) = group.first_mut() {
+            first.baseline = first.counters()?;
         }
         for source in &group {
             source.attach(&source.filter())?;
@@ -151,6 +157,7 @@ impl RingSource {
             received: 0,
             captured: 0,
             totals: Cell::default(),
+            baseline: Vec::new(),
         })
     }
 
@@ -182,6 +189,26 @@ impl RingSource {
             counters.interface = seen.map(|k| k.number);
         }
         Ok(all)
+    }
+
+    /// What the captured interfaces had counted when capturing began; of a group, its first source knows.
+    pub fn baseline(&self) -> &[InterfaceCounters] {
+        &self.baseline
+    }
+
+    /// The interfaces of which a packet was seen; [`Record::interface`] counts through them.
+    pub fn interfaces(&self) -> &[Interface] {
+        &self.interfaces
+    }
+
+    /// Number in the system of the interface that stands at `number` in [`Batch::interfaces`].
+    pub fn ifindex(&self, number: usize) -> Option<u32> {
+        self.known.iter().find(|known| known.number as usize == number).map(|known| known.ifindex)
+    }
+
+    /// Takes no further packets; those that passed are still handed out, within [`Options::patience`].
+    pub fn stop(&mut self) -> Result<(), Error> {
+        self.attach(&NOTHING)
     }
 
     /// Names of the captured interfaces that are there now.
@@ -420,6 +447,8 @@ impl Known {
 /// `PACKET_FANOUT_HASH`, alike for both directions, under a number that nobody else uses
 /// (`PACKET_FANOUT_FLAG_UNIQUEID`). Not `FLAG_DEFRAG`, which makes one packet of fragments.
 const FANOUT_HASH_NEW: u32 = 0x2000 << 16;
+/// A filter that no packet passes.
+const NOTHING: [Instruction; 1] = [Instruction { code: RET_K, jt: 0, jf: 0, k: 0 }];
 /// The lower half of a fanout argument.
 const FANOUT_ID: u32 = 0xffff;
 

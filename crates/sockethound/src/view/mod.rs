@@ -23,6 +23,11 @@ pub trait View {
     /// Its name.
     fn name(&self) -> &'static str;
 
+    /// Whether each [`Self::show`] takes the place of the one before, as on a terminal.
+    fn repaints(&self) -> bool {
+        false
+    }
+
     /// Writes what happened since the last call, if this view tells of single events.
     fn events(&mut self, _events: &[Event], _out: &mut dyn Write) -> io::Result<()> {
         Ok(())

@@ -69,6 +69,7 @@ fn label(group: &Group, snapshot: &Snapshot) -> String {
         GroupKey::Process(name) | GroupKey::Container(name) | GroupKey::User(name) => {
             visible(name).into_owned()
         }
+        GroupKey::Others => "others".to_owned(),
         GroupKey::NoContainer => "no container".to_owned(),
         GroupKey::Unowned(reason) => format!("({reason})"),
         GroupKey::Host(addr) => addr.to_string(),

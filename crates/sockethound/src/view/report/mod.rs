@@ -73,6 +73,10 @@ impl View for Report {
         "report"
     }
 
+    fn repaints(&self) -> bool {
+        self.options.repaint
+    }
+
     fn show(&mut self, snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
         if self.options.repaint && (self.painted || !snapshot.is_final) {
             out.write_all(HOME_AND_ERASE_BELOW)?;

@@ -1,80 +1,30 @@
-//! The path of the packets: worker → collector → outputs, one way, one owner a value.
-//!
-//! The worker reads the captures and counts; the collector merges and freezes;
-//! the calling thread hands events and snapshots to whoever shows them. The
-//! channels are bounded: a slow output slows the reading, and memory stays flat.
+//! Capture files and pipes, read into one table.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use capture::file::{FileSource, Name};
 use capture::{Interface, Next, PacketSource};
-use flow::{
-    CaptureEnd, Collector, Config, Delta, Event, FlowTable, InterfaceId, InterfaceName, Options, Snapshot,
-};
+use flow::{CaptureEnd, Collector, Delta, FlowTable, InterfaceId, InterfaceName};
 
+use super::{EVENTS_AT_ONCE, Gone, end_flows, Job, Output, PATIENCE, Watch};
 use crate::when::When;
 
-/// How long the worker waits for a pipe before it looks at the clock and at `stop`.
-const PATIENCE: Duration = Duration::from_millis(100);
-/// Messages and evicted flows that a table holds before it hands them on: few enough to stay in the cache, many enough
-/// that handing on costs nothing.
-const EVENTS_AT_ONCE: usize = 1024;
-
-/// What is read, and how.
+/// What is read.
 #[derive(Debug)]
-pub struct Job {
+pub struct Files {
     /// Captures, in the order in which they are read.
     pub paths: Vec<PathBuf>,
-    /// How flows are counted.
-    pub options: Options,
-    /// What views want.
-    pub config: Config,
-    /// Names for addresses that the captures themselves do not name.
-    pub names: Vec<Name>,
     /// Packets before this do not count.
     pub since: Option<When>,
     /// Packets from this on do not count.
     pub until: Option<When>,
     /// Whether times are given in UTC.
     pub utc: bool,
-    /// Interim snapshots while a pipe keeps coming.
-    pub interval: Option<Duration>,
-    /// Stop after this long.
-    pub duration: Option<Duration>,
-}
-
-/// What the worker has done so far, for whoever watches; and the wish to end.
-#[derive(Debug, Default)]
-pub struct Watch {
-    /// Packets counted.
-    pub packets: AtomicU64,
-    /// Bytes of the captures read, as stored.
-    pub consumed: AtomicU64,
-    /// Set to end the run: what was read is reported.
-    pub stop: Arc<AtomicBool>,
-    /// Set to get a snapshot now.
-    pub report: Arc<AtomicBool>,
-}
-
-/// What comes out at the end of the path.
-#[derive(Debug)]
-pub enum Output {
-    /// What happened, in order.
-    Events(Vec<Event>),
-    /// What stands.
-    Snapshot(Arc<Snapshot>),
-    /// A capture is damaged, or could not be read: one line.
-    Fault {
-        /// What to tell the user.
-        line: String,
-        /// The good part was counted.
-        damage: bool,
-    },
 }
 
 enum ToCollector {
@@ -85,42 +35,28 @@ enum ToCollector {
     Fault { line: String, damage: bool },
 }
 
-/// The other side is gone: nobody wants the rest.
-struct Gone;
-
-/// Runs `job`, and gives what comes out to `each`, until it says to stop by `false`; `idle` is called now and then.
-pub fn run(job: Job, watch: &Watch, mut each: impl FnMut(Output) -> bool, mut idle: impl FnMut()) {
-    let (deltas, incoming) = sync_channel(2);
-    let (outputs, results) = sync_channel(2);
-    let mut collector = Collector::new(job.config.clone());
-    for name in &job.names {
-        collector.give_fallback(name.addr, &name.name);
-    }
-    let events = job.config.events;
-    thread::scope(|scope| {
-        scope.spawn(move || drop(Worker::new(job, watch, deltas).run()));
+impl Files {
+    /// Starts the threads that read and merge.
+    pub(super) fn spawn<'s>(
+        self,
+        scope: &'s Scope<'s, '_>,
+        job: &Job,
+        watch: &'s Watch,
+        collector: Collector,
+        outputs: SyncSender<Output>,
+    ) {
+        let (deltas, incoming) = sync_channel(2);
+        let worker = Worker::new(job, self, watch, deltas);
+        let events = job.config.events;
+        scope.spawn(move || drop(worker.run()));
         scope.spawn(move || drop(collect(collector, events, incoming, &outputs)));
-        loop {
-            match results.recv_timeout(PATIENCE) {
-                Ok(output) => {
-                    if !each(output) {
-                        break;
-                    }
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            idle();
-        }
-        // Both threads end when they find that nobody listens.
-        watch.stop.store(true, Ordering::Relaxed);
-        drop(results);
-    });
+    }
 }
 
 /// Reads captures into one table.
 struct Worker<'a> {
-    job: Job,
+    files: Files,
+    interval: Option<Duration>,
     watch: &'a Watch,
     table: FlowTable,
     to: SyncSender<ToCollector>,
@@ -134,24 +70,25 @@ struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    fn new(job: Job, watch: &'a Watch, to: SyncSender<ToCollector>) -> Self {
+    fn new(job: &Job, files: Files, watch: &'a Watch, to: SyncSender<ToCollector>) -> Self {
         let now = Instant::now();
         Worker {
             table: FlowTable::new(job.options.clone()),
             watch,
             to,
             interfaces: 0,
-            windowed: job.since.is_none() && job.until.is_none(),
+            windowed: files.since.is_none() && files.until.is_none(),
             next_report: job.interval.map(|i| now + i),
             end: job.duration.map(|d| now + d),
             consumed_before: 0,
             packets_before: 0,
-            job,
+            interval: job.interval,
+            files,
         }
     }
 
     fn run(mut self) -> Result<(), Gone> {
-        for path in std::mem::take(&mut self.job.paths) {
+        for path in std::mem::take(&mut self.files.paths) {
             if self.stopped() {
                 break;
             }
@@ -238,7 +175,7 @@ impl<'a> Worker<'a> {
         let due = streaming && self.next_report.is_some_and(|at| Instant::now() >= at);
         let asked = self.watch.report.swap(false, Ordering::Relaxed);
         if due || asked {
-            self.next_report = self.job.interval.map(|i| Instant::now() + i);
+            self.next_report = self.interval.map(|i| Instant::now() + i);
             let delta = Box::new(self.table.take_delta());
             self.send(ToCollector::Delta(delta))?;
             self.send(ToCollector::Report)?;
@@ -247,9 +184,9 @@ impl<'a> Worker<'a> {
     }
 
     fn open_window(&mut self, first: dissect::Timestamp) {
-        let resolve = |when: Option<When>, open| when.map_or(open, |w| w.resolve(first, self.job.utc));
-        let since = resolve(self.job.since, dissect::Timestamp(i64::MIN));
-        let until = resolve(self.job.until, dissect::Timestamp(i64::MAX));
+        let resolve = |when: Option<When>, open| when.map_or(open, |w| w.resolve(first, self.files.utc));
+        let since = resolve(self.files.since, dissect::Timestamp(i64::MIN));
+        let until = resolve(self.files.until, dissect::Timestamp(i64::MAX));
         self.table.set_window(since, until);
         self.windowed = true;
     }
@@ -277,21 +214,15 @@ fn collect(
             ToCollector::Names(names) => names.iter().for_each(|n| collector.give_name(n.addr, &n.name)),
             ToCollector::Delta(delta) => {
                 collector.absorb(*delta);
-                let happened = collector.take_events();
+                let happened = collector.take_events(None);
                 if !happened.is_empty() {
                     put(Output::Events(happened))?;
                 }
             }
-            ToCollector::Report => put(Output::Snapshot(Arc::new(collector.snapshot(false))))?,
+            ToCollector::Report => put(Output::Snapshot(Arc::new(collector.snapshot(None, false))))?,
             ToCollector::Fault { line, damage } => put(Output::Fault { line, damage })?,
         }
     }
-    if events {
-        let mut gone = false;
-        collector.end_flows(|flows| gone = gone || put(Output::Events(flows)).is_err());
-        if gone {
-            return Err(Gone);
-        }
-    }
-    put(Output::Snapshot(Arc::new(collector.snapshot(true))))
+    end_flows(&collector, events, outputs)?;
+    put(Output::Snapshot(Arc::new(collector.snapshot(None, true))))
 }

@@ -1,0 +1,66 @@
+//! The account of flows that are over: ended, or evicted because the table was full.
+
+use dissect::Timestamp;
+use hashbrown::HashMap;
+
+use crate::flow::Counters;
+use crate::group::{Group, GroupKey};
+use crate::rank::Top;
+use crate::record::FlowRecord;
+
+/// Groups that are kept of flows that are over; what is beyond adds up under [`GroupKey::Others`].
+const MAX_GROUPS: usize = 65_536;
+/// Flows that are over and still have a row, at most.
+const MAX_ROWS: usize = 65_536;
+
+/// Flows that are over.
+#[derive(Debug)]
+pub(crate) struct Closed {
+    /// What all of them held.
+    pub(crate) counted: Counters,
+    /// Those that the table had no room for.
+    pub(crate) evicted: (u64, Counters),
+    /// Those that the user wants to see.
+    pub(crate) shown: (u64, Counters),
+    /// The others.
+    pub(crate) hidden: (u64, Counters),
+    /// First and last packet.
+    pub(crate) span: Option<(Timestamp, Timestamp)>,
+    /// The first of those that ended, by the order of rows.
+    pub(crate) rows: Top<FlowRecord>,
+    pub(crate) groups: HashMap<GroupKey, Group>,
+}
+
+impl Closed {
+    pub(crate) fn new(rows: usize) -> Self {
+        Closed {
+            counted: Counters::default(),
+            evicted: Default::default(),
+            shown: Default::default(),
+            hidden: Default::default(),
+            span: None,
+            rows: Top::new(rows.min(MAX_ROWS)),
+            groups: HashMap::default(),
+        }
+    }
+
+    /// Adds what one flow held.
+    pub(crate) fn count(&mut self, sum: Counters, shown: bool, first: Timestamp, last: Timestamp) {
+        self.counted += sum;
+        let (flows, counters) = if shown { &mut self.shown } else { &mut self.hidden };
+        *flows += 1;
+        *counters += sum;
+        let span = self.span.get_or_insert((first, last));
+        *span = (span.0.min(first), span.1.max(last));
+    }
+
+    /// Adds a flow to its group.
+    pub(crate) fn add_to_group(&mut self, key: GroupKey, one: Group) {
+        let full = self.groups.len() >= MAX_GROUPS && !self.groups.contains_key(&key);
+        let key = if full { GroupKey::Others } else { key };
+        match self.groups.get_mut(&key) {
+            Some(group) => group.absorb(&one),
+            None => drop(self.groups.insert(key.clone(), Group { key, ..one })),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What became of every packet: the ledger.
+
+use std::collections::BTreeMap;
+
+use super::Collector;
+use crate::attribution::{Answer, Reason};
+use crate::flow::{Counters, Flow};
+use crate::ledger::{InterfaceId, InterfaceLedger, InterfaceName, Ledger, LiveLedger};
+use crate::live::Facts;
+use crate::totals::InterfaceTotals;
+
+/// Why nobody has said whose a flow is.
+const NOT_YET: &str = "not looked up yet";
+
+/// Whose the packets of one interface were, in packets and frame bytes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shares {
+    owned: (u64, u64),
+    forwarded: (u64, u64),
+    by_kernel: (u64, u64),
+    unknown: (u64, u64),
+    reasons: BTreeMap<String, u64>,
+}
+
+impl Shares {
+    fn add(&mut self, answer: Option<&Answer>, sum: Counters) {
+        let share = match answer {
+            Some(Answer::Owner(_)) => &mut self.owned,
+            Some(Answer::None(Reason::Forwarded)) => &mut self.forwarded,
+            Some(Answer::None(Reason::Kernel)) => &mut self.by_kernel,
+            other => {
+                let reason = other.and_then(Answer::reason).map_or(NOT_YET.to_owned(), |r| r.to_string());
+                *self.reasons.entry(reason).or_default() += 1;
+                &mut self.unknown
+            }
+        };
+        *share = (share.0 + sum.packets, share.1 + sum.frame_bytes);
+    }
+}
+
+/// Adds a flow's strands to their interfaces' shares; gives what they held together.
+fn add_strands(shares: &mut Vec<Shares>, facts: &Facts) -> Counters {
+    let mut all = Counters::default();
+    for strand in facts.strands.iter() {
+        let at = usize::from(strand.place.interface.0);
+        if shares.len() <= at {
+            shares.resize_with(at + 1, Shares::default);
+        }
+        let sum = strand.sent[0] + strand.sent[1];
+        shares[at].add(facts.answer.as_ref(), sum);
+        all += sum;
+    }
+    all
+}
+
+impl Collector {
+    /// Adds a flow that is over to the shares of its interfaces; gives what all of them counted, where each counts
+    /// apart.
+    pub(super) fn share(&mut self, _flow: &Flow, facts: Option<&Facts>) -> Option<Counters> {
+        let live = self.live.as_mut()?;
+        facts.map(|facts| add_strands(&mut live.shares, facts))
+    }
+
+    /// The account: `counted` and `hidden` are of the open flows of captures; live, of all strands.
+    pub(super) fn ledger(&self, hidden: (u64, Counters)) -> Ledger {
+        let mut counted = self.closed.counted;
+        let mut shares = Vec::new();
+        match &self.live {
+            Some(live) => {
+                shares.clone_from(&live.shares);
+                for (number, _) in self.flows.numbered() {
+                    if let Some(facts) = live.flows.facts(number) {
+                        counted += add_strands(&mut shares, facts);
+                    }
+                }
+            }
+            None => self.flows.iter().for_each(|flow| counted += flow.total()),
+        }
+        let silent = InterfaceTotals::default();
+        let totals = self.totals.interfaces.iter().chain(std::iter::repeat(&silent));
+        let named = self.interfaces.iter().zip(totals);
+        let mut interfaces: Vec<_> = named.map(|(name, totals)| interface_ledger(name, totals)).collect();
+        if self.live.is_some() {
+            shares.resize_with(interfaces.len(), Shares::default);
+            self.add_live_ledgers(&mut interfaces, shares);
+        }
+        Ledger {
+            interfaces,
+            counted,
+            evicted_flows: self.closed.evicted.0,
+            evicted: self.closed.evicted.1,
+            hidden,
+            odd: most_first(self.totals.odd.iter().map(|(what, &n)| (what.name(), n))),
+            malformed_messages: most_first(
+                self.totals.malformed_messages.iter().map(|((who, why), &n)| (format!("{who}: {why}"), n)),
+            ),
+        }
+    }
+
+    /// Adds what only live interfaces have.
+    fn add_live_ledgers(&self, interfaces: &mut [InterfaceLedger], shares: Vec<Shares>) {
+        let Some(live) = &self.live else { return };
+        let alone = interfaces.len() == 1;
+        let mut left = live.dropped;
+        for ((id, ledger), shares) in (0..).map(InterfaceId).zip(interfaces).zip(shares) {
+            let totals = self.totals.interfaces.get(usize::from(id.0));
+            let offload = totals.map_or((0, 0), |t| (t.offload.packets, t.offload.bytes));
+            let kernel = live.kernel.get(&id).copied();
+            // The ring does not say on which interface it lost what: what is missing there is taken to be it.
+            let missing = kernel.map(|(packets, _)| packets.saturating_sub(ledger.seen.0 + offload.0));
+            let dropped = match missing {
+                _ if alone => Some(live.dropped),
+                _ if live.dropped == 0 => Some(0),
+                missing => missing.map(|missing| missing.min(left)),
+            };
+            left -= dropped.unwrap_or(0).min(left);
+            ledger.live = Some(LiveLedger {
+                kernel,
+                dropped,
+                offload,
+                owned: shares.owned,
+                forwarded: shares.forwarded,
+                by_kernel: shares.by_kernel,
+                unknown: shares.unknown,
+                reasons: most_first(shares.reasons.into_iter()),
+            });
+        }
+    }
+}
+
+fn interface_ledger(name: &InterfaceName, totals: &InterfaceTotals) -> InterfaceLedger {
+    let (mut names, mut malformed) = (BTreeMap::<String, u64>::new(), BTreeMap::<String, u64>::new());
+    let mut not_ip = (0, 0);
+    for (why, frames) in &totals.no_flow {
+        not_ip = (not_ip.0 + frames.packets, not_ip.1 + frames.bytes);
+        match why.malformed() {
+            Some(reason) => *malformed.entry(reason).or_default() += frames.packets,
+            None => *names.entry(why.name()).or_default() += frames.packets,
+        }
+    }
+    let seen = (totals.seen.packets, totals.seen.bytes);
+    InterfaceLedger {
+        interface: name.clone(),
+        seen,
+        counted: (seen.0 - not_ip.0, seen.1 - not_ip.1),
+        not_ip,
+        not_ip_names: most_first(names.into_iter()),
+        malformed: most_first(malformed.into_iter()),
+        live: None,
+    }
+}
+
+fn most_first(counts: impl Iterator<Item = (String, u64)>) -> Vec<(String, u64)> {
+    let mut counts: Vec<_> = counts.collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    counts
+}

@@ -1,0 +1,176 @@
+//! Snapshots: rows, groups and sums of one instant.
+
+use std::sync::Arc;
+
+use dissect::Timestamp;
+use hashbrown::HashMap;
+
+use super::Collector;
+use crate::attribution::Answer;
+use crate::dns::DnsEvent;
+use crate::flow::Flow;
+use crate::group::{Group, GroupBy, GroupKey};
+use crate::ledger::InterfaceId;
+use crate::live::Facts;
+use crate::owner::Owner;
+use crate::pace::Rate;
+use crate::rank::Top;
+use crate::record::{FlowDirection, FlowRecord};
+use crate::snapshot::{Live, Snapshot};
+
+/// A row of an open flow, or of one that is over.
+enum Row<'a> {
+    Open(u32, &'a Flow),
+    Closed(&'a FlowRecord),
+}
+
+impl Collector {
+    /// Takes the pace of a live capture, an interval having ended at `now`.
+    pub fn tick(&mut self, now: Timestamp) {
+        let Some(live) = &mut self.live else { return };
+        let (then, before) = live.ticked;
+        let seconds = now.0.saturating_sub(then.0) as f64 / 1e9;
+        if seconds <= 0.0 {
+            return;
+        }
+        live.flows.take_pace(&self.flows, seconds);
+        let mut sum = self.closed.shown.1 + self.closed.hidden.1;
+        self.flows.iter().for_each(|flow| sum += flow.total());
+        live.now = Rate {
+            bytes: sum.ip_bytes.saturating_sub(before.ip_bytes) as f64 / seconds,
+            packets: sum.packets.saturating_sub(before.packets) as f64 / seconds,
+        };
+        live.peak.bytes = live.peak.bytes.max(live.now.bytes);
+        live.peak.packets = live.peak.packets.max(live.now.packets);
+        live.ticked = (now, sum);
+    }
+
+    /// Freezes what is known now; live, at `now`.
+    pub fn snapshot(&self, now: Option<Timestamp>, is_final: bool) -> Snapshot {
+        let mut rows = Top::new(self.config.rows);
+        self.closed.rows.iter().for_each(|(place, record)| rows.offer(*place, Row::Closed(record)));
+        let mut groups = self.closed.groups.clone();
+        let (mut flows, mut total) = self.closed.shown;
+        let mut hidden = self.closed.hidden;
+        let mut span = self.closed.span;
+        for (number, flow) in self.flows.numbered() {
+            let sum = flow.total();
+            let (first, last) = span.unwrap_or((flow.first, flow.last));
+            span = Some((first.min(flow.first), last.max(flow.last)));
+            let facts = self.facts(number);
+            if !self.config.selection.shows(flow, facts.and_then(|f| f.answer.as_ref())) {
+                hidden.0 += 1;
+                hidden.1 += sum;
+                continue;
+            }
+            flows += 1;
+            total += sum;
+            match self.config.group {
+                None => rows.offer(self.config.sort.place(flow), Row::Open(number, flow)),
+                Some(by) => {
+                    let (key, one) = self.group_of_one(by, flow, facts);
+                    groups.entry_ref(&key).and_modify(|group| group.absorb(&one)).or_insert(one);
+                }
+            }
+        }
+        let (groups, more_groups) = self.rank_groups(groups);
+        let row = |row| match row {
+            Row::Open(number, flow) => self.record_of(number, flow),
+            Row::Closed(record) => record.clone(),
+        };
+        Snapshot {
+            interfaces: self.interfaces.clone(),
+            captures: self.captures.clone(),
+            first: span.map(|(first, _)| first),
+            last: span.map(|(_, last)| last),
+            flows,
+            total,
+            rows: rows.into_sorted().map(row).collect(),
+            groups,
+            more_groups,
+            dns: self.recent.iter().map(|event| self.owned(event)).collect(),
+            dns_totals: self.dns_totals,
+            ledger: self.ledger(hidden),
+            live: now.and_then(|now| self.live_part(now)),
+            is_final,
+        }
+    }
+
+    fn live_part(&self, now: Timestamp) -> Option<Live> {
+        let live = self.live.as_ref()?;
+        Some(Live {
+            started: live.config.started,
+            at: now,
+            now: live.now,
+            peak: live.peak,
+            owners_from: live.config.owners_from,
+        })
+    }
+
+    /// A message with the process that asked, or answers.
+    fn owned(&self, event: &DnsEvent) -> DnsEvent {
+        let answer = self.live.as_ref().and_then(|live| live.flows.owner(&self.flows, &event.tuple));
+        let owner = answer.and_then(Answer::owner).map(Arc::<Owner>::clone);
+        DnsEvent { owner, ..event.clone() }
+    }
+
+    pub(super) fn group_of_one(&self, by: GroupBy, flow: &Flow, facts: Option<&Facts>) -> (GroupKey, Group) {
+        let answer = facts.and_then(|facts| facts.answer.as_ref());
+        let key = self.group_key(by, flow, answer);
+        let pid = answer.and_then(Answer::owner).map(|owner| owner.pid);
+        (key.clone(), Group::of(key, flow, pid))
+    }
+
+    fn group_key(&self, by: GroupBy, flow: &Flow, answer: Option<&Answer>) -> GroupKey {
+        // The far end is the responder, unless only the initiator is remote.
+        let inbound = self.config.selection.direction(flow, answer) == Some(FlowDirection::Inbound);
+        let far = if inbound { flow.initiator } else { flow.initiator.other() };
+        let responder = flow.key.endpoint(flow.initiator.other());
+        let (far, near) = (flow.key.endpoint(far).addr, flow.key.endpoint(far.other()).addr);
+        match by {
+            GroupBy::Process | GroupBy::Container | GroupBy::User => owner_key(by, answer),
+            GroupBy::Host => GroupKey::Host(far),
+            GroupBy::Name => {
+                let name = self.names.of(far, near, flow.first);
+                name.map_or(GroupKey::Host(far), GroupKey::Name)
+            }
+            GroupBy::Service => GroupKey::Service(flow.key.protocol(), responder.port),
+            GroupBy::Interface => GroupKey::Interface(InterfaceId(flow.interface)),
+        }
+    }
+
+    fn rank_groups(&self, groups: HashMap<GroupKey, Group>) -> (Option<Vec<Group>>, u64) {
+        if self.config.group.is_none() {
+            return (None, 0);
+        }
+        let all = groups.len();
+        let mut ranked: Vec<Group> = groups.into_values().collect();
+        ranked.sort_unstable_by(|a, b| {
+            let (x, y) = (a.total(), b.total());
+            (y.ip_bytes, y.packets).cmp(&(x.ip_bytes, x.packets)).then_with(|| a.key.cmp(&b.key))
+        });
+        ranked.truncate(self.config.rows);
+        let more = (all - ranked.len()) as u64;
+        (Some(ranked), more)
+    }
+}
+
+/// The group of a flow's owner, or of the reason for which it has none.
+fn owner_key(by: GroupBy, answer: Option<&Answer>) -> GroupKey {
+    let owner = match answer {
+        Some(Answer::Owner(attributed)) => &attributed.owner,
+        Some(Answer::None(reason)) => return GroupKey::Unowned(reason.to_string().into()),
+        None => return GroupKey::Unowned("not looked up yet".into()),
+    };
+    match (by, &owner.container) {
+        (GroupBy::Container, Some(container)) => {
+            GroupKey::Container(container.name.as_deref().unwrap_or(&container.id).into())
+        }
+        (GroupBy::Container, None) => GroupKey::NoContainer,
+        (GroupBy::User, _) => match (&owner.user, owner.uid) {
+            (Some(user), _) => GroupKey::User(user.as_str().into()),
+            (None, uid) => GroupKey::User(uid.map_or("?".into(), |uid| uid.to_string().into())),
+        },
+        _ => GroupKey::Process(owner.name.as_str().into()),
+    }
+}

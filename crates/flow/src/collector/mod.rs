@@ -1,0 +1,351 @@
+//! Merges the deltas of all tables, closes the ledger, freezes snapshots. Owned by one thread.
+
+mod account;
+mod freeze;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::mem;
+use std::net::IpAddr;
+
+use dissect::Timestamp;
+
+use self::account::Shares;
+use crate::attribution::{Answer, Question};
+use crate::closed::Closed;
+use crate::delta::Delta;
+use crate::dns::{DnsEvent, DnsTotals};
+use crate::flow::{Counters, Flow};
+use crate::group::GroupBy;
+use crate::key::Seed;
+use crate::ledger::{CaptureRecord, InterfaceId, InterfaceName};
+use crate::live::{Facts, LiveFlows, Ticket, Translation};
+use crate::lookup::LookupDelta;
+use crate::name::Names;
+use crate::pace::Rate;
+use crate::path::Place;
+use crate::rank::SortKey;
+use crate::record::{FlowRecord, TunnelHeader};
+use crate::select::Selection;
+use crate::snapshot::Event;
+use crate::store::{FlowParts, FlowStore};
+use crate::totals::Totals;
+
+/// What views want of snapshots.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Rows at most.
+    pub rows: usize,
+    /// Their order.
+    pub sort: SortKey,
+    /// Which flows are shown.
+    pub selection: Selection,
+    /// What to group by, if at all.
+    pub group: Option<GroupBy>,
+    /// DNS answers at most.
+    pub dns_lines: usize,
+    /// Whether some view takes events.
+    pub events: bool,
+    /// For a live capture.
+    pub live: Option<LiveConfig>,
+}
+
+/// What a collector of a live capture must know.
+#[derive(Clone, Debug)]
+pub struct LiveConfig {
+    /// Seed of the hash of every table.
+    pub seed: Seed,
+    /// When capturing began.
+    pub started: Timestamp,
+    /// What owners are learned from.
+    pub owners_from: &'static str,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            rows: 20,
+            sort: SortKey::default(),
+            selection: Selection::default(),
+            group: None,
+            dns_lines: 5,
+            events: false,
+            live: None,
+        }
+    }
+}
+
+/// Merges the deltas of all tables.
+#[derive(Debug)]
+pub struct Collector {
+    config: Config,
+    flows: FlowStore,
+    totals: Totals,
+    interfaces: Vec<InterfaceName>,
+    captures: Vec<CaptureRecord>,
+    names: Names,
+    recent: VecDeque<DnsEvent>,
+    dns_totals: DnsTotals,
+    closed: Closed,
+    live: Option<Live>,
+    events: Vec<Event>,
+}
+
+/// What a collector keeps of a live capture only.
+#[derive(Debug)]
+struct Live {
+    config: LiveConfig,
+    flows: LiveFlows,
+    /// By interface: its number in the system.
+    ifindexes: Vec<u32>,
+    /// By interface: what flows that are over were.
+    shares: Vec<Shares>,
+    kernel: BTreeMap<InterfaceId, (u64, u64)>,
+    dropped: u64,
+    /// When the pace was last taken, and what stood then.
+    ticked: (Timestamp, Counters),
+    now: Rate,
+    peak: Rate,
+}
+
+impl Collector {
+    /// An empty collector.
+    pub fn new(config: Config) -> Self {
+        let live = config.live.clone().map(|config| Live {
+            flows: LiveFlows::new(config.seed),
+            ifindexes: Vec::new(),
+            shares: Vec::new(),
+            kernel: BTreeMap::new(),
+            dropped: 0,
+            ticked: (config.started, Counters::default()),
+            now: Rate::default(),
+            peak: Rate::default(),
+            config,
+        });
+        Collector {
+            flows: FlowStore::default(),
+            totals: Totals::default(),
+            interfaces: Vec::new(),
+            captures: Vec::new(),
+            names: Names::default(),
+            recent: VecDeque::new(),
+            dns_totals: DnsTotals::default(),
+            closed: Closed::new(if live.is_some() { config.rows } else { 0 }),
+            live,
+            events: Vec::new(),
+            config,
+        }
+    }
+
+    /// Says how the next interface of the run is called.
+    pub fn add_interface(&mut self, name: InterfaceName) {
+        self.interfaces.push(name);
+    }
+
+    /// The same of a live interface, with its number in the system.
+    pub fn add_live_interface(&mut self, name: InterfaceName, ifindex: u32) {
+        self.add_interface(name);
+        if let Some(live) = &mut self.live {
+            live.ifindexes.push(ifindex);
+        }
+    }
+
+    /// An interface is called otherwise now.
+    pub fn rename_interface(&mut self, id: InterfaceId, name: &str) {
+        if let Some(interface) = self.interfaces.get_mut(usize::from(id.0)) {
+            interface.name = Some(name.into());
+        }
+    }
+
+    /// Gives an address a name that holds for all time, after what the capture itself says.
+    pub fn give_name(&mut self, addr: IpAddr, name: &str) {
+        self.names.give(addr, name);
+    }
+
+    /// Gives an address a name for where the captures have none.
+    pub fn give_fallback(&mut self, addr: IpAddr, name: &str) {
+        self.names.give_fallback(addr, name);
+    }
+
+    /// What an interface itself has counted since the start, in packets and frame bytes; `None` once it is gone.
+    pub fn set_kernel(&mut self, id: InterfaceId, counted: Option<(u64, u64)>) {
+        let Some(live) = &mut self.live else { return };
+        match counted {
+            Some(counted) => drop(live.kernel.insert(id, counted)),
+            None => drop(live.kernel.remove(&id)),
+        }
+    }
+
+    /// Packets that the rings had no room for since the start.
+    pub fn set_dropped(&mut self, packets: u64) {
+        if let Some(live) = &mut self.live {
+            live.dropped = packets;
+        }
+    }
+
+    /// Takes what owners are to be asked for.
+    pub fn take_questions(&mut self) -> Vec<(Ticket, Question)> {
+        self.live.as_mut().map(|live| live.flows.take_questions().into()).unwrap_or_default()
+    }
+
+    /// Takes an answer.
+    pub fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        if let Some(live) = &mut self.live {
+            live.flows.answer(&self.flows, ticket, answer);
+        }
+    }
+
+    /// Takes note of a translation of addresses.
+    pub fn translate(&mut self, translation: &Translation, now: Timestamp) {
+        if let Some(live) = &mut self.live {
+            live.flows.translate(&mut self.flows, translation, now);
+        }
+    }
+
+    /// Adds what a table counted.
+    pub fn absorb(&mut self, delta: Delta) {
+        self.totals.absorb(delta.totals);
+        if self.live.is_some() {
+            for part in delta.changed.into_iter().chain(delta.flows.parts()) {
+                self.add_live(part);
+            }
+            delta.ended.into_iter().for_each(|part| self.end_live(part, false));
+            delta.evicted.into_iter().for_each(|part| self.end_live(part, true));
+        } else {
+            for part in delta.changed {
+                self.flows.merge(part);
+            }
+            delta.evicted.into_iter().for_each(|part| self.close_evicted(part));
+            if self.flows.len() == 0 {
+                self.flows = delta.flows;
+            } else {
+                self.flows.absorb(&delta.flows);
+            }
+        }
+        // After the flows: a message is told with the owner of its own.
+        self.absorb_lookups(delta.lookups);
+        for capture in delta.captures {
+            if self.config.events {
+                self.events.push(Event::Capture(capture.clone()));
+            }
+            self.captures.push(capture);
+        }
+    }
+
+    fn absorb_lookups(&mut self, lookups: LookupDelta) {
+        self.dns_totals += lookups.totals;
+        for naming in lookups.namings {
+            self.names.learn(naming);
+        }
+        self.recent.extend(lookups.recent);
+        // Of several tables' answers, the latest; in order, whichever table told first.
+        self.recent.make_contiguous().sort_by_key(|event| (event.timestamp, event.frame));
+        let surplus = self.recent.len().saturating_sub(self.config.dns_lines);
+        self.recent.drain(..surplus);
+        match &mut self.live {
+            Some(live) => lookups.events.into_iter().for_each(|event| live.flows.keep_message(event)),
+            None => self.events.extend(lookups.events.into_iter().map(Event::Dns)),
+        }
+    }
+
+    fn add_live(&mut self, part: FlowParts) -> Option<(u32, Place)> {
+        let live = self.live.as_mut()?;
+        let ifindex = live.ifindexes.get(usize::from(part.flow.interface)).copied().unwrap_or(0);
+        Some(live.flows.add(&mut self.flows, part, ifindex))
+    }
+
+    /// A table counts a flow no more on one interface: it is over if none does on any.
+    fn end_live(&mut self, part: FlowParts, evicted: bool) {
+        let Some((number, place)) = self.add_live(part) else { return };
+        let Some(facts) = self.live.as_mut().and_then(|live| live.flows.end(number, place)) else { return };
+        let whole = self.flows.remove(number);
+        self.close(&whole, Some(&facts), evicted);
+    }
+
+    /// A flow that the table had no room for: its account is closed here.
+    fn close_evicted(&mut self, part: FlowParts) {
+        let number = self.flows.merge(part);
+        let whole = self.flows.remove(number);
+        self.close(&whole, None, true);
+    }
+
+    /// A flow is over.
+    fn close(&mut self, whole: &FlowParts, facts: Option<&Facts>, evicted: bool) {
+        let flow = &whole.flow;
+        let sum = flow.total();
+        let shown = self.config.selection.shows(flow, facts.and_then(|f| f.answer.as_ref()));
+        let strands = self.share(flow, facts);
+        self.closed.counted += strands.unwrap_or(sum);
+        self.closed.count(sum, shown, flow.first, flow.last);
+        if evicted {
+            self.closed.evicted.0 += 1;
+            self.closed.evicted.1 += sum;
+        }
+        if shown && let Some(by) = self.config.group {
+            let (key, one) = self.group_of_one(by, flow, facts);
+            self.closed.add_to_group(key, one);
+        }
+        let place = self.config.sort.place(flow);
+        let ranks = shown && !evicted && self.closed.rows.takes(&place);
+        if self.config.events || ranks {
+            let record = self.record(flow, &whole.tunnels, facts);
+            if ranks {
+                self.closed.rows.offer(place, record.clone());
+            }
+            if self.config.events {
+                self.events.push(Event::Flow(Box::new(record)));
+            }
+        }
+    }
+
+    /// Takes what views are to be told since the last call. Live, messages wait for who asked, but not beyond `now` for
+    /// long; `None` lets all of them go.
+    pub fn take_events(&mut self, now: Option<Timestamp>) -> Vec<Event> {
+        if let Some(live) = &mut self.live {
+            let ready = live.flows.take_messages(&self.flows, now);
+            self.events.extend(ready.into_iter().map(Event::Dns));
+            if let Some(now) = now {
+                live.flows.forget(now);
+            }
+        }
+        mem::take(&mut self.events)
+    }
+
+    /// Ends every flow: gives their records to `each` in groups, in the order of their first packets.
+    pub fn end_flows(&self, mut each: impl FnMut(Vec<Event>)) {
+        const AT_ONCE: usize = 2048;
+        let mut order: Vec<(u32, &Flow)> = self.flows.numbered().collect();
+        order.sort_unstable_by_key(|(_, f)| (f.first, f.key));
+        for flows in order.chunks(AT_ONCE) {
+            each(flows.iter().map(|&(n, f)| Event::Flow(Box::new(self.record_of(n, f)))).collect());
+        }
+    }
+
+    fn facts(&self, number: u32) -> Option<&Facts> {
+        self.live.as_ref()?.flows.facts(number)
+    }
+
+    /// One open flow with all its facts.
+    fn record_of(&self, number: u32, flow: &Flow) -> FlowRecord {
+        self.record(flow, self.flows.tunnels(flow), self.facts(number))
+    }
+
+    fn record(&self, flow: &Flow, tunnels: &[TunnelHeader], facts: Option<&Facts>) -> FlowRecord {
+        let mut record = FlowRecord::of(flow, tunnels);
+        let answer = facts.and_then(|facts| facts.answer.as_ref());
+        record.direction = self.config.selection.direction(flow, answer);
+        let name = |id: InterfaceId| self.interfaces.get(usize::from(id.0)).and_then(|i| i.name.clone());
+        record.interface = name(InterfaceId(flow.interface));
+        if !self.names.is_empty() {
+            let (src, dst, at) = (record.source.addr, record.destination.addr, record.first);
+            record.source_name = self.names.of(src, dst, at);
+            record.destination_name = self.names.of(dst, src, at);
+        }
+        if let Some(facts) = facts {
+            record.owner.clone_from(&facts.answer);
+            record.path = facts.strands.interfaces().into_iter().filter_map(name).collect();
+            record.nat = facts.nat.map(|(from, to)| if facts.turned(flow) { (to, from) } else { (from, to) });
+            record.pace = Some(facts.pace);
+        }
+        record
+    }
+}

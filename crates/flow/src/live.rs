@@ -1,0 +1,298 @@
+//! What only flows of a live capture have: their ways, owners, translations and pace.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use dissect::{Endpoint, FiveTuple, Timestamp};
+use hashbrown::HashMap;
+
+use crate::attribution::{Answer, Protocol, Question, Reason};
+use crate::dns::DnsEvent;
+use crate::flow::Flow;
+use crate::key::{FlowKey, Seed, Side};
+use crate::owner::Owner;
+use crate::pace::{Pace, RECENT};
+use crate::path::{Place, Strands};
+use crate::store::{FlowParts, FlowStore};
+
+/// Questions that wait to be asked; beyond, flows are not asked about.
+const MAX_QUESTIONS: usize = 65_536;
+/// Translations that are known at once; beyond, all are forgotten.
+const MAX_TRANSLATIONS: usize = 262_144;
+/// A translation is remembered so long after the kernel forgot it: packets of it may not have been counted yet.
+const AFTERLIFE: i64 = 30_000_000_000;
+/// So long a DNS message waits for the process that asked, in nanoseconds.
+const DNS_PATIENCE: i64 = 2_000_000_000;
+
+/// A five-tuple that the kernel exchanges for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Translation {
+    /// As its initiator sends it.
+    pub original: FiveTuple,
+    /// As it is beyond the translation.
+    pub translated: FiveTuple,
+    /// The kernel has forgotten it.
+    pub ended: bool,
+}
+
+/// What an answer is given for.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket {
+    key: FlowKey,
+    first: Timestamp,
+}
+
+/// What is known of one flow besides its counters.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) strands: Strands,
+    pub(crate) answer: Option<Answer>,
+    /// Its five-tuple beyond a translation, as the initiator of that has it.
+    pub(crate) nat: Option<(Endpoint, Endpoint)>,
+    translated_by: Side,
+    pub(crate) pace: Pace,
+    /// IP bytes when its pace was last taken.
+    counted: u64,
+}
+
+impl Facts {
+    /// Whether `flow` runs against the translation's own direction.
+    pub(crate) fn turned(&self, flow: &Flow) -> bool {
+        self.translated_by != flow.initiator
+    }
+}
+
+/// Where the packets of a translated five-tuple belong.
+#[derive(Clone, Copy, Debug)]
+struct Alias {
+    key: FlowKey,
+    /// Low and high are exchanged.
+    flipped: bool,
+    /// The side that the translation's initiator has in the original's key.
+    initiator: Side,
+    translated: (Endpoint, Endpoint),
+}
+
+/// The flows of a live capture, beside their store.
+#[derive(Debug)]
+pub(crate) struct LiveFlows {
+    facts: Vec<Facts>,
+    seed: Seed,
+    aliases: HashMap<FlowKey, Alias>,
+    forgotten: VecDeque<(Timestamp, FlowKey)>,
+    questions: VecDeque<(Ticket, Question)>,
+    messages: VecDeque<DnsEvent>,
+}
+
+impl LiveFlows {
+    pub(crate) fn new(seed: Seed) -> Self {
+        LiveFlows {
+            facts: Vec::new(),
+            seed,
+            aliases: HashMap::default(),
+            forgotten: VecDeque::new(),
+            questions: VecDeque::new(),
+            messages: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn facts(&self, number: u32) -> Option<&Facts> {
+        self.facts.get(number as usize)
+    }
+
+    /// Adds what a table counted of a flow on one interface; gives the flow's number, and where it was counted.
+    pub(crate) fn add(&mut self, flows: &mut FlowStore, part: FlowParts, ifindex: u32) -> (u32, Place) {
+        let FlowParts { mut flow, tunnels, mut prints } = part;
+        let interface = crate::ledger::InterfaceId(flow.interface);
+        let mut key = flow.key.anywhere();
+        let alias = self.aliases.get(&key).copied();
+        if let Some(alias) = alias {
+            key = alias.key;
+            if alias.flipped {
+                flow.flip();
+                prints = prints.flipped();
+            }
+        }
+        flow.key = key;
+        flow.hash = key.hash(&self.seed);
+        let place = Place { interface, translated: alias.is_some() };
+        let number = match flows.find(flow.hash, &key) {
+            Some(number) => number,
+            None => self.begin(flows, &flow, ifindex),
+        };
+        let facts = &mut self.facts[number as usize];
+        if let Some(alias) = alias {
+            (facts.nat, facts.translated_by) = (Some(alias.translated), alias.initiator);
+        }
+        let whole = flows.get_mut(number);
+        whole.learn(&flow, facts.strands.begin_at(place));
+        facts.strands.add(place, &flow, &prints);
+        whole.count(|side| facts.strands.sent(side));
+        if whole.tunnels == 0 && !tunnels.is_empty() {
+            flows.set_tunnels(number, tunnels);
+        }
+        (number, place)
+    }
+
+    /// A flow that was not known: somebody is to be asked whose it is.
+    fn begin(&mut self, flows: &mut FlowStore, part: &Flow, ifindex: u32) -> u32 {
+        let mut flow = Flow::new(part.key, part.hash, part.first, part.initiator);
+        (flow.interface, flow.icmp) = (part.interface, part.icmp);
+        let number = flows.insert(flow);
+        if self.facts.len() <= number as usize {
+            self.facts.resize_with(number as usize + 1, Facts::default);
+        }
+        self.facts[number as usize] = Facts::default();
+        if self.questions.len() < MAX_QUESTIONS {
+            let ticket = Ticket { key: part.key, first: part.first };
+            self.questions.push_back((ticket, question(&flow, ifindex)));
+        }
+        number
+    }
+
+    /// Takes what is to be asked.
+    pub(crate) fn take_questions(&mut self) -> VecDeque<(Ticket, Question)> {
+        mem::take(&mut self.questions)
+    }
+
+    /// Takes an answer; one for a flow that is gone is dropped.
+    pub(crate) fn answer(&mut self, flows: &FlowStore, ticket: Ticket, answer: Answer) {
+        let key = self.aliases.get(&ticket.key).map_or(ticket.key, |alias| alias.key);
+        let Some(number) = flows.find(key.hash(&self.seed), &key) else { return };
+        // The number may have been another flow's when the question was asked: that one began later or earlier.
+        if flows.get(number).first <= ticket.first
+            && let Some(facts) = self.facts.get_mut(number as usize)
+            && facts.answer.as_ref().and_then(Answer::owner).is_none()
+        {
+            facts.answer = Some(refused_here(flows.get(number), answer));
+        }
+    }
+
+    /// Joins a translated five-tuple to the flow of its original.
+    pub(crate) fn translate(&mut self, flows: &mut FlowStore, translation: &Translation, now: Timestamp) {
+        let (key, side) = FlowKey::of_tuple(&translation.original);
+        let (beyond, side_beyond) = FlowKey::of_tuple(&translation.translated);
+        if key == beyond {
+            return;
+        }
+        if translation.ended {
+            self.forgotten.push_back((now, beyond));
+            return;
+        }
+        if self.aliases.len() >= MAX_TRANSLATIONS {
+            self.aliases.clear();
+        }
+        let translated = (translation.translated.src, translation.translated.dst);
+        let alias = Alias { key, flipped: side != side_beyond, initiator: side, translated };
+        self.aliases.insert(beyond, alias);
+        self.rejoin(flows, beyond, &alias);
+    }
+
+    /// Packets beyond a translation were counted before it was known: they join the original's flow.
+    fn rejoin(&mut self, flows: &mut FlowStore, beyond: FlowKey, alias: &Alias) {
+        let Some(number) = flows.find(beyond.hash(&self.seed), &beyond) else { return };
+        let mut part = flows.remove(number);
+        let facts = mem::take(&mut self.facts[number as usize]);
+        if alias.flipped {
+            part.flow.flip();
+        }
+        part.flow.key = alias.key;
+        part.flow.hash = alias.key.hash(&self.seed);
+        let joined = match flows.find(part.flow.hash, &alias.key) {
+            Some(joined) => joined,
+            None => self.begin(flows, &part.flow, 0),
+        };
+        let whole = &mut self.facts[joined as usize];
+        flows.get_mut(joined).learn(&part.flow, whole.strands.iter().next().is_none());
+        whole.strands.adopt(facts.strands, alias.flipped);
+        (whole.nat, whole.translated_by) = (Some(alias.translated), alias.initiator);
+        whole.answer = whole.answer.take().or(facts.answer);
+        flows.get_mut(joined).count(|side| whole.strands.sent(side));
+    }
+
+    /// Forgets translations that ended some time ago.
+    pub(crate) fn forget(&mut self, now: Timestamp) {
+        while let Some((at, key)) = self.forgotten.front().copied()
+            && now.0.saturating_sub(at.0) > AFTERLIFE
+        {
+            self.forgotten.pop_front();
+            self.aliases.remove(&key);
+        }
+    }
+
+    /// Notes that a table counts a flow no more; gives its facts if none does.
+    pub(crate) fn end(&mut self, number: u32, place: Place) -> Option<Facts> {
+        let facts = self.facts.get_mut(number as usize)?;
+        facts.strands.end(place).then(|| mem::take(facts))
+    }
+
+    /// Takes the pace of every flow over an interval of `seconds`.
+    pub(crate) fn take_pace(&mut self, flows: &FlowStore, seconds: f64) {
+        for (number, facts) in self.facts.iter_mut().enumerate() {
+            let Some(flow) = flows.open(number as u32) else { continue };
+            let bytes = flow.total().ip_bytes;
+            let fresh = bytes.saturating_sub(mem::replace(&mut facts.counted, bytes));
+            facts.pace.recent.copy_within(1.., 0);
+            facts.pace.recent[RECENT - 1] = fresh;
+            facts.pace.now = fresh as f64 / seconds;
+            facts.pace.peak = facts.pace.peak.max(facts.pace.now);
+        }
+    }
+
+    /// The process at the end of a flow that is on this host.
+    pub(crate) fn owner(&self, flows: &FlowStore, tuple: &FiveTuple) -> Option<&Answer> {
+        let (key, _) = FlowKey::of_tuple(tuple);
+        let key = self.aliases.get(&key).map_or(key, |alias| alias.key);
+        let number = flows.find(key.hash(&self.seed), &key)?;
+        self.facts(number)?.answer.as_ref()
+    }
+
+    /// Keeps a message until it is known who asked.
+    pub(crate) fn keep_message(&mut self, event: DnsEvent) {
+        self.messages.push_back(event);
+    }
+
+    /// Takes the messages, in order, up to the first one that still has reason to wait at `now`.
+    pub(crate) fn take_messages(&mut self, flows: &FlowStore, now: Option<Timestamp>) -> Vec<DnsEvent> {
+        let mut ready = Vec::new();
+        while let Some(event) = self.messages.front() {
+            let answer = self.owner(flows, &event.tuple);
+            let waited = now.is_none_or(|now| now.0.saturating_sub(event.timestamp.0) > DNS_PATIENCE);
+            if answer.is_none() && !waited {
+                break;
+            }
+            let owner = answer.and_then(Answer::owner).map(Arc::<Owner>::clone);
+            let Some(event) = self.messages.pop_front() else { break };
+            ready.push(DnsEvent { owner, ..event });
+        }
+        ready
+    }
+}
+
+/// What is asked of a flow.
+fn question(flow: &Flow, ifindex: u32) -> Question {
+    let end = |side: Side| {
+        let end = flow.key.endpoint(side);
+        SocketAddr::new(end.addr, end.port)
+    };
+    Question {
+        protocol: Protocol(flow.key.protocol()),
+        source: end(flow.initiator),
+        destination: end(flow.initiator.other()),
+        namespace: None,
+        interface: ifindex,
+    }
+}
+
+/// A connection to a port that nobody listens on never had a socket: the kernel itself refused it.
+fn refused_here(flow: &Flow, answer: Answer) -> Answer {
+    let refused = flow.tcp().is_some_and(|tcp| tcp.state(flow.initiator) == "REJ");
+    match answer {
+        Answer::None(Reason::Ended) if refused && flow.knows_local(flow.initiator.other()) => {
+            Answer::None(Reason::Kernel)
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,195 @@
+//! Which interfaces a flow's packets passed, and how often each packet was seen.
+//!
+//! A live capture sees the packet that leaves a container several times: on the
+//! container's interface, on a bridge, on a network card. Each interface's
+//! packets are a [`Strand`] of the flow. Strands on which the same packets pass
+//! are one path, of which the fullest counts; other strands are added up.
+//! Whether packets are the same is told by prints of the first ones of every
+//! interval: of what nobody changes on the way, neither by forwarding nor by
+//! translating addresses.
+
+use dissect::{Ip, Tcp, Timestamp};
+
+use crate::flow::{Counters, Flow};
+use crate::key::Side;
+use crate::ledger::InterfaceId;
+
+/// Packets of each direction and interval whose prints are kept.
+pub(crate) const PRINTS: usize = 4;
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const UDPLITE: u8 = 136;
+const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
+
+/// Prints of the first packets of an interval, a side; 0 for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Prints([[u32; PRINTS]; 2]);
+
+impl Prints {
+    /// Keeps the print of packet `place` of `side`; the first one of an interval puts those of the last one away.
+    #[inline]
+    pub(crate) fn keep(&mut self, side: usize, place: usize, print: u32) {
+        let prints = &mut self.0[side & 1];
+        if place == 0 {
+            *prints = [0; PRINTS];
+        }
+        prints[place % PRINTS] = print;
+    }
+
+    /// The prints of one side.
+    pub(crate) fn of(&self, side: usize) -> impl Iterator<Item = u32> {
+        self.0[side & 1].into_iter().filter(|&print| print != 0)
+    }
+
+    /// The same with the sides exchanged.
+    pub(crate) fn flipped(self) -> Self {
+        let [low, high] = self.0;
+        Prints([high, low])
+    }
+}
+
+/// What a packet keeps on its way: its number (IPv4), and where it stands in its stream or how its payload begins.
+///
+/// Never 0. Checksums are no help: what a host sends itself often has none yet. Nor are lengths, since segments are
+/// split and put together between interfaces: the first one of the whole has the same print.
+#[inline]
+pub(crate) fn print(bytes: &[u8], ip: &Ip, tcp: Option<&Tcp>) -> u32 {
+    let at = usize::from(ip.at);
+    let word =
+        |at: usize| bytes.get(at..at + 8).and_then(|b| b.first_chunk()).map_or(0, |b| u64::from_le_bytes(*b));
+    let (number, header) = match ip.version {
+        4 => ((word(at) >> 32) & 0xffff, usize::from(bytes.get(at).copied().unwrap_or(0) & 15) * 4),
+        _ => (0, 40),
+    };
+    let [a, b] = match (tcp, ip.protocol) {
+        (Some(tcp), _) => [u64::from(tcp.seq) << 32 | u64::from(tcp.ack), 0],
+        (None, UDP | UDPLITE) => [word(at + header + 8), word(at + header + 16)],
+        // A translated echo has another identifier, but the same number.
+        (None, ICMP | ICMPV6) => [word(at + header + 6), word(at + header + 14)],
+        (None, TCP) => [0, 0],
+        (None, _) => [word(at + header), word(at + header + 8)],
+    };
+    let product = u128::from(a ^ number.rotate_left(47) ^ 0x9e37_79b9_7f4a_7c15)
+        * u128::from(b ^ 0xd1b5_4a32_d192_ed03);
+    (product as u32 ^ (product >> 64) as u32 ^ (product >> 96) as u32) | 1
+}
+
+/// A flow's packets on one interface, under one of its five-tuples.
+#[derive(Clone, Debug)]
+pub(crate) struct Strand {
+    pub(crate) place: Place,
+    /// First packet here.
+    pub(crate) first: Timestamp,
+    /// What each side sent.
+    pub(crate) sent: [Counters; 2],
+    /// No table counts here any more.
+    pub(crate) ended: bool,
+    /// The latest interval's.
+    prints: Prints,
+    /// The path that it is part of, a side: strands of one path have the same number.
+    path: [u8; 2],
+}
+
+/// Where packets were seen: on which interface, and whether beyond a translation of their addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) interface: InterfaceId,
+    pub(crate) translated: bool,
+}
+
+/// All strands of one flow.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Strands(Vec<Strand>);
+
+impl Strands {
+    /// Adds what was counted at `place`.
+    pub(crate) fn add(&mut self, place: Place, part: &Flow, prints: &Prints) {
+        let at = self.0.iter().position(|s| s.place == place).unwrap_or_else(|| {
+            let path = [self.0.len() as u8; 2];
+            let (first, prints) = (part.first, Prints::default());
+            self.0.push(Strand { place, first, sent: Default::default(), ended: false, prints, path });
+            self.0.len() - 1
+        });
+        let strand = &mut self.0[at];
+        strand.ended = false;
+        strand.first = strand.first.min(part.first);
+        for side in [Side::Low, Side::High] {
+            strand.sent[side.index()] += part.sent(side);
+        }
+        for side in 0..2 {
+            if prints.of(side).next().is_some() {
+                self.0[at].prints.0[side] = prints.0[side];
+                self.join(at, side);
+            }
+        }
+    }
+
+    /// Makes one path of the strands on which the same packets passed as on the one at `at`.
+    fn join(&mut self, at: usize, side: usize) {
+        for other in 0..self.0.len() {
+            let (mine, theirs) = (&self.0[at], &self.0[other]);
+            let (from, to) = (theirs.path[side], mine.path[side]);
+            if from != to && mine.prints.of(side).any(|print| theirs.prints.of(side).any(|p| p == print)) {
+                let (from, to) = (from.max(to), from.min(to));
+                self.0.iter_mut().filter(|s| s.path[side] == from).for_each(|s| s.path[side] = to);
+            }
+        }
+    }
+
+    /// What `side` sent, every packet counted once: of each path the fullest strand.
+    pub(crate) fn sent(&self, side: usize) -> Counters {
+        let mut sum = Counters::default();
+        for (at, strand) in self.0.iter().enumerate() {
+            let path = strand.path[side];
+            if self.0[..at].iter().any(|earlier| earlier.path[side] == path) {
+                continue;
+            }
+            let same = self.0[at..].iter().filter(|s| s.path[side] == path).map(|s| s.sent[side]);
+            sum += same.max_by_key(|c| (c.packets, c.frame_bytes)).unwrap_or_default();
+        }
+        sum
+    }
+
+    /// The strands, in no order that means anything.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Strand> {
+        self.0.iter()
+    }
+
+    /// The interfaces, in the order in which the flow's first packets passed them.
+    pub(crate) fn interfaces(&self) -> Vec<InterfaceId> {
+        let mut order: Vec<_> =
+            self.0.iter().map(|s| (s.first, s.place.translated, s.place.interface)).collect();
+        order.sort_unstable();
+        let mut interfaces: Vec<_> = order.into_iter().map(|(.., interface)| interface).collect();
+        interfaces.dedup();
+        interfaces
+    }
+
+    /// Whether what is told of one strand alone is told at `place`.
+    pub(crate) fn begin_at(&self, place: Place) -> bool {
+        self.0.first().is_none_or(|s| s.place == place)
+    }
+
+    /// Notes that no table counts at `place` any more; gives whether none does anywhere.
+    pub(crate) fn end(&mut self, place: Place) -> bool {
+        self.0.iter_mut().filter(|s| s.place == place).for_each(|s| s.ended = true);
+        self.0.iter().all(|s| s.ended)
+    }
+
+    /// Takes the strands that were counted as a flow of their own before the translation was known.
+    pub(crate) fn adopt(&mut self, others: Strands, flipped: bool) {
+        for mut other in others.0 {
+            other.place.translated = true;
+            if flipped {
+                other.sent.reverse();
+                other.prints = other.prints.flipped();
+            }
+            other.path = [self.0.len() as u8; 2];
+            self.0.push(other);
+            let at = self.0.len() - 1;
+            (0..2).for_each(|side| self.join(at, side));
+        }
+    }
+}

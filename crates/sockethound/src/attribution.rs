@@ -1,0 +1,81 @@
+//! Whoever knows the owners of flows, asked from the collector's thread.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use dissect::Timestamp;
+use flow::{Collector, Question, Ticket, Translation};
+use host::service::Client;
+
+/// Sources of owners and translations; each is there or is not.
+#[derive(Default)]
+pub struct Attribution {
+    /// Looks up sockets and processes, in a process of its own.
+    pub owners: Option<Client>,
+    /// The kernel's connection tracking.
+    pub conntrack: Option<host::Conntrack>,
+    asked: HashMap<u64, Ticket>,
+    unasked: Vec<(Ticket, Question)>,
+}
+
+impl fmt::Debug for Attribution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attribution").field("asked", &self.asked.len()).finish_non_exhaustive()
+    }
+}
+
+impl Attribution {
+    /// These sources.
+    pub fn new(owners: Option<Client>, conntrack: Option<host::Conntrack>) -> Self {
+        Attribution { owners, conntrack, ..Self::default() }
+    }
+
+    /// Whether somebody was asked who has not answered.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.owners.is_some() && (!self.asked.is_empty() || !self.unasked.is_empty())
+    }
+
+    /// Asks `questions`, gives `collector` the answers that have come, and what else is known by now; gives what the
+    /// user is to be told.
+    pub(crate) fn exchange(
+        &mut self,
+        questions: Vec<(Ticket, Question)>,
+        collector: &mut Collector,
+        now: Timestamp,
+    ) -> Option<String> {
+        self.take_translations(collector, now);
+        let client = self.owners.as_mut()?;
+        self.unasked.extend(questions);
+        let mut taken = 0;
+        for (ticket, question) in &self.unasked {
+            let Some(id) = client.ask(question) else { break };
+            self.asked.insert(id, *ticket);
+            taken += 1;
+        }
+        self.unasked.drain(..taken);
+        let asked = &mut self.asked;
+        let received = client.receive(|id, answer| {
+            if let Some(ticket) = asked.remove(&id) {
+                collector.answer(ticket, answer);
+            }
+        });
+        let error = received.err()?;
+        // Nobody will answer any more.
+        (self.owners, self.asked, self.unasked) = (None, HashMap::new(), Vec::new());
+        Some(format!("owners are not looked up any more: the process that does has ended: {error}"))
+    }
+
+    fn take_translations(&mut self, collector: &mut Collector, now: Timestamp) {
+        let Some(conntrack) = &mut self.conntrack else { return };
+        for t in conntrack.take().unwrap_or_default() {
+            let tuple = |(src, dst): (std::net::SocketAddr, std::net::SocketAddr)| dissect::FiveTuple {
+                src: dissect::Endpoint { addr: src.ip(), port: src.port() },
+                dst: dissect::Endpoint { addr: dst.ip(), port: dst.port() },
+                protocol: t.protocol.0,
+            };
+            let translation =
+                Translation { original: tuple(t.original), translated: tuple(t.translated), ended: t.ended };
+            collector.translate(&translation, now);
+        }
+    }
+}

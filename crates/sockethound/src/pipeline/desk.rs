@@ -1,0 +1,153 @@
+//! Where a live run's news come together: one account of several workers' interfaces, and whose flows are.
+
+use std::collections::HashMap;
+
+use capture::ring::{InterfaceCounters, LinkChange, LinkChangeKind};
+use flow::{Collector, InterfaceId, InterfaceName};
+
+use super::Output;
+use super::live::{News, now};
+use crate::attribution::Attribution;
+
+/// The Ethernet header, which loopback's own byte counters leave out.
+const ETHERNET: u64 = 14;
+
+/// The collector of a live run, with what it needs to understand workers.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) collector: Collector,
+    attribution: Attribution,
+    /// Interfaces by their number in the system.
+    ids: HashMap<u32, InterfaceId>,
+    /// Each worker's numbers of interfaces.
+    numbers: Vec<Vec<InterfaceId>>,
+    /// What the interfaces had counted when capturing began.
+    baseline: HashMap<u32, (u64, u64)>,
+    dropped: Vec<u64>,
+    /// Reports that each worker was ready for.
+    ready: Vec<u64>,
+    reports: u64,
+    quiet: bool,
+}
+
+impl Desk {
+    pub(super) fn new(
+        collector: Collector,
+        attribution: Attribution,
+        workers: usize,
+        baseline: &[InterfaceCounters],
+        quiet: bool,
+    ) -> Self {
+        Desk {
+            collector,
+            attribution,
+            ids: HashMap::new(),
+            numbers: vec![Vec::new(); workers],
+            baseline: baseline.iter().map(|c| (c.ifindex, counted(c))).collect(),
+            dropped: vec![0; workers],
+            ready: vec![0; workers],
+            reports: 0,
+            quiet,
+        }
+    }
+
+    /// Takes what a worker tells; gives what the user is to be told of it.
+    pub(super) fn take(&mut self, news: News) -> Vec<Output> {
+        let worker = news.worker;
+        for (ifindex, name) in news.interfaces {
+            let id = self.interface(ifindex, &name);
+            self.numbers[worker].push(id);
+        }
+        if let Some(mut delta) = news.delta {
+            delta.renumber(&self.numbers[worker]);
+            self.collector.absorb(delta);
+        }
+        self.dropped[worker] = self.dropped[worker].max(news.dropped);
+        self.collector.set_dropped(self.dropped.iter().sum());
+        if let Some(counters) = &news.counters {
+            self.take_counters(counters);
+        }
+        self.ready[worker] += u64::from(news.report);
+        let mut outputs = Vec::new();
+        for change in &news.changes {
+            outputs.extend(self.heed(change).filter(|_| !self.quiet).map(Output::Notice));
+        }
+        outputs.extend(news.fault.map(|line| Output::Fault { line, damage: false }));
+        outputs
+    }
+
+    /// Whether all workers are ready for a report that was not made yet.
+    pub(super) fn take_report(&mut self) -> bool {
+        let due = self.ready.iter().all(|&ready| ready > self.reports);
+        self.reports += u64::from(due);
+        due
+    }
+
+    /// The number of an interface in this run.
+    fn interface(&mut self, ifindex: u32, name: &str) -> InterfaceId {
+        let next = InterfaceId(self.ids.len() as u16);
+        let collector = &mut self.collector;
+        *self.ids.entry(ifindex).or_insert_with(|| {
+            collector.add_live_interface(InterfaceName { file: None, name: Some(name.into()) }, ifindex);
+            next
+        })
+    }
+
+    /// Compares with what the interfaces say themselves.
+    fn take_counters(&mut self, counters: &[InterfaceCounters]) {
+        for c in counters {
+            let (packets, bytes) = counted(c);
+            let (before, bytes_before) = self.baseline.get(&c.ifindex).copied().unwrap_or_default();
+            let since = (packets.saturating_sub(before), bytes.saturating_sub(bytes_before));
+            // One that is silent is not spoken of.
+            if since.0 > 0 || self.ids.contains_key(&c.ifindex) {
+                let id = self.interface(c.ifindex, &c.name);
+                self.collector.set_kernel(id, Some(since));
+            }
+        }
+        for (ifindex, &id) in &self.ids {
+            if !counters.iter().any(|c| c.ifindex == *ifindex) {
+                self.collector.set_kernel(id, None);
+            }
+        }
+    }
+
+    /// What is to be said of a change.
+    fn heed(&mut self, change: &LinkChange) -> Option<String> {
+        let name = &change.name;
+        match &change.kind {
+            LinkChangeKind::Removed => {
+                self.baseline.remove(&change.ifindex);
+                Some(format!("interface {name} is gone; it is captured again when it comes back"))
+            }
+            LinkChangeKind::Renamed { from } => {
+                if let Some(&id) = self.ids.get(&change.ifindex) {
+                    self.collector.rename_interface(id, name);
+                }
+                Some(format!("interface {from} is called {name} now"))
+            }
+            LinkChangeKind::Down => Some(format!("interface {name} is down")),
+            LinkChangeKind::Added | LinkChangeKind::Up => None,
+        }
+    }
+
+    /// Whether owners were asked for who have not answered.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.attribution.is_waiting()
+    }
+
+    /// Asks for owners, and takes their answers; gives what the user is to be told of it.
+    pub(super) fn ask(&mut self) -> Option<String> {
+        let questions = self.collector.take_questions();
+        self.attribution.exchange(questions, &mut self.collector, now())
+    }
+}
+
+/// Packets and frame bytes that an interface has counted, as a capture sees them.
+fn counted(c: &InterfaceCounters) -> (u64, u64) {
+    if c.loopback {
+        // What is sent is also received, and that is what is captured.
+        return (c.rx_packets, c.rx_bytes + ETHERNET * c.rx_packets);
+    }
+    (c.rx_packets + c.tx_packets, c.rx_bytes + c.tx_bytes)
+}

@@ -1,0 +1,300 @@
+//! This machine's interfaces: a worker a ring, and a collector that learns owners meanwhile.
+//!
+//! A worker never waits for the collector: what it cannot hand on it keeps
+//! adding up. It tells of flows that began a few times a second, so that their
+//! owners are found while they live, and of everything at every report.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::Arc;
+use std::thread::Scope;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use capture::ring::{Error, InterfaceCounters, LinkChange, RingSource};
+use capture::{Next, PacketSource};
+use dissect::Timestamp;
+use flow::{Collector, Delta, FlowTable};
+
+use super::desk::Desk;
+use super::{EVENTS_AT_ONCE, Gone, Job, Output, PATIENCE, Watch, end_flows};
+use crate::attribution::Attribution;
+
+/// How often flows that began are told of, at most.
+const NEWS: Duration = Duration::from_millis(100);
+/// How often flows are looked at that may have ended.
+const EXPIRY: Duration = Duration::from_secs(1);
+/// How long packets that passed are waited for at the end: longer than the ring keeps them.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+/// How often the collector looks for answers, while there are questions; and otherwise.
+const BUSY: Duration = Duration::from_millis(5);
+const QUIET: Duration = Duration::from_millis(250);
+/// How long the last answers are waited for.
+const LAST_ANSWERS: Duration = Duration::from_millis(1500);
+
+/// What a live run has open: rings, and whoever knows owners.
+#[derive(Debug)]
+pub struct Live {
+    /// One a worker.
+    pub rings: Vec<RingSource>,
+    /// Whoever knows owners.
+    pub attribution: Attribution,
+    /// Whether interfaces that come and go are spoken of.
+    pub quiet: bool,
+}
+
+/// What a worker has to tell.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    pub(super) worker: usize,
+    /// Interfaces that were not spoken of yet, in the order of their numbers: number in the system, name.
+    pub(super) interfaces: Vec<(u32, String)>,
+    pub(super) delta: Option<Delta>,
+    pub(super) changes: Vec<LinkChange>,
+    /// What the interfaces have counted, from the worker that asks.
+    pub(super) counters: Option<Vec<InterfaceCounters>>,
+    /// Packets that its ring had no room for so far.
+    pub(super) dropped: u64,
+    /// A report is due.
+    pub(super) report: bool,
+    /// What went wrong.
+    pub(super) fault: Option<String>,
+}
+
+/// Now, as packets tell time.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
+
+impl Live {
+    /// Starts the threads that capture and merge.
+    pub(super) fn spawn<'s>(
+        self,
+        scope: &'s Scope<'s, '_>,
+        job: &Job,
+        watch: &'s Watch,
+        collector: Collector,
+        outputs: SyncSender<Output>,
+    ) {
+        let (news, incoming) = sync_channel(2 * self.rings.len().max(1));
+        let baseline = self.rings.first().map(RingSource::baseline).unwrap_or_default();
+        let desk = Desk::new(collector, self.attribution, self.rings.len(), baseline, self.quiet);
+        let reports = Arc::new(AtomicU64::new(0));
+        let start = Instant::now();
+        for (number, ring) in self.rings.into_iter().enumerate() {
+            let worker = Worker {
+                number,
+                ring,
+                table: FlowTable::new(job.options.clone()),
+                watch,
+                to: news.clone(),
+                waiting: None,
+                known: 0,
+                reports: Arc::clone(&reports),
+                reported: 0,
+                interval: job.interval,
+                next_report: job.interval.map(|i| start + i),
+                next_news: start,
+                next_expiry: start + EXPIRY,
+                end: job.duration.map(|d| start + d),
+            };
+            scope.spawn(move || drop(worker.run()));
+        }
+        let events = job.config.events;
+        scope.spawn(move || drop(collect(desk, events, &incoming, &outputs)));
+    }
+}
+
+/// Takes the packets of one ring into one table.
+struct Worker<'a> {
+    number: usize,
+    ring: RingSource,
+    table: FlowTable,
+    watch: &'a Watch,
+    to: SyncSender<Box<News>>,
+    /// What the collector had no room for; until it has, nothing more is taken from the table.
+    waiting: Option<Box<News>>,
+    /// Interfaces spoken of.
+    known: usize,
+    /// Reports that were asked for, by all workers' count.
+    reports: Arc<AtomicU64>,
+    reported: u64,
+    interval: Option<Duration>,
+    next_report: Option<Instant>,
+    next_news: Instant,
+    next_expiry: Instant,
+    end: Option<Instant>,
+}
+
+impl Worker<'_> {
+    fn run(mut self) -> Result<(), Gone> {
+        let fault = loop {
+            if self.stopped() {
+                break None;
+            }
+            if let Err(e) = self.take_packets(PATIENCE) {
+                break Some(e);
+            }
+            self.heed_clock()?;
+        };
+        self.finish(fault)
+    }
+
+    fn stopped(&self) -> bool {
+        self.watch.stop.load(Ordering::Relaxed) || self.end.is_some_and(|end| Instant::now() >= end)
+    }
+
+    /// Counts the next block of packets; gives whether there was one.
+    fn take_packets(&mut self, patience: Duration) -> Result<bool, Error> {
+        Ok(match self.ring.next_batch(patience)? {
+            Next::Batch(batch) => {
+                self.table.observe_batch(batch.packets());
+                true
+            }
+            Next::Idle | Next::End => false,
+        })
+    }
+
+    /// Hands on what has piled up, and what the clock asks for.
+    fn heed_clock(&mut self) -> Result<(), Gone> {
+        let now = Instant::now();
+        if now >= self.next_expiry {
+            self.next_expiry = now + EXPIRY;
+            self.table.expire(self::now());
+        }
+        if self.watch.report.swap(false, Ordering::Relaxed) {
+            self.reports.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(news) = self.waiting.take() {
+            self.hand_on(news)?;
+        }
+        if self.waiting.is_some() {
+            return Ok(());
+        }
+        let asked = self.reports.load(Ordering::Relaxed);
+        if self.next_report.is_some_and(|at| now >= at) || asked > self.reported {
+            if asked > self.reported {
+                self.reported += 1;
+            } else {
+                self.next_report = self.next_report.zip(self.interval).map(|(at, i)| (at + i).max(now));
+            }
+            self.watch.packets.store(self.ring.stats().received, Ordering::Relaxed);
+            let delta = self.table.take_delta();
+            let news = self.news(Some(delta), true);
+            return self.hand_on(news);
+        }
+        let changes = self.ring.take_changes();
+        let piled = self.table.events() >= EVENTS_AT_ONCE;
+        let due = now >= self.next_news && (self.table.has_begun() || self.table.events() > 0);
+        if piled || due || !changes.is_empty() {
+            self.next_news = now + NEWS;
+            let delta = self.table.take_events();
+            let mut news = self.news(Some(delta), false);
+            news.changes = changes;
+            return self.hand_on(news);
+        }
+        Ok(())
+    }
+
+    /// What there is to tell besides `delta`.
+    fn news(&mut self, delta: Option<Delta>, report: bool) -> Box<News> {
+        let mut news = Box::new(News { worker: self.number, delta, report, ..News::default() });
+        for interface in self.ring.interfaces().iter().skip(self.known) {
+            let ifindex = self.ring.ifindex(self.known).unwrap_or(0);
+            let name = interface.name.clone().unwrap_or_else(|| format!("if{ifindex}"));
+            news.interfaces.push((ifindex, name));
+            self.known += 1;
+        }
+        if report {
+            news.dropped = self.ring.stats().dropped;
+            news.counters = if self.number == 0 { self.ring.counters().ok() } else { None };
+        }
+        news
+    }
+
+    /// Sends `news`, or keeps it until there is room.
+    fn hand_on(&mut self, news: Box<News>) -> Result<(), Gone> {
+        match self.to.try_send(news) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(news)) => {
+                self.waiting = Some(news);
+                Ok(())
+            }
+            Err(TrySendError::Disconnected(_)) => Err(Gone),
+        }
+    }
+
+    /// Takes the packets that passed before the end, and tells everything.
+    fn finish(mut self, fault: Option<Error>) -> Result<(), Gone> {
+        let mut fault = fault;
+        if fault.is_none() {
+            // From here on nothing passes: what the interfaces have counted now is what is to be found in the ring.
+            fault = self.ring.stop().err();
+        }
+        let counters = if self.number == 0 { self.ring.counters().ok() } else { None };
+        let until = Instant::now() + LAST_WORDS;
+        while fault.is_none() {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.take_packets(left) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(e) => fault = Some(e),
+            }
+        }
+        if let Some(news) = self.waiting.take() {
+            self.to.send(news).map_err(|_| Gone)?;
+        }
+        let mut news = self.news(None, false);
+        news.dropped = self.ring.stats().dropped;
+        news.counters = counters;
+        news.fault = fault.map(|e| e.to_string());
+        let Worker { table, to, .. } = self;
+        news.delta = Some(table.finish());
+        to.send(news).map_err(|_| Gone)
+    }
+}
+
+/// Merges what workers tell, asks for owners, and sends on events and snapshots.
+fn collect(
+    mut desk: Desk,
+    events: bool,
+    incoming: &Receiver<Box<News>>,
+    outputs: &SyncSender<Output>,
+) -> Result<(), Gone> {
+    let put = |output| outputs.send(output).map_err(|_| Gone);
+    loop {
+        let report = match incoming.recv_timeout(if desk.is_waiting() { BUSY } else { QUIET }) {
+            Ok(news) => {
+                for output in desk.take(*news) {
+                    put(output)?;
+                }
+                desk.take_report()
+            }
+            Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
+        if let Some(notice) = desk.ask() {
+            put(Output::Notice(notice))?;
+        }
+        let happened = desk.collector.take_events(Some(now()));
+        if !happened.is_empty() {
+            put(Output::Events(happened))?;
+        }
+        if report {
+            let at = now();
+            desk.collector.tick(at);
+            put(Output::Snapshot(Arc::new(desk.collector.snapshot(Some(at), false))))?;
+        }
+    }
+    let until = Instant::now() + LAST_ANSWERS;
+    desk.ask();
+    while desk.is_waiting() && Instant::now() < until {
+        std::thread::sleep(BUSY);
+        desk.ask();
+    }
+    put(Output::Events(desk.collector.take_events(None)))?;
+    end_flows(&desk.collector, events, outputs)?;
+    let at = now();
+    desk.collector.tick(at);
+    put(Output::Snapshot(Arc::new(desk.collector.snapshot(Some(at), true))))
+}

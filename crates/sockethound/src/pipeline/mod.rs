@@ -1,0 +1,139 @@
+//! The path of the packets: workers → collector → outputs, one way, one owner a value.
+//!
+//! Workers take packets from captures or rings and count them; the collector
+//! merges, learns owners and freezes; the calling thread hands events and
+//! snapshots to whoever shows them. The channels are bounded. A slow output
+//! slows the reading of a capture; a ring's worker never waits: what it cannot
+//! hand on it keeps adding up.
+
+#[cfg(target_os = "linux")]
+mod desk;
+mod files;
+#[cfg(target_os = "linux")]
+pub mod live;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_live.rs"]
+pub mod live;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use capture::file::Name;
+use flow::{Collector, Config, Event, Options, Snapshot};
+
+pub use self::files::Files;
+pub use self::live::Live;
+
+/// How long a worker waits for packets before it looks at the clock and at `stop`.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// Messages and evicted flows that a table holds before it hands them on: few enough to stay in the cache, many enough
+/// that handing on costs nothing.
+const EVENTS_AT_ONCE: usize = 1024;
+
+/// Where packets come from.
+#[derive(Debug)]
+pub enum Input {
+    /// Captures.
+    Files(Files),
+    /// This machine's interfaces.
+    Live(Live),
+}
+
+/// How it is counted.
+#[derive(Debug)]
+pub struct Job {
+    /// How flows are counted.
+    pub options: Options,
+    /// What views want.
+    pub config: Config,
+    /// Names for addresses that the captures themselves do not name.
+    pub names: Vec<Name>,
+    /// Interim snapshots: live, and while a pipe keeps coming.
+    pub interval: Option<Duration>,
+    /// Stop after this long.
+    pub duration: Option<Duration>,
+}
+
+/// What the workers have done so far, for whoever watches; and the wish to end.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// Packets counted.
+    pub packets: AtomicU64,
+    /// Bytes of the captures read, as stored.
+    pub consumed: AtomicU64,
+    /// Set to end the run: what was read is reported.
+    pub stop: Arc<AtomicBool>,
+    /// Set to get a snapshot now.
+    pub report: Arc<AtomicBool>,
+}
+
+/// What comes out at the end of the path.
+#[derive(Debug)]
+pub enum Output {
+    /// What happened, in order.
+    Events(Vec<Event>),
+    /// What stands.
+    Snapshot(Arc<Snapshot>),
+    /// A capture is damaged, or could not be read: one line.
+    Fault {
+        /// What to tell the user.
+        line: String,
+        /// The good part was counted.
+        damage: bool,
+    },
+    /// Something that the user should know, and that is no fault: one line.
+    Notice(String),
+}
+
+/// The other side is gone: nobody wants the rest.
+struct Gone;
+
+/// Counts what comes from `input`, and gives what comes out to `each`, until that says to stop by `false`; `idle` is
+/// called now and then.
+pub fn run(
+    input: Input,
+    job: &Job,
+    watch: &Watch,
+    mut each: impl FnMut(Output) -> bool,
+    mut idle: impl FnMut(),
+) {
+    let (outputs, results) = sync_channel(2);
+    let mut collector = Collector::new(job.config.clone());
+    for name in &job.names {
+        collector.give_fallback(name.addr, &name.name);
+    }
+    thread::scope(|scope| {
+        match input {
+            Input::Files(files) => files.spawn(scope, job, watch, collector, outputs),
+            Input::Live(live) => live.spawn(scope, job, watch, collector, outputs),
+        }
+        loop {
+            match results.recv_timeout(PATIENCE) {
+                Ok(output) => {
+                    if !each(output) {
+                        break;
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            idle();
+        }
+        // All threads end when they find that nobody listens.
+        watch.stop.store(true, Ordering::Relaxed);
+        drop(results);
+    });
+}
+
+/// Tells of every flow that is still open, if somebody wants to hear of flows at all.
+fn end_flows(collector: &Collector, events: bool, outputs: &SyncSender<Output>) -> Result<(), Gone> {
+    if !events {
+        return Ok(());
+    }
+    let mut gone = false;
+    collector.end_flows(|flows| gone = gone || outputs.send(Output::Events(flows)).is_err());
+    if gone { Err(Gone) } else { Ok(()) }
+}
