@@ -129,7 +129,41 @@ struct Signals {
 }
 
 impl Signals {
-    fn sinks(report: Option<&report::Options>, json: Option<&Path>, live: bool) -> anyhow::Result<Vec<Sink>> {
+    fn listen(watch: &Watch) -> std::io::Result<Self> {
+        let signals = Signals { reopen: Arc::default(), resized: Arc::default() };
+        for signal in [SIGINT, SIGTERM] {
+            // The second one ends at once what the first could not.
+            flag::register_conditional_shutdown(signal, 130, Arc::clone(&watch.stop))?;
+            flag::register(signal, Arc::clone(&watch.stop))?;
+        }
+        flag::register(SIGUSR1, Arc::clone(&watch.report))?;
+        flag::register(SIGHUP, Arc::clone(&signals.reopen))?;
+        flag::register(SIGWINCH, Arc::clone(&signals.resized))?;
+        Ok(signals)
+    }
+}
+
+/// Refuses what cannot be read before anything is counted; gives the bytes there are to read, if that is known.
+fn check_inputs(files: &Files) -> anyhow::Result<Option<u64>> {
+    let mut total = Some(0);
+    for path in &files.paths {
+        if path == Path::new("-") {
+            total = None;
+            continue;
+        }
+        let meta = std::fs::metadata(path);
+        if meta.is_ok_and(|m| !m.is_file() && !m.is_dir()) {
+            // Opening a pipe twice would lose what the first opening read.
+            total = None;
+            continue;
+        }
+        let size = FileSource::open(path).map_err(|e| anyhow!("{e}"))?.size();
+        total = total.zip(size).map(|(sum, size)| sum + size);
+    }
+    Ok(total)
+}
+
+fn sinks(report: Option<&report::Options>, json: Option<&Path>, live: bool) -> anyhow::Result<Vec<Sink>> {
     let mut sinks = Vec::new();
     if let Some(options) = report {
         let view: Box<dyn View> = Box::new(Report::new(options.clone()));

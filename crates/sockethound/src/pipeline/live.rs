@@ -24,7 +24,7 @@ const NEWS: Duration = Duration::from_millis(100);
 /// How often flows are looked at that may have ended.
 const EXPIRY: Duration = Duration::from_secs(1);
 /// How long packets that passed are waited for at the end: longer than the ring keeps them.
-const LAST_WORDS: Duration = Duration::from_millis(250);
+const LAST_WORDS: Duration = Duration::from_millis(100);
 /// How often the collector looks for answers, while there are questions; and otherwise.
 const BUSY: Duration = Duration::from_millis(5);
 const QUIET: Duration = Duration::from_millis(250);
@@ -286,6 +286,7 @@ fn collect(
             put(Output::Snapshot(Arc::new(desk.collector.snapshot(Some(at), false))))?;
         }
     }
+    let at = now();
     let until = Instant::now() + LAST_ANSWERS;
     desk.ask();
     while desk.is_waiting() && Instant::now() < until {
@@ -294,7 +295,6 @@ fn collect(
     }
     put(Output::Events(desk.collector.take_events(None)))?;
     end_flows(&desk.collector, events, outputs)?;
-    let at = now();
     desk.collector.tick(at);
     put(Output::Snapshot(Arc::new(desk.collector.snapshot(Some(at), true))))
 }
