@@ -44,6 +44,10 @@ pub(crate) fn flow(protocol: u8, source: Endpoint, destination: Endpoint) -> Flo
         direction: None,
         source_name: None,
         destination_name: None,
+        owner: None,
+        path: vec![],
+        nat: None,
+        pace: None,
     }
 }
 
@@ -105,6 +109,7 @@ pub(crate) fn dns(answer: bool, name: &str, code: u8, answers: Vec<Record>) -> D
             questions: vec![Question { name: name.into(), kind: 1 }],
             answers,
         }),
+        owner: None,
         latency: answer.then_some(Duration::from_micros(12_345)),
     }
 }
@@ -136,6 +141,7 @@ pub(crate) fn interface_ledger() -> InterfaceLedger {
         not_ip: (4, 300),
         not_ip_names: vec![("ARP".to_owned(), 2), ("LLDP".to_owned(), 1)],
         malformed: vec![("ipv4: header length below 20".to_owned(), 1)],
+        live: None,
     }
 }
 
@@ -192,6 +198,7 @@ pub(crate) fn snapshot() -> Snapshot {
         dns: answers(),
         dns_totals: DnsTotals { queries: 1203, answers: 1150, no_such_name: 12, failed: 3 },
         ledger: ledger(total),
+        live: None,
         is_final: true,
     }
 }
