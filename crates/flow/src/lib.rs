@@ -22,6 +22,7 @@ mod message;
 mod name;
 mod owner;
 mod pace;
+mod pattern;
 mod rank;
 mod record;
 mod select;
@@ -46,6 +47,7 @@ pub use ledger::{
 pub use lookup::Keep;
 pub use owner::{Container, Owner, Runtime};
 pub use pace::{Pace, RECENT, Rate};
+pub use pattern::ProcessPattern;
 pub use rank::SortKey;
 pub use record::{FlowDirection, FlowRecord, TcpRecord, TunnelHeader};
 pub use select::{Network, Selection};
