@@ -6,6 +6,7 @@ mod hosts;
 pub mod pipeline;
 pub mod plan;
 mod progress;
+pub mod resolver;
 pub mod run;
 mod sink;
 pub mod view;
