@@ -51,5 +51,5 @@ pub use pattern::ProcessPattern;
 pub use rank::SortKey;
 pub use record::{FlowDirection, FlowRecord, TcpRecord, TunnelHeader};
 pub use select::{Network, Selection};
-pub use snapshot::{Event, Live, Snapshot};
+pub use snapshot::{Began, Event, Live, Snapshot};
 pub use table::{FlowTable, Options};

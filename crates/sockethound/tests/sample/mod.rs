@@ -1,6 +1,8 @@
 //! Records with known facts, for the tests of views.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub(crate) mod live;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
