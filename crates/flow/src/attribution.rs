@@ -81,6 +81,35 @@ pub enum Evidence {
     Protocol,
 }
 
+impl Evidence {
+    /// Its word: `exact`, `bound`, `listener` or `protocol`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Bound => "bound",
+            Self::Listener => "listener",
+            Self::Protocol => "protocol",
+        }
+    }
+
+    /// What told it.
+    pub fn source(self) -> &'static str {
+        match self {
+            Self::Exact | Self::Bound | Self::Listener | Self::Protocol => "sock_diag",
+        }
+    }
+}
+
+impl End {
+    /// Its word: `source` or `destination`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Destination => "destination",
+        }
+    }
+}
+
 /// Why a flow has no owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
@@ -105,6 +134,22 @@ pub enum Reason {
     Ambiguous,
     /// The rate limit was reached: ask again.
     Deferred,
+}
+
+impl Reason {
+    /// The same in a word or two, where there is little room.
+    pub fn short(self) -> &'static str {
+        match self {
+            Self::Forwarded => "forwarded",
+            Self::Kernel => "kernel",
+            Self::Namespace => "other netns",
+            Self::Ended => "ended",
+            Self::Unclaimed => "unclaimed",
+            Self::Permission { .. } => "no access",
+            Self::Ambiguous => "ambiguous",
+            Self::Deferred => "pending",
+        }
+    }
 }
 
 impl fmt::Display for Reason {

@@ -154,6 +154,10 @@ mod tests {
             direction: None,
             source_name: None,
             destination_name: None,
+            owner: None,
+            path: vec![],
+            nat: None,
+            pace: None,
         });
         String::from_utf8(id.to_vec()).unwrap()
     }

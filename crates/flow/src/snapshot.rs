@@ -1,5 +1,6 @@
 //! Everything that views may show, frozen at one instant.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dissect::Timestamp;
@@ -14,12 +15,25 @@ use crate::record::FlowRecord;
 /// Something that views are told of once, as it happens.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// Capturing has begun: packets from now on are counted.
+    Began(Began),
     /// A capture was read to its end.
     Capture(CaptureRecord),
     /// A DNS, mDNS or LLMNR message.
     Dns(DnsEvent),
     /// A flow is over: no further packet will be counted in it.
     Flow(Box<FlowRecord>),
+}
+
+/// What a live capture begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Began {
+    /// When.
+    pub at: Timestamp,
+    /// The interfaces that are captured on.
+    pub interfaces: Vec<Arc<str>>,
+    /// What owners are learned from.
+    pub owners_from: &'static str,
 }
 
 /// All flows at one instant, as far as views asked for them.

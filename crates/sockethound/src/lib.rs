@@ -8,6 +8,7 @@ mod hosts;
 pub mod pipeline;
 pub mod plan;
 mod progress;
+pub mod resolver;
 pub mod run;
 mod sink;
 #[cfg(target_os = "linux")]

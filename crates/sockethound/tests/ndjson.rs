@@ -5,7 +5,11 @@ mod sample;
 
 use dissect::Timestamp;
 use dissect::app::dns::{Record, Value};
-use flow::{CaptureEnd, CaptureRecord, Event, FlowRecord, Ledger, Snapshot};
+use flow::{
+    Answer, Attributed, Began, CaptureEnd, CaptureRecord, End, Event, Evidence, FlowRecord, InterfaceLedger,
+    Ledger, Live, LiveLedger, Reason, Snapshot,
+};
+use sample::live::{from_container, live_interface, live_ledger, nginx, on_loopback, process, unowned};
 use sample::{after, capture, dns, enclosed, end, flow, interface_ledger, ping, tcp_flow};
 use sockethound::view::View;
 use sockethound::view::ndjson::Ndjson;
@@ -57,6 +61,16 @@ fn capture_without_packets_that_is_damaged() {
 }
 
 #[test]
+fn capturing_has_begun() {
+    let began =
+        Began { at: sample::START, interfaces: vec!["eth0".into(), "lo".into()], owners_from: "sock_diag" };
+    assert_eq!(
+        event(Event::Began(began)),
+        r#"{"kind":"capture","schema":1,"event":{"start":"2026-11-22T12:29:56.123456789Z"},"sockethound":{"interfaces":["eth0","lo"],"owners_from":"sock_diag"}}"#
+    );
+}
+
+#[test]
 fn flow_record() {
     assert_eq!(
         event(Event::Flow(tcp_flow())),
@@ -79,6 +93,62 @@ fn flow_in_tunnels() {
     assert!(line.ends_with(tunnel), "{line}");
     assert!(line.contains(r#""type":"ipv6","#), "{line}");
     assert!(line.contains(r#""source":{"ip":"2001:db8::a:1","port":5000,"#), "{line}");
+}
+
+/// Everything that is known of an owner stands in the record.
+#[test]
+fn flow_with_an_owner() {
+    let line = event(Event::Flow(from_container()));
+    let beside = r#","process":{"pid":4711,"name":"nginx","executable":"/usr/sbin/nginx","command_line":"nginx: worker \"1\"","parent":{"pid":4690}},"user":{"id":33,"name":"www-data"},"container":{"id":"4f2a9c0d","name":"web","runtime":"docker"},"sockethound":{"#;
+    assert!(line.contains(beside), "{line}");
+    let attribution = r#","attribution":{"source":"sock_diag","confidence":"exact","reason":null,"end":"source"},"unit":"docker-4f2a.scope","tcp":{"#;
+    assert!(line.contains(attribution), "{line}");
+    let way = r#","nat":{"source":{"ip":"203.0.113.7","port":61001},"destination":{"ip":"198.51.100.100","port":443}},"path":["veth1","br0","eth0"],"interface":"veth1"}}"#;
+    assert!(line.ends_with(way), "{line}");
+}
+
+#[test]
+fn flow_between_two_processes() {
+    let line = event(Event::Flow(on_loopback()));
+    assert!(line.contains(r#","peer":{"pid":902,"name":"postgres"},"#), "{line}");
+    assert!(!line.contains("command_line") && !line.contains("container") && !line.contains("\"nat\""), "{line}");
+}
+
+#[test]
+fn every_evidence_has_its_confidence() {
+    for (evidence, confidence) in [
+        (Evidence::Exact, "exact"),
+        (Evidence::Bound, "bound"),
+        (Evidence::Listener, "listener"),
+        (Evidence::Protocol, "protocol"),
+    ] {
+        let owner = std::sync::Arc::new(process(0, "a\u{1b}[31m"));
+        let owner = Answer::Owner(Attributed { owner, end: End::Destination, evidence, peer: None });
+        let line = event(Event::Flow(FlowRecord { owner: Some(owner), ..ping() }));
+        let expected = format!(r#""confidence":"{confidence}","reason":null,"end":"destination"}}"#);
+        assert!(line.contains(&expected), "{line}");
+        assert!(line.contains(r#"{"pid":0,"name":"a\u001b[31m","parent":{"pid":1}}"#), "{line}");
+    }
+}
+
+#[test]
+fn flow_without_an_owner_says_why() {
+    for reason in [
+        Reason::Forwarded,
+        Reason::Kernel,
+        Reason::Namespace,
+        Reason::Ended,
+        Reason::Unclaimed,
+        Reason::Permission { uid: 1001 },
+        Reason::Ambiguous,
+        Reason::Deferred,
+    ] {
+        let line = event(Event::Flow(FlowRecord { owner: unowned(reason), ..ping() }));
+        assert!(line.contains(&format!(r#","attribution":{{"reason":"{reason}"}}"#)), "{line}");
+        assert!(!line.contains("process\":"), "{line}");
+        let user = matches!(reason, Reason::Permission { .. });
+        assert_eq!(line.contains(r#","user":{"id":1001},"sockethound""#), user, "{line}");
+    }
 }
 
 #[test]
@@ -137,6 +207,14 @@ fn dns_answer() {
 }
 
 #[test]
+fn dns_of_a_process() {
+    let message = dns(false, "example.org", 0, vec![]);
+    let line = event(Event::Dns(flow::DnsEvent { owner: Some(nginx().into()), ..message }));
+    assert!(line.contains(r#""port":53},"process":{"pid":4711,"name":"nginx","#), "{line}");
+    assert!(line.contains(r#""runtime":"docker"},"sockethound":{"frame":12}"#), "{line}");
+}
+
+#[test]
 fn ledger_record() {
     let ledger = Ledger { interfaces: vec![interface_ledger()], ..Ledger::default() };
     let snapshot = Snapshot { ledger, is_final: true, ..Snapshot::default() };
@@ -144,6 +222,36 @@ fn ledger_record() {
         line(|view, out| view.show(&snapshot, out).unwrap()),
         r#"{"kind":"ledger","schema":1,"file":{"path":"incident.pcapng"},"sockethound":{"interface":"eth0","counted":{"packets":3343,"bytes":4487700},"not_ip":{"packets":4,"bytes":300,"malformed":{"ipv4: header length below 20":1}},"dropped":null}}"#
     );
+}
+
+fn ledger_line(interface: InterfaceLedger) -> String {
+    let ledger = Ledger { interfaces: vec![interface], ..Ledger::default() };
+    let snapshot = Snapshot { ledger, is_final: true, ..Snapshot::default() };
+    line(|view, out| view.show(&snapshot, out).unwrap())
+}
+
+#[test]
+fn live_ledger_record() {
+    assert_eq!(
+        ledger_line(live_interface("eth0")),
+        r#"{"kind":"ledger","schema":1,"sockethound":{"interface":"eth0","kernel":{"packets":3350,"bytes":4488000},"counted":{"packets":3343,"bytes":4487700},"not_ip":{"packets":4,"bytes":300,"malformed":{}},"dropped":3,"offload":0,"offload_bytes":0,"owned":{"packets":3200,"bytes":4361000},"forwarded":{"packets":100,"bytes":94000},"by_kernel":{"packets":20,"bytes":13000},"unknown":{"packets":23,"bytes":19700,"reasons":{"ended before the socket was seen":2}}}}"#
+    );
+}
+
+#[test]
+fn ledger_of_an_interface_that_is_gone() {
+    let live = LiveLedger { kernel: None, dropped: None, offload: (7, 420), ..live_ledger() };
+    let line = ledger_line(InterfaceLedger { live: Some(live), ..live_interface("eth0") });
+    assert!(!line.contains("kernel\":{\"packets\":3350"), "{line}");
+    assert!(line.contains(r#""dropped":null,"offload":7,"offload_bytes":420,"#), "{line}");
+}
+
+#[test]
+fn live_summary_is_of_its_instant() {
+    let live = Live { started: sample::START, at: after(10_000_000_000), ..Live::default() };
+    let snapshot = Snapshot { last: Some(after(1)), live: Some(live), ..Snapshot::default() };
+    let expected = r#"{"kind":"summary","schema":1,"@timestamp":"2026-11-22T12:30:06.123456789Z","event":{"duration":10000000000},"network":{"bytes":0,"packets":0}}"#;
+    assert_eq!(line(|view, out| view.show(&snapshot, out).unwrap()), expected);
 }
 
 #[test]
@@ -172,6 +280,14 @@ fn schema_is_strict() {
         assert!(!schema.is_valid(&broken), "{path}");
     }
     for path in ["", "/network", "/source", "/sockethound", "/sockethound/tcp"] {
+        let mut broken = whole.clone();
+        let members = broken.pointer_mut(path).unwrap().as_object_mut().unwrap();
+        members.insert("surprise".to_owned(), 1.into());
+        assert!(!schema.is_valid(&broken), "{path}");
+    }
+    let line = event(Event::Flow(from_container()));
+    let whole: serde_json::Value = serde_json::from_str(&line).unwrap();
+    for path in ["/process", "/user", "/container", "/sockethound/attribution", "/sockethound/nat/source"] {
         let mut broken = whole.clone();
         let members = broken.pointer_mut(path).unwrap().as_object_mut().unwrap();
         members.insert("surprise".to_owned(), 1.into());

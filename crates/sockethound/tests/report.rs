@@ -149,6 +149,7 @@ fn a_ledger_that_does_not_close_is_said() {
 fn grouped(keys: Vec<GroupKey>) -> Snapshot {
     let group = |(n, key): (usize, GroupKey)| Group {
         key,
+        pids: vec![],
         flows: 3,
         sent: counters(120, 40_000_000 >> (4 * n)),
         received: counters(170, 5_000_000 >> (2 * n)),

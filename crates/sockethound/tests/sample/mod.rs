@@ -1,6 +1,8 @@
 //! Records with known facts, for the tests of views.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub(crate) mod live;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -44,6 +46,10 @@ pub(crate) fn flow(protocol: u8, source: Endpoint, destination: Endpoint) -> Flo
         direction: None,
         source_name: None,
         destination_name: None,
+        owner: None,
+        path: vec![],
+        nat: None,
+        pace: None,
     }
 }
 
@@ -105,6 +111,7 @@ pub(crate) fn dns(answer: bool, name: &str, code: u8, answers: Vec<Record>) -> D
             questions: vec![Question { name: name.into(), kind: 1 }],
             answers,
         }),
+        owner: None,
         latency: answer.then_some(Duration::from_micros(12_345)),
     }
 }
@@ -136,6 +143,7 @@ pub(crate) fn interface_ledger() -> InterfaceLedger {
         not_ip: (4, 300),
         not_ip_names: vec![("ARP".to_owned(), 2), ("LLDP".to_owned(), 1)],
         malformed: vec![("ipv4: header length below 20".to_owned(), 1)],
+        live: None,
     }
 }
 
@@ -192,6 +200,7 @@ pub(crate) fn snapshot() -> Snapshot {
         dns: answers(),
         dns_totals: DnsTotals { queries: 1203, answers: 1150, no_such_name: 12, failed: 3 },
         ledger: ledger(total),
+        live: None,
         is_final: true,
     }
 }
