@@ -44,6 +44,14 @@ pub enum Command {
     },
     /// Print the JSON Schema of what --json writes
     Schema,
+    /// Look up owners for the process at the other end of standard input
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    OwnerService {
+        /// Keep all privileges
+        #[arg(long)]
+        no_sandbox: bool,
+    },
 }
 
 /// Units of byte counts and rates.

@@ -5,6 +5,8 @@ pub mod exit;
 mod hosts;
 pub mod pipeline;
 pub mod plan;
+#[cfg(target_os = "linux")]
+pub mod privilege;
 mod progress;
 pub mod run;
 mod sink;
