@@ -1,6 +1,8 @@
 //! The program, as a library for its tests.
 
 pub mod args;
+#[cfg(target_os = "linux")]
+pub mod doctor;
 pub mod exit;
 mod hosts;
 pub mod pipeline;

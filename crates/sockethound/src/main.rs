@@ -42,6 +42,8 @@ fn print(command: &Command) -> anyhow::Result<Exit> {
         Command::Completions { shell } => args::completions(*shell),
         Command::Schema => view::SCHEMA.as_bytes().to_vec(),
         #[cfg(target_os = "linux")]
+        Command::Doctor { json } => sockethound::doctor::report(*json)?,
+        #[cfg(target_os = "linux")]
         Command::OwnerService { .. } => Vec::new(),
     };
     match std::io::stdout().write_all(&text) {

@@ -16,11 +16,12 @@ pub fn held() -> Result<CapabilitySet> {
     Ok(capabilities(None)?.permitted)
 }
 
-/// Lower-case names, as setcap(8) takes them: `cap_net_raw,cap_sys_ptrace`.
+/// Lower-case names, as setcap(8) takes them: `cap_net_raw,cap_sys_ptrace`; what matters most first.
 pub fn names(set: CapabilitySet) -> String {
-    let names: Vec<String> =
-        set.iter_names().map(|(name, _)| format!("cap_{}", name.to_lowercase())).collect();
-    names.join(",")
+    let first = [CAPTURE, CapabilitySet::SYS_PTRACE, CapabilitySet::DAC_READ_SEARCH].map(|one| set & one);
+    let rest = first.into_iter().fold(set, |rest, one| rest - one);
+    let names = first.iter().chain([&rest]).flat_map(CapabilitySet::iter_names);
+    names.map(|(name, _)| format!("cap_{}", name.to_lowercase())).collect::<Vec<_>>().join(",")
 }
 
 /// Every capability this kernel has, one by one.
@@ -61,7 +62,7 @@ mod tests {
 
     #[test]
     fn names_are_those_of_setcap() {
-        assert_eq!(names(CAPTURE | ATTRIBUTION), "cap_dac_read_search,cap_net_raw,cap_sys_ptrace");
+        assert_eq!(names(CAPTURE | ATTRIBUTION), "cap_net_raw,cap_sys_ptrace,cap_dac_read_search");
         assert_eq!(names(CapabilitySet::empty()), "");
     }
 

@@ -75,3 +75,25 @@ fn remaking(path: &Path) -> Option<&Path> {
 pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
+
+/// Version of the kernel's Landlock, found by confining a thread that does nothing else; an error says why not.
+pub(crate) fn probe() -> Result<String> {
+    let probe = || -> Result<String> {
+        let rules = rules(&Confinement {
+            writes: &[],
+            reads: &[],
+            keep: rustix::thread::CapabilitySet::empty(),
+            no_sandbox: false,
+        })?;
+        let status = rules.restrict_self()?;
+        match status.landlock {
+            landlock::LandlockStatus::Available { effective_abi, kernel_abi } => {
+                let version = kernel_abi.unwrap_or(effective_abi as i32);
+                Ok(format!("ABI {version}"))
+            }
+            landlock::LandlockStatus::NotEnabled => anyhow::bail!("switched off at boot"),
+            landlock::LandlockStatus::NotImplemented => anyhow::bail!("not in this kernel"),
+        }
+    };
+    std::thread::spawn(probe).join().unwrap_or_else(|_| anyhow::bail!("the probe panicked"))
+}

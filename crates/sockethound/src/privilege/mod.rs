@@ -18,6 +18,9 @@ pub mod owners;
 pub mod remedy;
 mod seccomp;
 
+pub(crate) use self::landlock::probe as probe_landlock;
+pub(crate) use self::seccomp::probe as probe_seccomp;
+
 use std::fs;
 use std::path::Path;
 

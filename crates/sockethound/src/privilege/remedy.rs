@@ -26,8 +26,12 @@ pub fn command(capabilities: CapabilitySet) -> String {
     let path = std::env::current_exe()
         .and_then(std::fs::canonicalize)
         .unwrap_or_else(|_| PathBuf::from("sockethound"));
-    let situation =
-        Situation { root: geteuid().is_root(), grantable: bounding_set(), files_grant: files_grant(&path) };
+    let situation = Situation {
+        root: geteuid().is_root(),
+        grantable: bounding_set(),
+        files_grant: files_grant(&path),
+        stuck: no_new_privs() == Ok(true),
+    };
     situation.command(capabilities, &quoted(&path))
 }
 
@@ -39,31 +43,35 @@ struct Situation {
     grantable: CapabilitySet,
     /// File capabilities are heeded.
     files_grant: bool,
+    /// Nothing that is started gets more than this process has (no_new_privs).
+    stuck: bool,
 }
 
 impl Situation {
+    /// All of `capabilities` that is to be had; if nothing is, that is for whoever started the container to change.
     fn command(self, capabilities: CapabilitySet, path: &str) -> String {
-        if !self.grantable.contains(capabilities) {
-            let missing = capabilities - self.grantable;
+        let granted = capabilities & self.grantable;
+        if granted.is_empty() {
             let options: Vec<String> =
-                missing.iter_names().map(|(name, _)| format!("--cap-add={name}")).collect();
-            return format!("start the container or service with {}", options.join(" "));
+                capabilities.iter_names().map(|(name, _)| format!("--cap-add={name}")).collect();
+            return format!("start the container with {}", options.join(" "));
         }
-        if !self.files_grant || self.root {
+        if self.stuck {
+            return format!("from where no_new_privs is not set: sudo {path}");
+        }
+        // Nothing that may do as SYS_ADMIN does is left lying around in a file.
+        if self.root || !self.files_grant || granted == CapabilitySet::SYS_ADMIN {
             return format!("sudo {path}");
         }
-        // In setcap's order of importance, not the kernel's numbers.
-        let rest = names(capabilities - WANTED);
-        let wanted = "cap_net_raw,cap_sys_ptrace,cap_dac_read_search";
-        let all = if rest.is_empty() { wanted.to_owned() } else { format!("{wanted},{rest}") };
-        format!("sudo setcap {all}+ep {path} (or: sudo {path})")
+        // A file has one set of capabilities: what it has already must be in it.
+        let set = (granted | WANTED & self.grantable) - CapabilitySet::SYS_ADMIN;
+        format!("sudo setcap {}+ep {path} (or: sudo {path})", names(set))
     }
 }
 
 /// Whether the capabilities of a file take effect when it is run from here.
 fn files_grant(path: &Path) -> bool {
-    let nosuid = statvfs(path).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::NOSUID));
-    !nosuid && no_new_privs() != Ok(true)
+    !statvfs(path).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::NOSUID))
 }
 
 /// The path, as a shell takes it.
@@ -77,7 +85,8 @@ fn quoted(path: &Path) -> String {
 mod tests {
     use super::*;
 
-    const ORDINARY: Situation = Situation { root: false, grantable: CapabilitySet::all(), files_grant: true };
+    const ORDINARY: Situation =
+        Situation { root: false, grantable: CapabilitySet::all(), files_grant: true, stuck: false };
 
     #[test]
     fn the_command_that_would_help() {
@@ -87,13 +96,18 @@ mod tests {
         );
         let conntrack = ORDINARY.command(WANTED | CapabilitySet::NET_ADMIN, "x");
         assert!(conntrack.contains("cap_dac_read_search,cap_net_admin+ep x"), "{conntrack}");
+        assert_eq!(ORDINARY.command(CapabilitySet::SYS_ADMIN, "x"), "sudo x");
+        let all = ORDINARY.command(CapabilitySet::SYS_ADMIN | CapabilitySet::SYS_PTRACE, "x");
+        assert!(all.contains("cap_dac_read_search+ep x"), "{all}");
         let nosuid = Situation { files_grant: false, ..ORDINARY };
         assert_eq!(nosuid.command(WANTED, "x"), "sudo x");
+        let stuck = Situation { stuck: true, ..ORDINARY };
+        assert_eq!(stuck.command(WANTED, "x"), "from where no_new_privs is not set: sudo x");
         let container = Situation { grantable: CapabilitySet::SYS_PTRACE, root: true, ..ORDINARY };
-        assert_eq!(
-            container.command(CAPTURE | CapabilitySet::SYS_PTRACE, "x"),
-            "start the container or service with --cap-add=NET_RAW"
-        );
+        assert_eq!(container.command(CAPTURE, "x"), "start the container with --cap-add=NET_RAW");
+        // A file that asks for more than there is could not be run at all.
+        let container = Situation { grantable: CAPTURE, ..ORDINARY };
+        assert_eq!(container.command(WANTED, "x"), "sudo setcap cap_net_raw+ep x (or: sudo x)");
     }
 
     #[test]

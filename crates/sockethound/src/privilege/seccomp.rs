@@ -275,6 +275,15 @@ impl Only {
     }
 }
 
+/// Whether a filter can be installed, found by a thread that does nothing else.
+pub(crate) fn probe() -> Result<()> {
+    let probe = || match install(&packets())? {
+        Some(line) => anyhow::bail!(line),
+        None => Ok(()),
+    };
+    std::thread::spawn(probe).join().unwrap_or_else(|_| anyhow::bail!("the probe panicked"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,5 +319,10 @@ mod tests {
                 assert!(!filter.is_empty() && filter.len() < 4096);
             }
         }
+    }
+
+    #[test]
+    fn a_filter_can_be_installed() {
+        probe().unwrap();
     }
 }
