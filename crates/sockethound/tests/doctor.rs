@@ -100,7 +100,7 @@ fn without_privileges_the_command_is_named() {
 
     let text = program.doctor(&[]);
     assert!(text.contains(" no  packets of interfaces: Operation not permitted (os error 1)\n"), "{text}");
-    assert!(text.contains("yes  owners, looked up in the sandbox: ready in "), "{text}");
+    assert!(text.contains("yes  owners: processes of this user: ready in "), "{text}");
     assert!(text.ends_with(&format!("\nMore works after: {command}\n")), "{text}");
 }
 
@@ -128,6 +128,35 @@ fn root_what_the_file_is_given_works() {
         assert_eq!(probe(&report, name)["works"], true, "{name}: {report}");
     }
     assert_eq!(probe(&report, "conntrack")["errno"], libc::EPERM);
+}
+
+/// What the unit gives the service, without systemd.
+#[test]
+fn root_what_the_unit_grants_is_enough() {
+    if !is_root() {
+        println!("skipped: needs root");
+        return;
+    }
+    let Some(program) = Program::new() else { return };
+    let unit =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../dist/sockethound.service")).unwrap();
+    let setting =
+        |name: &str| unit.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap();
+    let granted = setting("AmbientCapabilities").to_lowercase();
+    assert_eq!(setting("CapabilityBoundingSet").to_lowercase(), granted);
+    let sets: Vec<String> = granted.split(' ').map(|name| name.replace("cap_", "+")).collect();
+    let sets = format!("-all,{}", sets.join(","));
+    let output = Command::new("setpriv")
+        .args(["--reuid=33", "--regid=33", "--clear-groups", "--no-new-privs"])
+        .args(["--inh-caps", &sets, "--ambient-caps", &sets, "--bounding-set", &sets])
+        .arg(program.path())
+        .args(["doctor", "--json"])
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    for name in ["capture", "owners", "other_users", "landlock", "seccomp"] {
+        assert_eq!(probe(&report, name)["works"], true, "{name}: {report}");
+    }
 }
 
 #[test]

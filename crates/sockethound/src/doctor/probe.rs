@@ -35,17 +35,22 @@ pub(super) type Outcome = Result<String, Failure>;
 /// Every row, in their order.
 pub(super) const PROBES: &[Probe] = &[
     Probe { name: "capture", about: "packets of interfaces", needs: CAPTURE, run: capture },
-    Probe { name: "owners", about: "owners, looked up in the sandbox", needs: ATTRIBUTION, run: owners },
-    Probe { name: "other_users", about: "processes of other users", needs: ATTRIBUTION, run: other_users },
+    Probe { name: "owners", about: "owners: processes of this user", needs: ATTRIBUTION, run: owners },
+    Probe {
+        name: "other_users",
+        about: "owners: processes of other users",
+        needs: ATTRIBUTION,
+        run: other_users,
+    },
     Probe {
         name: "namespaces",
-        about: "other network namespaces",
+        about: "owners: other network namespaces",
         needs: CapabilitySet::SYS_ADMIN,
         run: namespaces,
     },
     Probe {
         name: "conntrack",
-        about: "address translation",
+        about: "owners: translated addresses (conntrack)",
         needs: CapabilitySet::NET_ADMIN,
         run: conntrack,
     },

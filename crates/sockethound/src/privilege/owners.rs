@@ -76,6 +76,8 @@ pub fn run(no_sandbox: bool) -> Result<()> {
     }
     let stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     stream.peer_addr().context("owner-service is started by sockethound itself")?;
+    // Else its name would be that of the link it was started by.
+    rustix::thread::set_name(c"owner-service")?;
     let mut owners = Owners::open(&Config::default()).context("cannot look up owners")?;
     if !no_sandbox {
         confine().context("cannot look up owners")?;

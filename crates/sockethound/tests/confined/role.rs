@@ -15,10 +15,14 @@ use host::{Answer, Protocol, Question};
 use rustix::thread::CapabilitySet;
 use sockethound::privilege::{Confinement, confine, owners};
 
-/// Plays `name`: `holder` holds a socket; `confined` has an owner process, a ring, and confines itself.
+/// Interfaces of the ring, if not all.
+pub(crate) const INTERFACE: &str = "INTERFACE";
+
+/// Plays `name`: `holder` holds a socket; `sender` sends; `confined` has an owner process, a ring, and confines itself.
 pub(crate) fn play(name: &str) -> ExitCode {
     match name {
         "holder" => hold(),
+        "sender" => send(),
         "confined" => obey(),
         other => panic!("no such role: {other}"),
     }
@@ -32,6 +36,15 @@ fn hold() {
     std::io::stdin().lines().for_each(drop);
 }
 
+/// Sends where it is told.
+fn send() {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    say("ready");
+    for line in std::io::stdin().lines() {
+        say(outcome(socket.send_to(b"x", line.unwrap())));
+    }
+}
+
 /// What is opened before.
 struct Opened {
     client: Client,
@@ -41,7 +54,8 @@ struct Opened {
 
 fn obey() {
     let client = owners::spawn(false).unwrap();
-    let options = Options { ring_bytes: 1 << 20, block_bytes: 1 << 16, ..Options::default() };
+    let interfaces = std::env::var(INTERFACE).into_iter().collect();
+    let options = Options { interfaces, ring_bytes: 1 << 20, block_bytes: 1 << 16, ..Options::default() };
     let mut opened = Opened {
         client,
         ring: RingSource::open(&options).ok(),
@@ -78,6 +92,8 @@ fn answer(opened: &mut Opened, verb: &str, object: &str) -> String {
         "thread" => outcome(std::thread::Builder::new().name("packets".into()).spawn(|| ())),
         "send" => outcome(opened.socket.send_to(b"x", object)),
         "packets" => opened.ring.as_mut().map_or("none".into(), |ring| packets(ring, &opened.socket)),
+        "wait" => opened.ring.as_mut().map_or("none".into(), |ring| wait(ring, Duration::from_secs(5))),
+        "drain" => opened.ring.as_mut().map_or("none".into(), |ring| wait(ring, Duration::from_millis(500))),
         "owner" => owner(&mut opened.client, object.parse().unwrap()),
         other => panic!("unknown: {other}"),
     }
@@ -90,7 +106,12 @@ fn outcome<T>(result: std::io::Result<T>) -> String {
 /// Sends itself a packet and waits until it is seen.
 fn packets(ring: &mut RingSource, socket: &UdpSocket) -> String {
     socket.send_to(b"x", "127.0.0.1:9").unwrap();
-    let end = Instant::now() + Duration::from_secs(5);
+    wait(ring, Duration::from_secs(5))
+}
+
+/// Waits for a packet.
+fn wait(ring: &mut RingSource, patience: Duration) -> String {
+    let end = Instant::now() + patience;
     while Instant::now() < end {
         if let Next::Batch(_) = ring.next_batch(Duration::from_millis(100)).unwrap() {
             ring.counters().unwrap();

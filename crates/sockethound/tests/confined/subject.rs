@@ -16,7 +16,17 @@ impl Subject {
     /// Starts it, and gives what it says first.
     pub(crate) fn start(role: &str, set_up: impl FnOnce(&mut Command)) -> (Self, String) {
         // Not by its path, whose folders may be closed to other users.
-        let mut command = Command::new("/proc/self/exe");
+        Self::start_by(Command::new("/proc/self/exe"), role, set_up)
+    }
+
+    /// One in a network namespace.
+    pub(crate) fn within(namespace: &str, role: &str, set_up: impl FnOnce(&mut Command)) -> (Self, String) {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", namespace]).arg(std::env::current_exe().unwrap());
+        Self::start_by(command, role, set_up)
+    }
+
+    fn start_by(mut command: Command, role: &str, set_up: impl FnOnce(&mut Command)) -> (Self, String) {
         command.args(["role", role]).stdin(Stdio::piped()).stdout(Stdio::piped());
         command.env_remove("SUDO_UID").env_remove("SUDO_GID");
         set_up(&mut command);

@@ -3,10 +3,11 @@
 use std::fs;
 use std::panic::catch_unwind;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use tempfile::TempDir;
 
+use crate::role::INTERFACE;
 use crate::subject::{Subject, capabilities, eventually, lives, status};
 
 const NET_RAW: u64 = 1 << 13;
@@ -14,12 +15,13 @@ const SYS_PTRACE: u64 = 1 << 19;
 const DAC_READ_SEARCH: u64 = 1 << 2;
 const NOBODY: u32 = 65534;
 
-const TESTS: [(&str, fn()); 6] = [
+const TESTS: [(&str, fn()); 7] = [
     ("root_a_confined_process_has_nothing_left", root_a_confined_process_has_nothing_left),
     ("root_it_becomes_who_invoked_sudo", root_it_becomes_who_invoked_sudo),
     ("root_files_are_those_that_were_named", root_files_are_those_that_were_named),
     ("root_owners_are_found_from_inside", root_owners_are_found_from_inside),
     ("root_the_owner_process_ends_with_whoever_asks", root_the_owner_process_ends_with_whoever_asks),
+    ("root_an_interface_that_comes_again_is_captured", root_an_interface_that_comes_again_is_captured),
     ("an_ordinary_user_is_confined_too", an_ordinary_user_is_confined_too),
 ];
 
@@ -189,13 +191,73 @@ fn root_the_owner_process_ends_with_whoever_asks() {
     let service = subject.offspring();
     eventually("it is at work", || status(service, "Seccomp") == "2");
     for signal in ["-INT", "-TERM", "-HUP", "-USR1"] {
-        let sent = std::process::Command::new("kill").args([signal, &service.to_string()]).status().unwrap();
+        let sent = Command::new("kill").args([signal, &service.to_string()]).status().unwrap();
         assert!(sent.success());
     }
     std::thread::sleep(std::time::Duration::from_millis(100));
     assert!(lives(service), "signals that are meant for the other one");
     subject.kill();
     eventually("it ends", || !lives(service));
+}
+
+/// A network namespace, gone when the test is.
+struct Namespace(String);
+
+impl Namespace {
+    fn new() -> Self {
+        let namespace = Self(format!("shnd-confined-{}", std::process::id()));
+        ip(&["netns", "add", &namespace.0]);
+        ip(&["-n", &namespace.0, "link", "set", "lo", "up"]);
+        namespace
+    }
+
+    /// Makes the pair `va` and `vb`.
+    fn add_pair(&self) {
+        let within = |args: &[&str]| ip(&[&["-n", &self.0], args].concat());
+        within(&["link", "add", "va", "type", "veth", "peer", "name", "vb"]);
+        within(&["addr", "add", "10.9.0.1/24", "dev", "va"]);
+        within(&["link", "set", "va", "up"]);
+        within(&["link", "set", "vb", "up"]);
+    }
+
+    fn remove_pair(&self) {
+        ip(&["-n", &self.0, "link", "del", "va"]);
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", &self.0]).output();
+    }
+}
+
+fn ip(args: &[&str]) {
+    let output = Command::new("ip").args(args).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {output:?}");
+}
+
+/// No capability is kept for that: the packet socket is open.
+fn root_an_interface_that_comes_again_is_captured() {
+    if !root() {
+        return;
+    }
+    let files = Files::new(0o777);
+    let namespace = Namespace::new();
+    namespace.add_pair();
+    let (mut sender, _) = Subject::within(&namespace.0, "sender", |_| ());
+    let (mut subject, _) = Subject::within(&namespace.0, "confined", |command| {
+        command.env(INTERFACE, "va");
+    });
+    assert_eq!(subject.ask(&files.confine()), "");
+    assert_eq!(capabilities(subject.pid(), "CapEff"), 0);
+    assert_eq!(sender.ask("10.9.0.2:9"), "ok");
+    assert_eq!(subject.ask("wait"), "ok 0");
+    namespace.remove_pair();
+    // What was in the ring, and the end of the interface.
+    while subject.ask("drain") != "none" {}
+    namespace.add_pair();
+    assert_eq!(sender.ask("10.9.0.2:9"), "ok");
+    assert_eq!(subject.ask("wait"), "ok 0");
 }
 
 fn an_ordinary_user_is_confined_too() {
