@@ -44,6 +44,21 @@ pub enum Command {
     },
     /// Print the JSON Schema of what --json writes
     Schema,
+    /// Say what this kernel and these privileges allow, and the one command that would give more
+    #[cfg(target_os = "linux")]
+    Doctor {
+        /// As one line of JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look up owners for the process at the other end of standard input
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    OwnerService {
+        /// Keep all privileges
+        #[arg(long)]
+        no_sandbox: bool,
+    },
 }
 
 /// Units of byte counts and rates.

@@ -3,10 +3,13 @@
 pub mod args;
 #[cfg(target_os = "linux")]
 mod attribution;
+pub mod doctor;
 pub mod exit;
 mod hosts;
 pub mod pipeline;
 pub mod plan;
+#[cfg(target_os = "linux")]
+pub mod privilege;
 mod progress;
 pub mod resolver;
 pub mod run;

@@ -7,12 +7,16 @@ use clap::Parser;
 use sockethound::args::{self, Cli, Command};
 use sockethound::exit::Exit;
 use sockethound::plan::Plan;
+#[cfg(target_os = "linux")]
+use sockethound::privilege::owners;
 use sockethound::run::{run, say};
 use sockethound::view;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let exit = match cli.command {
+        #[cfg(target_os = "linux")]
+        Some(Command::OwnerService { no_sandbox }) => owners::run(no_sandbox).map(|()| Exit::Done),
         Some(command) => print(&command),
         None => match Plan::new(cli.report) {
             Ok(plan) => run(plan),
@@ -37,6 +41,10 @@ fn print(command: &Command) -> anyhow::Result<Exit> {
         Command::Man => args::man_page()?,
         Command::Completions { shell } => args::completions(*shell),
         Command::Schema => view::SCHEMA.as_bytes().to_vec(),
+        #[cfg(target_os = "linux")]
+        Command::Doctor { json } => sockethound::doctor::report(*json)?,
+        #[cfg(target_os = "linux")]
+        Command::OwnerService { .. } => Vec::new(),
     };
     match std::io::stdout().write_all(&text) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e.into()),

@@ -1,0 +1,162 @@
+//! What this kernel and these privileges allow, and the one command that would allow more.
+//!
+//! Nothing is concluded from versions or capabilities: each row is something
+//! that was tried just now.
+
+mod probe;
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use rustix::process::geteuid;
+use rustix::thread::CapabilitySet;
+use serde_json::{Value, json};
+
+use self::probe::{Failure, Outcome, PROBES, Probe};
+use crate::privilege::{capabilities, remedy};
+
+/// What was found, as text or as one line of JSON.
+///
+/// # Errors
+/// If it cannot be written down; that something does not work is no error.
+pub fn report(as_json: bool) -> Result<Vec<u8>> {
+    let findings = Findings {
+        kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+        uid: geteuid().as_raw(),
+        held: capabilities::held().unwrap_or(CapabilitySet::empty()),
+        rows: PROBES.iter().map(|probe| (probe, (probe.run)())).collect(),
+    };
+    Ok(if as_json { format!("{}\n", findings.json()) } else { findings.text() }.into_bytes())
+}
+
+/// What was found.
+struct Findings {
+    kernel: String,
+    uid: u32,
+    held: CapabilitySet,
+    rows: Vec<(&'static Probe, Outcome)>,
+}
+
+impl Findings {
+    /// The command that would make rows work that are not permitted; `None` if none would.
+    fn more(&self) -> Option<String> {
+        let refused =
+            self.rows.iter().filter(|(_, outcome)| outcome.as_ref().is_err_and(Failure::is_refusal));
+        let missing = refused.fold(CapabilitySet::empty(), |all, (probe, _)| all | probe.needs);
+        (!missing.is_empty()).then(|| remedy::command(missing))
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        let user = if self.uid == 0 { "root".to_owned() } else { format!("uid {}", self.uid) };
+        let (version, arch) = (env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
+        let _ = writeln!(text, "sockethound {version} on Linux {} {arch}, as {user}", self.kernel);
+        let held = match self.held {
+            none if none.is_empty() => "none".to_owned(),
+            all if all.contains(capabilities::bounding_set()) && self.uid == 0 => {
+                "all that are to be had".to_owned()
+            }
+            some => capabilities::names(some),
+        };
+        let _ = writeln!(text, "capabilities: {held}\n");
+        for (probe, outcome) in &self.rows {
+            let (works, what) = match outcome {
+                Ok(found) => ("yes", found.clone()),
+                Err(failure) => ("no", failure.to_string()),
+            };
+            let separator = if what.is_empty() { "" } else { ": " };
+            let _ = writeln!(text, "{works:>3}  {}{separator}{what}", probe.about);
+        }
+        let more = self.more();
+        let _ = match &more {
+            Some(command) => writeln!(text, "\nMore works after: {command}"),
+            None if self.rows.iter().all(|(_, outcome)| outcome.is_ok()) => {
+                writeln!(text, "\nEverything works.")
+            }
+            None => writeln!(text, "\nNo privilege would give more."),
+        };
+        text
+    }
+
+    fn json(&self) -> Value {
+        let names = capabilities::names(self.held);
+        let names: Vec<&str> = names.split(',').filter(|name| !name.is_empty()).collect();
+        let rows: Vec<Value> = self.rows.iter().map(|(probe, outcome)| row(probe, outcome)).collect();
+        json!({
+            "kind": "doctor",
+            "schema": 1,
+            "host": { "os": { "type": "linux", "kernel": self.kernel }, "architecture": std::env::consts::ARCH },
+            "user": { "id": self.uid },
+            "sockethound": {
+                "version": env!("CARGO_PKG_VERSION"),
+                "capabilities": names,
+                "probes": rows,
+                "command": self.more(),
+            },
+        })
+    }
+}
+
+fn row(probe: &Probe, outcome: &Outcome) -> Value {
+    let mut row = json!({ "name": probe.name, "about": probe.about, "works": outcome.is_ok() });
+    match outcome {
+        Ok(found) => row["found"] = json!(found),
+        Err(failure) => {
+            row["reason"] = json!(failure.to_string());
+            row["errno"] = json!(failure.errno);
+        }
+    }
+    row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings(outcomes: impl Fn(&Probe) -> Outcome) -> Findings {
+        Findings {
+            kernel: "6.1.0".to_owned(),
+            uid: 1000,
+            held: CapabilitySet::empty(),
+            rows: PROBES.iter().map(|probe| (probe, outcomes(probe))).collect(),
+        }
+    }
+
+    fn refused() -> Outcome {
+        Err(std::io::Error::from_raw_os_error(libc::EPERM).into())
+    }
+
+    #[test]
+    fn what_works_needs_no_command() {
+        let findings = findings(|_| Ok("fine".to_owned()));
+        assert_eq!(findings.more(), None);
+        let text = findings.text();
+        assert!(text.starts_with("sockethound ") && text.contains(" on Linux 6.1.0 "), "{text}");
+        assert!(text.contains("\ncapabilities: none\n"), "{text}");
+        assert!(text.ends_with("\nEverything works.\n"), "{text}");
+        assert!(text.lines().filter(|line| line.starts_with("yes  ")).count() == PROBES.len());
+    }
+
+    #[test]
+    fn a_refusal_names_errno_and_command() {
+        let findings = findings(|probe| if probe.name == "capture" { refused() } else { Ok(String::new()) });
+        let text = findings.text();
+        assert!(
+            text.contains(" no  packets of interfaces: Operation not permitted (os error 1)\n"),
+            "{text}"
+        );
+        let json = findings.json();
+        let rows = json["sockethound"]["probes"].as_array().unwrap();
+        assert_eq!(rows[0]["errno"], 1);
+        assert_eq!(rows[0]["works"], false);
+        assert_eq!(rows[1]["works"], true);
+        assert!(json["sockethound"]["command"].as_str().is_some_and(|command| text.contains(command)));
+    }
+
+    #[test]
+    fn what_a_kernel_lacks_no_command_gives() {
+        let findings = findings(|_| Err(std::io::Error::from_raw_os_error(libc::ENOSYS).into()));
+        assert_eq!(findings.more(), None);
+        assert!(findings.text().ends_with("\nNo privilege would give more.\n"));
+    }
+}

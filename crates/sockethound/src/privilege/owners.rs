@@ -1,0 +1,102 @@
+//! The process that looks up owners.
+//!
+//! It is this program again, under a hidden subcommand, with one end of a socket
+//! pair as its standard input: `fork` alone is not to be had without unsafe code.
+//! It opens its sockets in every network namespace, which takes `SYS_ADMIN`, then
+//! keeps what reading `/proc` of others takes, and is given five-tuples, never
+//! packet bytes. It is outside of Landlock, which would deny `/proc/PID/fd`
+//! whatever the capabilities.
+//!
+//! It ends when the other end is closed, which the kernel does however the asking
+//! process ends; and by no signal that is meant for that one, since its last
+//! report still needs owners.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, Result};
+use host::service::{Client, serve};
+use host::{Config, Owners};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+
+use super::{capabilities, seccomp};
+
+/// The hidden subcommand.
+pub const COMMAND: &str = "owner-service";
+/// Its option to keep what it has.
+const NO_SANDBOX: &str = "--no-sandbox";
+
+/// Starts the process; the client is ready at once, and answers come when it is.
+///
+/// It must be called before privileges are dropped and before threads are started.
+///
+/// # Errors
+/// If the process cannot be started.
+pub fn spawn(no_sandbox: bool) -> io::Result<Client> {
+    let (near, far) = UnixStream::pair()?;
+    start(far, no_sandbox)?;
+    Client::new(near)
+}
+
+/// Nobody waits for it: it outlives whoever asks.
+fn start(stream: UnixStream, no_sandbox: bool) -> io::Result<()> {
+    // Not by its path: that may be another program by now.
+    Command::new("/proc/self/exe")
+        .arg0("sockethound")
+        .arg(COMMAND)
+        .args(no_sandbox.then_some(NO_SANDBOX))
+        .env_clear()
+        .envs(
+            ["SUDO_UID", "SUDO_GID"]
+                .iter()
+                .filter_map(|name| Some((OsStr::new(name), std::env::var_os(name)?))),
+        )
+        .stdin(OwnedFd::from(stream))
+        .stdout(Stdio::null())
+        // The terminal's Ctrl+C is not for it.
+        .process_group(0)
+        .spawn()
+        .map(drop)
+}
+
+/// What the hidden subcommand does: answers until nobody asks any more.
+///
+/// # Errors
+/// If it was not started by [`spawn`], or what it needs is refused.
+pub fn run(no_sandbox: bool) -> Result<()> {
+    let ignored = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP, SIGUSR1] {
+        signal_hook::flag::register(signal, Arc::clone(&ignored))?;
+    }
+    let stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    stream.peer_addr().context("owner-service is started by sockethound itself")?;
+    // Else its name would be that of the link it was started by.
+    rustix::thread::set_name(c"owner-service")?;
+    let mut owners = Owners::open(&Config::default()).context("cannot look up owners")?;
+    if !no_sandbox {
+        confine().context("cannot look up owners")?;
+    }
+    match serve(&mut owners, stream) {
+        Err(error) if !is_over(&error) => Err(error).context("lookup of owners failed"),
+        _ => Ok(()),
+    }
+}
+
+/// Keeps what reading others' `/proc` takes, no writing, no sockets, no programs.
+fn confine() -> Result<()> {
+    // Whatever there is to say, the asking process has said it.
+    super::drop_privileges(capabilities::ATTRIBUTION, &mut Vec::new())?;
+    seccomp::install(&seccomp::owners())?;
+    Ok(())
+}
+
+/// The asking process has ended in the middle of something.
+fn is_over(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
