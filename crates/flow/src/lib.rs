@@ -6,6 +6,7 @@
 //! reads a clock or does I/O.
 #![forbid(unsafe_code)]
 
+mod arena;
 mod collector;
 pub mod community_id;
 mod delta;

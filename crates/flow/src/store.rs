@@ -1,5 +1,6 @@
 //! The flows of one table or collector: an arena, its index, and the facts that few flows have.
 
+use crate::arena::Arena;
 use crate::flow::Flow;
 use crate::index::Index;
 use crate::key::FlowKey;
@@ -11,7 +12,7 @@ use crate::record::TunnelHeader;
 #[derive(Debug, Default)]
 pub(crate) struct FlowStore {
     index: Index,
-    flows: Vec<Flow>,
+    flows: Arena,
     free: Vec<u32>,
     tunnels: Rows<Box<[TunnelHeader]>>,
 }
@@ -76,41 +77,37 @@ impl FlowStore {
     /// Reads a flow ahead of its use.
     #[inline]
     pub(crate) fn warm(&self, number: u32) -> u64 {
-        self.flows.get(number as usize).map_or(0, Flow::warm)
+        self.flows.get(number).map_or(0, Flow::warm)
     }
 
-    /// The flow of `key`, by way of a guess that may be stale.
+    /// The flow that was guessed, if it is `key`'s: the guess may have been wrong, or be stale.
     #[inline]
-    pub(crate) fn verified(&self, guess: u32, hash: u32, key: &FlowKey) -> Option<u32> {
-        match self.flows.get(guess as usize) {
-            Some(flow) if flow.key == *key && flow.in_use => Some(guess),
-            _ => self.find(hash, key),
-        }
+    pub(crate) fn guessed(&mut self, guess: u32, key: &FlowKey) -> Option<&mut Flow> {
+        self.flows.get_mut(guess).filter(|flow| flow.key == *key && flow.in_use)
     }
 
     #[inline]
     pub(crate) fn find(&self, hash: u32, key: &FlowKey) -> Option<u32> {
-        self.index.find(hash, |n| self.flows.get(n as usize).is_some_and(|f| f.key == *key))
+        self.index.find(hash, |n| self.flows.get(n).is_some_and(|f| f.key == *key))
     }
 
     #[inline]
     pub(crate) fn get(&self, number: u32) -> &Flow {
-        &self.flows[number as usize]
+        &self.flows[number]
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, number: u32) -> &mut Flow {
-        &mut self.flows[number as usize]
+        &mut self.flows[number]
     }
 
     /// Adds `flow`, whose key must not be there yet.
     pub(crate) fn insert(&mut self, flow: Flow) -> u32 {
         let number = if let Some(number) = self.free.pop() {
-            self.flows[number as usize] = flow;
+            self.flows[number] = flow;
             number
         } else {
-            self.flows.push(flow);
-            (self.flows.len() - 1) as u32
+            self.flows.push(flow)
         };
         self.index.insert(flow.hash, number);
         number
@@ -168,8 +165,8 @@ impl FlowStore {
 
     /// The place that a clock hand points to, if a flow stands there.
     pub(crate) fn at_hand(&self, hand: usize) -> Option<(u32, &Flow)> {
-        let number = hand % self.flows.len().max(1);
-        self.flows.get(number).filter(|f| f.in_use).map(|f| (number as u32, f))
+        let number = (hand % self.flows.len().max(1)) as u32;
+        self.flows.get(number).filter(|f| f.in_use).map(|f| (number, f))
     }
 
     pub(crate) fn tunnels(&self, flow: &Flow) -> &[TunnelHeader] {
@@ -177,6 +174,6 @@ impl FlowStore {
     }
 
     pub(crate) fn set_tunnels(&mut self, number: u32, headers: Box<[TunnelHeader]>) {
-        self.flows[number as usize].tunnels = self.tunnels.insert(headers);
+        self.flows[number].tunnels = self.tunnels.insert(headers);
     }
 }

@@ -113,13 +113,25 @@ impl Tally {
 }
 
 /// Adds one packet to its flow, which it may begin.
-#[inline]
-fn apply(flows: &mut FlowStore, eviction: &mut Eviction, o: &Observation<'_>, guess: u32) {
-    let number = match flows.verified(guess, o.hash, &o.key) {
-        Some(number) => number,
-        None => begin(flows, eviction, o),
-    };
-    let flow = flows.get_mut(number);
+#[inline(always)]
+fn apply(flows: &mut FlowStore, eviction: &mut Eviction, o: &Observation<'_>, mut guess: u32) {
+    loop {
+        if let Some(flow) = flows.guessed(guess, &o.key) {
+            return add(flow, o);
+        }
+        guess = search(flows, eviction, o);
+    }
+}
+
+/// The packet's flow where the first guess was wrong.
+#[inline(never)]
+fn search(flows: &mut FlowStore, eviction: &mut Eviction, o: &Observation<'_>) -> u32 {
+    flows.find(o.hash, &o.key).unwrap_or_else(|| begin(flows, eviction, o))
+}
+
+/// Counts one packet of a flow.
+#[inline(always)]
+fn add(flow: &mut Flow, o: &Observation<'_>) {
     let i = o.side.index();
     flow.packets[i] += 1;
     flow.ip_bytes[i] += u64::from(o.ip_bytes);
