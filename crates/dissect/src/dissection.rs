@@ -1,7 +1,7 @@
 //! What one packet says.
 
 use crate::facts::{Icmp, Ip, Packet, Stop, Tcp};
-use crate::packet::{Claim, DissectorId, Plain, Registry, Step};
+use crate::packet::{Claim, DissectorId, Plain, Registry, Step, Turn};
 
 /// Layers that a dissection keeps; a deeper packet ends in [`Stop::TooDeep`].
 pub const MAX_LAYERS: usize = 20;
@@ -21,12 +21,39 @@ pub struct Layer {
 /// One enclosing header on the way to the innermost flow.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub struct Tunnel {
-    /// Its type: the name of the dissector that read it, or of the pair of IP versions.
-    pub name: &'static str,
+    header: Header,
     /// The number it carries: VNI, key, TEID, session; `None` where it has none.
     pub id: Option<u32>,
     /// Offset of the IP header that carries it, in bytes from the start of the packet.
     pub ip_at: u16,
+}
+
+impl Tunnel {
+    /// Its type: the name of the dissector that read it, or of the pair of IP versions.
+    pub fn name(&self) -> &'static str {
+        match self.header {
+            Header::Of(dissector) => dissector.name(),
+            Header::Ip(4, 4) => "ipip",
+            Header::Ip(4, _) => "4in6",
+            Header::Ip(_, 4) => "6in4",
+            Header::Ip(..) => "6in6",
+        }
+    }
+}
+
+/// What encloses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Header {
+    /// What this dissector read.
+    Of(DissectorId),
+    /// An IP header, at once: the inner and the outer version.
+    Ip(u8, u8),
+}
+
+impl Default for Header {
+    fn default() -> Self {
+        Header::Of(DissectorId::default())
+    }
 }
 
 /// What one packet says. Lives on the stack, borrows the packet.
@@ -48,8 +75,7 @@ pub struct Dissection<'a> {
     pub stop: Stop,
     layers: [Layer; MAX_LAYERS],
     depth: u8,
-    /// Absent in most packets: what is not there is not cleared either.
-    tunnels: Option<[Tunnel; MAX_TUNNELS]>,
+    tunnels: [Tunnel; MAX_TUNNELS],
     tunnel_depth: u8,
     /// How many of `tunnels` enclose [`Self::ip`].
     tunnels_at_ip: u8,
@@ -74,7 +100,7 @@ impl<'a> Dissection<'a> {
                 stop: Stop::Complete,
                 layers: plain.layers(&registry.readers),
                 depth: plain.depth(),
-                tunnels: None,
+                tunnels: [Tunnel::default(); MAX_TUNNELS],
                 tunnel_depth: 0,
                 tunnels_at_ip: 0,
                 transport_depth: plain.depth(),
@@ -84,77 +110,15 @@ impl<'a> Dissection<'a> {
     }
 
     /// Dissects by the registry alone; [`Self::of`] gives the same, sooner where it can.
-    #[inline(always)] // So that the caller's dissection is written in place, not copied there.
     pub fn general(packet: &Packet<'a>, registry: &Registry) -> Self {
         let mut d = Self::start(packet);
         d.follow(packet, registry);
         d
     }
 
-    /// Follows the claims from the link type to where they end.
-    #[inline(never)]
-    fn follow(&mut self, packet: &Packet<'a>, registry: &Registry) {
-        let mut claim = Claim::Link(packet.link_type);
-        let mut rest = packet.bytes;
-        let Some(mut id) = registry.claimant(claim) else {
-            self.stop = Stop::Unclaimed(claim);
-            return;
-        };
-        loop {
-            if !self.push_layer(id, rest) {
-                self.stop = Stop::TooDeep;
-                return;
-            }
-            let mut step = id.dissector().dissect(rest, self);
-            if let Step::Offer(offers, bytes) = step {
-                self.payload = bytes;
-                let Some(taken) = self.accept(registry, offers, bytes) else { return };
-                step = taken;
-            }
-            match step {
-                Step::Next(next, bytes) => (claim, rest) = (next, bytes),
-                Step::Payload(bytes) => {
-                    self.payload = bytes;
-                    return;
-                }
-                Step::Stop(stop) => {
-                    self.stop = stop;
-                    return;
-                }
-                // Only what was offered can be declined, and an offer is not passed on.
-                Step::Decline | Step::Offer(..) => {
-                    self.stop = Stop::Unclaimed(claim);
-                    return;
-                }
-            }
-            self.payload = rest;
-            let Some(next) = registry.claimant(claim) else {
-                self.stop = Stop::Unclaimed(claim);
-                return;
-            };
-            id = next;
-        }
-    }
-
-    /// Lets the first of the claimants that does not decline read `bytes`.
-    fn accept(&mut self, registry: &Registry, offers: [Claim; 2], bytes: &'a [u8]) -> Option<Step<'a>> {
-        for claim in offers {
-            let Some(id) = registry.claimant(claim) else { continue };
-            let before = *self;
-            if !self.push_layer(id, bytes) {
-                self.stop = Stop::TooDeep;
-                return None;
-            }
-            match id.dissector().dissect(bytes, self) {
-                Step::Decline => *self = before,
-                step => return Some(step),
-            }
-        }
-        None
-    }
-
+    /// A dissection of `packet` that has not begun: [`Self::follow`] does it in place, where returning it would copy it.
     #[inline]
-    pub(crate) fn start(packet: &Packet<'a>) -> Self {
+    pub fn start(packet: &Packet<'a>) -> Self {
         Dissection {
             bytes: packet.bytes,
             wire_len: packet.wire_len,
@@ -166,11 +130,81 @@ impl<'a> Dissection<'a> {
             stop: Stop::Complete,
             layers: [Layer::default(); MAX_LAYERS],
             depth: 0,
-            tunnels: None,
+            tunnels: [Tunnel::default(); MAX_TUNNELS],
             tunnel_depth: 0,
             tunnels_at_ip: 0,
             transport_depth: 0,
         }
+    }
+
+    /// Follows the claims from the link type of `packet`, of which this is the [`Self::start`], to where they end.
+    pub fn follow(&mut self, packet: &Packet<'a>, registry: &Registry) {
+        let outermost = Claim::Link(packet.link_type);
+        let mut turn = self.turn(outermost, registry);
+        while let Turn::Of(id) = turn {
+            turn = id.dissector().advance(id, self, registry);
+        }
+        // Only what was offered can be declined, or a whole packet.
+        if turn == Turn::Declined {
+            self.stop = Stop::Unclaimed(outermost);
+        }
+    }
+
+    /// Lets `read` have [`Self::payload`] as one more layer; says whose turn it is then.
+    #[inline(always)] // So that each dissector's step is matched where it is made, and never built.
+    pub(crate) fn layer(
+        &mut self,
+        id: DissectorId,
+        registry: &Registry,
+        read: impl FnOnce(&'a [u8], &mut Self) -> Step<'a>,
+    ) -> Turn {
+        let bytes = self.payload;
+        if !self.push_layer(id, bytes) {
+            self.stop = Stop::TooDeep;
+            return Turn::Nobodys;
+        }
+        match read(bytes, self) {
+            Step::Next(claim, rest) => {
+                self.payload = rest;
+                self.turn(claim, registry)
+            }
+            Step::Payload(rest) => {
+                self.payload = rest;
+                Turn::Nobodys
+            }
+            Step::Offer(offers, rest) => {
+                self.payload = rest;
+                self.accept(offers, registry)
+            }
+            Step::Stop(stop) => {
+                self.stop = stop;
+                Turn::Nobodys
+            }
+            Step::Decline => Turn::Declined,
+        }
+    }
+
+    /// Whose turn `claim` makes it; where it is nobody's, reading ends.
+    #[inline(always)]
+    fn turn(&mut self, claim: Claim, registry: &Registry) -> Turn {
+        if let Some(id) = registry.claimant(claim) {
+            return Turn::Of(id);
+        }
+        self.stop = Stop::Unclaimed(claim);
+        Turn::Nobodys
+    }
+
+    /// Lets the first of the claimants that does not decline read [`Self::payload`].
+    fn accept(&mut self, offers: [Claim; 2], registry: &Registry) -> Turn {
+        for claim in offers {
+            let Some(id) = registry.claimant(claim) else { continue };
+            let depth = self.depth;
+            match id.dissector().advance(id, self, registry) {
+                Turn::Declined => self.depth = depth,
+                turn => return turn,
+            }
+        }
+        Turn::Nobodys
     }
 
     #[inline]
@@ -243,30 +277,28 @@ impl<'a> Dissection<'a> {
     /// (RFC 2003, RFC 2473, RFC 4213).
     #[inline]
     pub fn enter_ip(&mut self, ip: Ip) {
-        if let Some(enclosing) = self.ip.replace(ip) {
-            self.outer.get_or_insert(enclosing);
-            self.enclose(enclosing, ip.version);
+        if self.ip.is_some() {
+            self.enclose(ip.version);
         }
+        self.ip = Some(ip);
         self.tcp = None;
         self.icmp = None;
         self.transport_depth = 0;
         self.tunnels_at_ip = self.tunnel_depth;
     }
 
-    /// Notes the tunnel that `enclosing` is to an IP header of `version` right behind it.
-    #[cold]
-    fn enclose(&mut self, enclosing: Ip, version: u8) {
-        let noted = self.first_tunnels(self.tunnel_depth).last();
-        if noted.is_some_and(|tunnel| tunnel.ip_at == enclosing.at) {
-            return;
+    /// Notes what the IP header so far is to one of `version` behind it.
+    #[inline(never)]
+    fn enclose(&mut self, version: u8) {
+        let Some(enclosing) = &self.ip else { return };
+        let (at, outer) = (enclosing.at, enclosing.version);
+        if self.outer.is_none() {
+            self.outer = self.ip;
         }
-        let name = match (version, enclosing.version) {
-            (4, 4) => "ipip",
-            (4, _) => "4in6",
-            (_, 4) => "6in4",
-            _ => "6in6",
-        };
-        self.push_tunnel(Tunnel { name, id: None, ip_at: enclosing.at });
+        let noted = self.first_tunnels(self.tunnel_depth).last();
+        if noted.is_none_or(|tunnel| tunnel.ip_at != at) {
+            self.push_tunnel(Tunnel { header: Header::Ip(version, outer), id: None, ip_at: at });
+        }
     }
 
     /// Notes that the current layer, carried by [`Self::ip`], encloses what follows in a tunnel.
@@ -274,17 +306,17 @@ impl<'a> Dissection<'a> {
     /// Without an IP header there is nothing to note: a link layer is no tunnel.
     pub fn enter_tunnel(&mut self, id: Option<u32>) {
         let (Some(layer), Some(ip)) = (self.layers().last(), &self.ip) else { return };
-        let tunnel = Tunnel { name: layer.dissector.name(), id, ip_at: ip.at };
+        let tunnel = Tunnel { header: Header::Of(layer.dissector), id, ip_at: ip.at };
         self.push_tunnel(tunnel);
     }
 
     fn first_tunnels(&self, n: u8) -> &[Tunnel] {
-        self.tunnels.as_ref().and_then(|tunnels| tunnels.get(..usize::from(n))).unwrap_or_default()
+        self.tunnels.get(..usize::from(n)).unwrap_or_default()
     }
 
+    #[inline]
     fn push_tunnel(&mut self, tunnel: Tunnel) {
-        let tunnels = self.tunnels.get_or_insert([Tunnel::default(); MAX_TUNNELS]);
-        if let Some(slot) = tunnels.get_mut(usize::from(self.tunnel_depth)) {
+        if let Some(slot) = self.tunnels.get_mut(usize::from(self.tunnel_depth)) {
             *slot = tunnel;
             self.tunnel_depth += 1;
         }

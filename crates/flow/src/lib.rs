@@ -6,6 +6,7 @@
 //! reads a clock or does I/O.
 #![forbid(unsafe_code)]
 
+mod arena;
 mod attribution;
 mod closed;
 mod collector;

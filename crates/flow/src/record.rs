@@ -153,7 +153,7 @@ pub(crate) fn tunnel_headers(link_type: LinkType, bytes: &[u8]) -> Box<[TunnelHe
     let header = |tunnel: &dissect::Tunnel| {
         let carrier = bytes.get(usize::from(tunnel.ip_at)..).and_then(carrier);
         TunnelHeader {
-            kind: tunnel.name,
+            kind: tunnel.name(),
             id: tunnel.id,
             source: carrier.map(|ip| ip.source()),
             destination: carrier.map(|ip| ip.destination()),

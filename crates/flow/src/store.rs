@@ -1,5 +1,6 @@
 //! The flows of one table or collector: an arena, its index, and the facts that few flows have.
 
+use crate::arena::Arena;
 use crate::flow::Flow;
 use crate::index::Index;
 use crate::key::FlowKey;
@@ -12,7 +13,7 @@ use crate::record::TunnelHeader;
 #[derive(Debug, Default)]
 pub(crate) struct FlowStore {
     index: Index,
-    flows: Vec<Flow>,
+    flows: Arena,
     free: Vec<u32>,
     tunnels: Rows<Box<[TunnelHeader]>>,
     /// By number; none but in the tables of a live capture.
@@ -80,41 +81,37 @@ impl FlowStore {
     /// Reads a flow ahead of its use.
     #[inline]
     pub(crate) fn warm(&self, number: u32) -> u64 {
-        self.flows.get(number as usize).map_or(0, Flow::warm)
+        self.flows.get(number).map_or(0, Flow::warm)
     }
 
-    /// The flow of `key`, by way of a guess that may be stale.
+    /// The flow that was guessed, if it is `key`'s: the guess may have been wrong, or be stale.
     #[inline]
-    pub(crate) fn verified(&self, guess: u32, hash: u32, key: &FlowKey) -> Option<u32> {
-        match self.flows.get(guess as usize) {
-            Some(flow) if flow.key == *key && flow.in_use => Some(guess),
-            _ => self.find(hash, key),
-        }
+    pub(crate) fn guessed(&mut self, guess: u32, key: &FlowKey) -> Option<&mut Flow> {
+        self.flows.get_mut(guess).filter(|flow| flow.key == *key && flow.in_use)
     }
 
     #[inline]
     pub(crate) fn find(&self, hash: u32, key: &FlowKey) -> Option<u32> {
-        self.index.find(hash, |n| self.flows.get(n as usize).is_some_and(|f| f.key == *key))
+        self.index.find(hash, |n| self.flows.get(n).is_some_and(|f| f.key == *key))
     }
 
     #[inline]
     pub(crate) fn get(&self, number: u32) -> &Flow {
-        &self.flows[number as usize]
+        &self.flows[number]
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, number: u32) -> &mut Flow {
-        &mut self.flows[number as usize]
+        &mut self.flows[number]
     }
 
     /// Adds `flow`, whose key must not be there yet.
     pub(crate) fn insert(&mut self, flow: Flow) -> u32 {
         let number = if let Some(number) = self.free.pop() {
-            self.flows[number as usize] = flow;
+            self.flows[number] = flow;
             number
         } else {
-            self.flows.push(flow);
-            (self.flows.len() - 1) as u32
+            self.flows.push(flow)
         };
         self.index.insert(flow.hash, number);
         number
@@ -168,12 +165,12 @@ impl FlowStore {
 
     /// The flow of a number, if there is one.
     pub(crate) fn open(&self, number: u32) -> Option<&Flow> {
-        self.flows.get(number as usize).filter(|flow| flow.in_use)
+        self.flows.get(number).filter(|flow| flow.in_use)
     }
 
     /// The flows with their numbers, in no order that means anything.
     pub(crate) fn numbered(&self) -> impl Iterator<Item = (u32, &Flow)> {
-        (0..).zip(&self.flows).filter(|(_, flow)| flow.in_use)
+        (0..).zip(self.flows.iter()).filter(|(_, flow)| flow.in_use)
     }
 
     /// The flows, in no order that means anything.
@@ -213,7 +210,7 @@ impl FlowStore {
 
     /// The same of one flow; `None` if it counted nothing, or is gone.
     pub(crate) fn take_one(&mut self, number: u32) -> Option<FlowParts> {
-        let flow = self.flows.get(number as usize)?;
+        let flow = self.flows.get(number)?;
         if !flow.in_use || flow.packets == [0; 2] {
             return None;
         }
@@ -229,8 +226,8 @@ impl FlowStore {
 
     /// The place that a clock hand points to, if a flow stands there.
     pub(crate) fn at_hand(&self, hand: usize) -> Option<(u32, &Flow)> {
-        let number = hand % self.flows.len().max(1);
-        self.flows.get(number).filter(|f| f.in_use).map(|f| (number as u32, f))
+        let number = (hand % self.flows.len().max(1)) as u32;
+        self.flows.get(number).filter(|f| f.in_use).map(|f| (number, f))
     }
 
     pub(crate) fn tunnels(&self, flow: &Flow) -> &[TunnelHeader] {
@@ -238,6 +235,6 @@ impl FlowStore {
     }
 
     pub(crate) fn set_tunnels(&mut self, number: u32, headers: Box<[TunnelHeader]>) {
-        self.flows[number as usize].tunnels = self.tunnels.insert(headers);
+        self.flows[number].tunnels = self.tunnels.insert(headers);
     }
 }

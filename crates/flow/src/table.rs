@@ -165,7 +165,9 @@ impl FlowTable {
     /// Everything but plain TCP and UDP: rarer, and allowed to take longer.
     #[inline(never)]
     fn observe_unusual<'a>(&mut self, packet: &Packet<'a>, origin: Origin, group: &mut Group<'a>) {
-        let d = &Dissection::general(packet, self.registry);
+        let mut d = Dissection::start(packet);
+        d.follow(packet, self.registry);
+        let d = &d;
         let Some(inner) = &d.ip else {
             let totals = self.totals.interface(origin.interface);
             *totals.no_flow.entry(NoFlow::of(d)).or_default() += Frames::of(packet);

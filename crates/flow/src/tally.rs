@@ -118,27 +118,25 @@ impl Tally {
     }
 
     /// Adds one packet to its flow, which it may begin.
-    #[inline]
-    fn apply(&mut self, o: &Observation<'_>, guess: u32) {
-        let number = match self.flows.verified(guess, o.hash, &o.key) {
-            Some(number) => number,
-            None => self.begin(o),
-        };
-        let flow = self.flows.get_mut(number);
-        let i = o.side.index();
-        let place = flow.packets[i];
-        flow.packets[i] += 1;
-        flow.ip_bytes[i] += u64::from(o.ip_bytes);
-        flow.frame_bytes[i] += u64::from(o.frame_bytes);
-        flow.first = flow.first.min(o.at);
-        flow.last = flow.last.max(o.at);
-        flow.local |= o.local;
-        if o.has_tcp {
-            flow.observe_tcp(o.side, o.at, &o.tcp);
+    #[inline(always)]
+    fn apply(&mut self, o: &Observation<'_>, mut guess: u32) {
+        loop {
+            if let Some(flow) = self.flows.guessed(guess, &o.key) {
+                let place = flow.packets[o.side.index()];
+                add(flow, o);
+                if o.print != 0 && place < PRINTS as u64 {
+                    self.flows.keep_print(guess, o.side.index(), place as usize, o.print);
+                }
+                return;
+            }
+            guess = self.search(o);
         }
-        if o.print != 0 && place < PRINTS as u64 {
-            self.flows.keep_print(number, i, place as usize, o.print);
-        }
+    }
+
+    /// The packet's flow where the first guess was wrong.
+    #[inline(never)]
+    fn search(&mut self, o: &Observation<'_>) -> u32 {
+        self.flows.find(o.hash, &o.key).unwrap_or_else(|| self.begin(o))
     }
 
     #[cold]
@@ -154,6 +152,21 @@ impl Tally {
             begun.push(number);
         }
         number
+    }
+}
+
+/// Counts one packet of a flow.
+#[inline(always)]
+fn add(flow: &mut Flow, o: &Observation<'_>) {
+    let i = o.side.index();
+    flow.packets[i] += 1;
+    flow.ip_bytes[i] += u64::from(o.ip_bytes);
+    flow.frame_bytes[i] += u64::from(o.frame_bytes);
+    flow.first = flow.first.min(o.at);
+    flow.last = flow.last.max(o.at);
+    flow.local |= o.local;
+    if o.has_tcp {
+        flow.observe_tcp(o.side, o.at, &o.tcp);
     }
 }
 

@@ -50,6 +50,6 @@ mod tests {
     fn tunnel_mode_encloses_an_ip_packet() {
         let packet = ipv4(51, &[header(4), INNER.to_vec()].concat());
         let d = dissect(&packet);
-        assert_eq!((d.ip.unwrap().dst_port, d.tunnels()[0].name), (53, "ipip"));
+        assert_eq!((d.ip.unwrap().dst_port, d.tunnels()[0].name()), (53, "ipip"));
     }
 }

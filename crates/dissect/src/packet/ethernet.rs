@@ -25,6 +25,7 @@ impl Dissector for Ethernet {
         &[Claim::Link(LinkType::ETHERNET), Claim::EtherType(0x6558)]
     }
 
+    #[inline(always)]
     fn dissect<'a>(&self, bytes: &'a [u8], _: &mut Dissection<'a>) -> Step<'a> {
         let (h, rest) = tri!(header::<14>(self.name(), bytes));
         let field = be16(h, 12);

@@ -38,6 +38,7 @@ impl Dissector for Gre {
         &[Claim::IpProtocol(47)]
     }
 
+    #[inline(always)]
     fn dissect<'a>(&self, bytes: &'a [u8], out: &mut Dissection<'a>) -> Step<'a> {
         let (h, _) = tri!(header::<4>(self.name(), bytes));
         let (flags, protocol) = (be16(h, 0), be16(h, 2));

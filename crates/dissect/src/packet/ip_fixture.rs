@@ -75,6 +75,6 @@ pub(crate) fn dissect(bytes: &[u8]) -> Dissection<'_> {
 
 /// Name and number of the tunnels, and whether [`INNER`] is the flow.
 pub(crate) fn found(d: &Dissection<'_>) -> (Vec<(&'static str, Option<u32>)>, bool) {
-    let tunnels = d.tunnels().iter().map(|t| (t.name, t.id)).collect();
+    let tunnels = d.tunnels().iter().map(|t| (t.name(), t.id)).collect();
     (tunnels, d.app_payload() == Some(&b"inner"[..]) && d.ip.is_some_and(|ip| ip.dst_port == INNER_PORT))
 }

@@ -29,6 +29,7 @@ impl Dissector for Ipv4 {
         ]
     }
 
+    #[inline(always)]
     fn dissect<'a>(&self, bytes: &'a [u8], out: &mut Dissection<'a>) -> Step<'a> {
         let (h, _) = tri!(header::<MIN_HEADER>(self.name(), bytes));
         let malformed = |reason| Step::Stop(Stop::Malformed { layer: "ipv4", reason });

@@ -43,6 +43,7 @@ impl Dissector for Ipv6 {
         ]
     }
 
+    #[inline(always)]
     fn dissect<'a>(&self, bytes: &'a [u8], out: &mut Dissection<'a>) -> Step<'a> {
         let (h, _) = tri!(header::<HEADER>(self.name(), bytes));
         if u8_at(h, 0) >> 4 != 6 {

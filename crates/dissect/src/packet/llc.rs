@@ -35,6 +35,7 @@ impl Dissector for Llc {
         ]
     }
 
+    #[inline(always)]
     fn dissect<'a>(&self, bytes: &'a [u8], _: &mut Dissection<'a>) -> Step<'a> {
         let (h, rest) = tri!(header::<3>(self.name(), bytes));
         let [destination, source, control] = *h;

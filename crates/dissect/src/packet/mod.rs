@@ -274,10 +274,21 @@ pub enum Step<'a> {
     Offer([Claim; 2], &'a [u8]),
     /// Nothing below the application follows.
     Payload(&'a [u8]),
-    /// The bytes are not this protocol's after all; only for what was offered.
+    /// The bytes are not this protocol's after all, and nothing was added; only for what was offered, or is a whole packet.
     Decline,
     /// Reading ends here.
     Stop(Stop),
+}
+
+/// Who reads what follows a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// This dissector does.
+    Of(DissectorId),
+    /// Nobody: reading ended.
+    Nobodys,
+    /// Somebody else, if anybody does: the layer was declined.
+    Declined,
 }
 
 /// One protocol.
@@ -288,6 +299,13 @@ pub trait Dissector: Sync {
     fn claims(&self) -> &'static [Claim];
     /// Reads its header at the start of `bytes`, adds facts to `out`, says what follows.
     fn dissect<'a>(&self, bytes: &'a [u8], out: &mut Dissection<'a>) -> Step<'a>;
+    /// Reads `out`'s payload as its layer, under its number; never written by hand.
+    ///
+    /// Being compiled once a protocol it knows which steps its [`Self::dissect`] makes: of a step that goes from one to
+    /// the other through memory, most would be written and read for nothing.
+    fn advance(&self, id: DissectorId, out: &mut Dissection<'_>, registry: &Registry) -> Turn {
+        out.layer(id, registry, |bytes, out| self.dissect(bytes, out))
+    }
 }
 
 /// Names one of the packet dissectors; 16 bits, so that a [`crate::Layer`] has no padding to write around.

@@ -6,19 +6,19 @@ use super::{Claim, DISSECTORS, DissectorId, fast};
 use crate::LinkType;
 
 const NONE: u8 = u8::MAX;
-/// Numbers of 16 bits, by registry: a table each.
+/// Registries of 16-bit numbers, which stand first in the table, with all their places.
 const WIDE: usize = 5;
-/// Numbers of 8 bits, by registry: 256 places each, in one table.
+/// Registries of 8-bit numbers.
 const NARROW: usize = 4;
+const PLACES: usize = (WIDE << 16) + (NARROW << 8);
 
 /// Claim → dissector, built once from [`DISSECTORS`]. A look-up is one read, but for the few SNAP numbers.
 #[derive(Debug)]
 pub struct Registry {
-    wide: [Box<[u8]>; WIDE],
-    narrow: [u8; NARROW * 256],
+    table: Box<[u8; PLACES]>,
     others: Vec<(Claim, u8)>,
     /// One bit a UDP port: whether it is claimed. Eight times denser than the table, so that it stays in the cache.
-    claimed_udp_ports: Box<[u64]>,
+    claimed_udp_ports: Box<[u64; 1024]>,
     pub(crate) readers: fast::Readers,
 }
 
@@ -31,10 +31,9 @@ impl Registry {
 
     fn build() -> Self {
         let mut r = Registry {
-            wide: std::array::from_fn(|_| vec![NONE; 1 << 16].into()),
-            narrow: [NONE; NARROW * 256],
+            table: boxed(NONE),
             others: Vec::new(),
-            claimed_udp_ports: vec![0; (1 << 16) / 64].into(),
+            claimed_udp_ports: boxed(0),
             readers: fast::Readers::default(),
         };
         for (number, dissector) in DISSECTORS.iter().enumerate() {
@@ -61,12 +60,7 @@ impl Registry {
         {
             *word |= 1 << (port % 64);
         }
-        let slot = match Place::of(claim) {
-            Place::Wide(table, at) => self.wide.get_mut(table).and_then(|t| t.get_mut(at)),
-            Place::Narrow(at) => self.narrow.get_mut(at),
-            Place::Listed => None,
-        };
-        match slot {
+        match place(claim).and_then(|at| self.table.get_mut(at)) {
             Some(slot) => *slot = number,
             None => self.others.push((claim, number)),
         }
@@ -81,37 +75,38 @@ impl Registry {
     /// Who reads what `claim` names.
     #[inline]
     pub fn claimant(&self, claim: Claim) -> Option<DissectorId> {
-        let number = match Place::of(claim) {
-            Place::Wide(table, at) => self.wide.get(table).and_then(|t| t.get(at)).copied(),
-            Place::Narrow(at) => self.narrow.get(at).copied(),
-            Place::Listed => self.others.iter().find(|(c, _)| *c == claim).map(|&(_, number)| number),
+        let number = match place(claim) {
+            Some(at) => self.table.get(at).copied(),
+            None => self.others.iter().find(|(c, _)| *c == claim).map(|&(_, number)| number),
         };
         number.filter(|&n| n != NONE).map(|n| DissectorId(u16::from(n)))
     }
 }
 
-/// Where the claimant of a claim stands.
-enum Place {
-    Wide(usize, usize),
-    Narrow(usize),
-    Listed,
+/// Where the claimant of a claim stands in the table; SNAP numbers are too many for one.
+#[inline(always)]
+fn place(claim: Claim) -> Option<usize> {
+    let wide = |registry: usize, number: u16| Some(registry << 16 | usize::from(number));
+    let narrow = |registry: usize, number: u8| Some(WIDE << 16 | registry << 8 | usize::from(number));
+    match claim {
+        Claim::Link(link) => wide(0, link.0),
+        Claim::EtherType(number) => wide(1, number),
+        Claim::UdpPort(port) => wide(2, port),
+        Claim::PppProtocol(number) => wide(3, number),
+        Claim::AddressFamily(number) => wide(4, number),
+        Claim::IpProtocol(number) => narrow(0, number),
+        Claim::LlcSap(number) => narrow(1, number),
+        Claim::Nlpid(number) => narrow(2, number),
+        Claim::Form(form) => narrow(3, form as u8),
+        Claim::Snap { .. } => None,
+    }
 }
 
-impl Place {
-    #[inline]
-    fn of(claim: Claim) -> Self {
-        match claim {
-            Claim::Link(link) => Place::Wide(0, usize::from(link.0)),
-            Claim::EtherType(number) => Place::Wide(1, usize::from(number)),
-            Claim::UdpPort(port) => Place::Wide(2, usize::from(port)),
-            Claim::PppProtocol(number) => Place::Wide(3, usize::from(number)),
-            Claim::AddressFamily(number) => Place::Wide(4, usize::from(number)),
-            Claim::IpProtocol(number) => Place::Narrow(usize::from(number)),
-            Claim::LlcSap(number) => Place::Narrow(256 + usize::from(number)),
-            Claim::Nlpid(number) => Place::Narrow(512 + usize::from(number)),
-            Claim::Form(form) => Place::Narrow(768 + form as usize),
-            Claim::Snap { .. } => Place::Listed,
-        }
+/// Too large for the stack on its way to the heap.
+fn boxed<T: Copy, const N: usize>(value: T) -> Box<[T; N]> {
+    match vec![value; N].into_boxed_slice().try_into() {
+        Ok(array) => array,
+        Err(_) => unreachable!("its length is N"),
     }
 }
 

@@ -36,6 +36,7 @@ impl Dissector for Snap {
         self.claims
     }
 
+    #[inline(always)]
     fn dissect<'a>(&self, bytes: &'a [u8], _: &mut Dissection<'a>) -> Step<'a> {
         let (h, rest) = tri!(header::<5>(self.name, bytes));
         let [a, b, c, ..] = *h;

@@ -18,6 +18,7 @@ impl Dissector for Tcp {
         &[Claim::IpProtocol(6)]
     }
 
+    #[inline(always)]
     fn dissect<'a>(&self, bytes: &'a [u8], out: &mut Dissection<'a>) -> Step<'a> {
         super::udp::ports(bytes, out);
         let (h, _) = tri!(header::<MIN_HEADER>(self.name(), bytes));

@@ -60,7 +60,7 @@ mod tests {
         for message in [&message, &inner] {
             let packet = over_udp(3544, message);
             let d = dissect(&packet);
-            assert_eq!((d.tunnels()[0].name, d.ip.unwrap().dst_port), ("teredo", 53));
+            assert_eq!((d.tunnels()[0].name(), d.ip.unwrap().dst_port), ("teredo", 53));
         }
     }
 

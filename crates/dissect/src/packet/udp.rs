@@ -18,6 +18,7 @@ impl Dissector for Udp {
         &[Claim::IpProtocol(17)]
     }
 
+    #[inline(always)]
     fn dissect<'a>(&self, bytes: &'a [u8], out: &mut Dissection<'a>) -> Step<'a> {
         let (src, dst) = ports(bytes, out);
         let (h, rest) = tri!(header::<HEADER>(self.name(), bytes));

@@ -21,6 +21,7 @@ impl Dissector for Vlan {
         ]
     }
 
+    #[inline(always)]
     fn dissect<'a>(&self, bytes: &'a [u8], _: &mut Dissection<'a>) -> Step<'a> {
         let (h, rest) = tri!(header::<4>(self.name(), bytes));
         ethernet::type_or_length(be16(h, 2), rest)

@@ -66,12 +66,13 @@ impl Dissector for Wlan {
         self.claims
     }
 
+    #[inline(always)]
     fn dissect<'a>(&self, bytes: &'a [u8], _: &mut Dissection<'a>) -> Step<'a> {
         let (h, _) = tri!(header::<2>(self.name, bytes));
         // A data frame in one order only: a flags byte that looks like one is rare.
         let [first, second] = *h;
         let swapped = self.oddity == Oddity::Swapped && !data(first) && data(second);
-        let read = if swapped { be16 } else { le16 };
+        let read = |bytes: &[u8], at| if swapped { be16(bytes, at) } else { le16(bytes, at) };
         let control = read(h, 0);
         if control & control::TYPE != control::DATA {
             return Step::Payload(bytes);

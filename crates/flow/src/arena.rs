@@ -1,0 +1,97 @@
+//! Flows by number, in chunks that never move.
+//!
+//! One growing list would copy every flow each time it doubles, and touch twice the memory: on a hundred thousand
+//! flows that costs more than reading them again and again.
+
+use std::ops::{Index, IndexMut};
+
+use crate::flow::Flow;
+
+/// Flows a chunk; a power of two, so that a number splits by its bits.
+const CHUNK: usize = 1 << 12;
+
+/// Flows by number.
+#[derive(Debug, Default)]
+pub(crate) struct Arena {
+    /// All but the last are full.
+    chunks: Vec<Vec<Flow>>,
+}
+
+impl Arena {
+    /// How many flows there are.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, number: u32) -> Option<&Flow> {
+        let number = number as usize;
+        self.chunks.get(number / CHUNK)?.get(number % CHUNK)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut Flow> {
+        let number = number as usize;
+        self.chunks.get_mut(number / CHUNK)?.get_mut(number % CHUNK)
+    }
+
+    /// Adds a flow and gives its number: the next one.
+    pub(crate) fn push(&mut self, flow: Flow) -> u32 {
+        let number = self.len() as u32;
+        if (number as usize).is_multiple_of(CHUNK) {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        if let Some(last) = self.chunks.last_mut() {
+            last.push(flow);
+        }
+        number
+    }
+
+    /// The flows, by number.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Flow> {
+        self.chunks.iter().flatten()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Flow> {
+        self.chunks.iter_mut().flatten()
+    }
+}
+
+impl Index<u32> for Arena {
+    type Output = Flow;
+
+    #[inline]
+    fn index(&self, number: u32) -> &Flow {
+        &self.chunks[number as usize / CHUNK][number as usize % CHUNK]
+    }
+}
+
+impl IndexMut<u32> for Arena {
+    #[inline]
+    fn index_mut(&mut self, number: u32) -> &mut Flow {
+        &mut self.chunks[number as usize / CHUNK][number as usize % CHUNK]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dissect::Timestamp;
+
+    use super::*;
+    use crate::key::{FlowKey, Side};
+
+    #[test]
+    fn numbers_go_on_over_chunks() {
+        let mut arena = Arena::default();
+        let flow = |n| Flow::new(FlowKey::default(), n, Timestamp(0), Side::Low);
+        for n in 0..2 * CHUNK as u32 + 3 {
+            assert_eq!(arena.push(flow(n)), n);
+        }
+        assert_eq!((arena.len(), arena.iter().count()), (2 * CHUNK + 3, 2 * CHUNK + 3));
+        for n in [0, CHUNK as u32 - 1, CHUNK as u32, 2 * CHUNK as u32 + 2] {
+            assert_eq!(arena.get(n).map(|f| f.hash), Some(n));
+        }
+        assert!(arena.get(2 * CHUNK as u32 + 3).is_none() && arena.get(u32::MAX).is_none());
+    }
+}
