@@ -16,7 +16,7 @@ const MAX_ROWS: usize = 65_536;
 /// Flows that are over.
 #[derive(Debug)]
 pub(crate) struct Closed {
-    /// What all of them held.
+    /// What all of them held, on every interface.
     pub(crate) counted: Counters,
     /// Those that the table had no room for.
     pub(crate) evicted: (u64, Counters),
@@ -44,9 +44,8 @@ impl Closed {
         }
     }
 
-    /// Adds what one flow held.
+    /// Adds one flow, whose packets count once.
     pub(crate) fn count(&mut self, sum: Counters, shown: bool, first: Timestamp, last: Timestamp) {
-        self.counted += sum;
         let (flows, counters) = if shown { &mut self.shown } else { &mut self.hidden };
         *flows += 1;
         *counters += sum;

@@ -176,6 +176,9 @@ pub struct ReportArgs {
     /// Use the clocks of network cards that stamp packets
     #[arg(long, conflicts_with = "read", help_heading = "Capture")]
     pub hardware_clock: bool,
+    /// Keep all privileges while packets are read; what that gives up is said
+    #[arg(long, conflicts_with = "read", help_heading = "Capture")]
+    pub no_sandbox: bool,
     /// A closed TCP flow ends SECONDS after its last packet
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, conflicts_with = "read", help_heading = "Capture")]
     pub tcp_closed: Duration,

@@ -54,6 +54,8 @@ pub struct Interfaces {
     pub workers: usize,
     /// Use the clocks of network cards.
     pub hardware_clock: bool,
+    /// Give up no privileges.
+    pub no_sandbox: bool,
 }
 
 impl Plan {
@@ -108,6 +110,7 @@ impl Plan {
                 ring_bytes: (args.ring * f64::from(1 << 20)) as usize,
                 workers: usize::from(args.workers),
                 hardware_clock: args.hardware_clock,
+                no_sandbox: args.no_sandbox,
             })
         } else {
             Source::Files(Files { paths: args.read, since: args.since, until: args.until, utc: args.utc })

@@ -25,24 +25,27 @@ use crate::view::report::{self, Report};
 /// Runs `plan`; an error is what kept it from beginning.
 pub fn run(plan: Plan) -> anyhow::Result<Exit> {
     let Plan { source, mut job, report, json, quiet } = plan;
-    let live = matches!(source, Source::Interfaces(_));
-    let (input, total) = match source {
+    let (input, total, interfaces) = match source {
         Source::Files(files) => {
             let total = check_inputs(&files)?;
-            (Input::Files(files), total)
+            (Input::Files(files), total, None)
         }
         Source::Interfaces(interfaces) => match start::open(&interfaces, &mut job, quiet) {
-            Ok(live) => (Input::Live(live), None),
-            Err((exit, line)) => {
-                say(&line);
-                return Ok(exit);
-            }
+            Ok(live) => (Input::Live(live), None, Some(interfaces)),
+            Err(refusal) => return Ok(refused(refusal)),
         },
     };
     let watch = Watch::default();
     let signals = Signals::listen(&watch).context("cannot listen to signals")?;
+    let sinks = sinks(report.as_ref(), json.as_deref(), interfaces.is_some())?;
+    if let Some(interfaces) = interfaces {
+        let writes: Vec<&Path> = json.as_deref().filter(|path| *path != Path::new("-")).into_iter().collect();
+        if let Err(refusal) = start::confine(&interfaces, &writes, quiet) {
+            return Ok(refused(refusal));
+        }
+    }
     let stage = RefCell::new(Stage {
-        sinks: sinks(report.as_ref(), json.as_deref(), live)?,
+        sinks,
         progress: Progress::new(total, quiet),
         exit: Exit::Done,
         latest: None,
@@ -51,6 +54,12 @@ pub fn run(plan: Plan) -> anyhow::Result<Exit> {
     let idle = || stage.borrow_mut().idle(&watch);
     pipeline::run(input, &job, &watch, |output| stage.borrow_mut().take(output), idle);
     Ok(stage.into_inner().finish())
+}
+
+/// Says why a run does not begin.
+fn refused((exit, line): start::Refusal) -> Exit {
+    say(&line);
+    exit
 }
 
 /// What the calling thread does with all that comes out.

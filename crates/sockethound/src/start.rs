@@ -1,27 +1,39 @@
 //! How a live run begins: everything that takes privileges is opened, then they are given up.
 
+use std::path::Path;
+
 use capture::ring::{self, RingSource, Snaplen};
 use flow::LiveConfig;
+use rustix::thread::CapabilitySet;
 
 use crate::attribution::Attribution;
 use crate::exit::Exit;
 use crate::pipeline::live::now;
 use crate::pipeline::{Job, Live};
 use crate::plan::Interfaces;
+use crate::privilege::{self, Confinement, owners, remedy};
+use crate::run::say;
 
-/// Opens what `interfaces` and `job` ask for, and completes `job`; an error says how to exit, and one line.
-pub(crate) fn open(interfaces: &Interfaces, job: &mut Job, quiet: bool) -> Result<Live, (Exit, String)> {
+/// How a run could not begin: the exit status, and one line.
+pub(crate) type Refusal = (Exit, String);
+
+/// Opens what `interfaces` and `job` ask for, and completes `job`.
+pub(crate) fn open(interfaces: &Interfaces, job: &mut Job, quiet: bool) -> Result<Live, Refusal> {
     let options = ring::Options {
         interfaces: interfaces.names.clone(),
         snaplen: interfaces.snaplen.map_or(Snaplen::Adaptive, Snaplen::Fixed),
         ring_bytes: interfaces.ring_bytes,
+        block_bytes: block(interfaces.ring_bytes / interfaces.workers),
         promiscuous: interfaces.promiscuous,
         hardware_clock: interfaces.hardware_clock,
         ..ring::Options::default()
     };
-    let owners = owners().ok();
+    // First, since it is a process of its own: what is opened from here on is not its business.
+    let owners = owners::spawn(interfaces.no_sandbox)
+        .inspect_err(|e| say(&format!("owners are not looked up: {e}")))
+        .ok();
     let conntrack = host::Conntrack::open().ok();
-    let rings = RingSource::open_group(&options, interfaces.workers).map_err(|e| (exit(&e), e.to_string()))?;
+    let rings = RingSource::open_group(&options, interfaces.workers).map_err(refusal)?;
     job.config.live = Some(LiveConfig {
         seed: job.options.seed,
         started: now(),
@@ -30,17 +42,30 @@ pub(crate) fn open(interfaces: &Interfaces, job: &mut Job, quiet: bool) -> Resul
     Ok(Live { rings, attribution: Attribution::new(owners, conntrack), quiet })
 }
 
-fn exit(error: &ring::Error) -> Exit {
-    match error {
-        ring::Error::NotPermitted { .. } => Exit::NotPermitted,
-        ring::Error::NoSuchInterface { .. } => Exit::NoSuchInterface,
-        _ => Exit::Failed,
-    }
+/// Gives up whatever the run does not take from here on, before the first packet is read; `writes` are its outputs.
+pub(crate) fn confine(interfaces: &Interfaces, writes: &[&Path], quiet: bool) -> Result<(), Refusal> {
+    let allowed = Confinement {
+        writes,
+        reads: &[],
+        keep: CapabilitySet::empty(),
+        no_sandbox: interfaces.no_sandbox,
+    };
+    let lines = privilege::confine(&allowed).map_err(|e| (Exit::Failed, format!("{e:#}")))?;
+    lines.iter().filter(|_| !quiet).for_each(|line| say(line));
+    Ok(())
 }
 
-fn owners() -> std::io::Result<host::service::Client> {
-    let (near, far) = std::os::unix::net::UnixStream::pair()?;
-    let mut owners = host::Owners::open(&host::Config::default())?;
-    std::thread::spawn(move || host::service::serve(&mut owners, far));
-    host::service::Client::new(near)
+/// The largest block of which a ring of `bytes` still has some.
+fn block(bytes: usize) -> usize {
+    const BLOCKS: usize = 16;
+    let largest = ring::Options::default().block_bytes;
+    (bytes / BLOCKS).clamp(4096, largest).next_power_of_two().min(largest)
+}
+
+fn refusal(error: ring::Error) -> Refusal {
+    match error {
+        ring::Error::NotPermitted { .. } => (Exit::NotPermitted, remedy::refusal(error)),
+        ring::Error::NoSuchInterface { .. } => (Exit::NoSuchInterface, error.to_string()),
+        _ => (Exit::Failed, error.to_string()),
+    }
 }
