@@ -126,10 +126,10 @@ pub fn flows(bytes: &[u8]) {
     at_end.absorb(once.finish());
     meanwhile.absorb(often.finish());
     evicting.absorb(few.finish());
-    let whole = at_end.snapshot(true);
-    assert_eq!(whole, meanwhile.snapshot(true));
+    let whole = at_end.snapshot(None, true);
+    assert_eq!(whole, meanwhile.snapshot(None, true));
     closes(&whole);
-    let evicted = evicting.snapshot(true);
+    let evicted = evicting.snapshot(None, true);
     closes(&evicted);
     assert_eq!(whole.ledger.seen(), evicted.ledger.seen());
 }

@@ -14,6 +14,7 @@ use crate::record::FlowRecord;
 
 /// Something that views are told of once, as it happens.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all events of a long run are flows")]
 pub enum Event {
     /// Capturing has begun: packets from now on are counted.
     Began(Began),
@@ -22,7 +23,7 @@ pub enum Event {
     /// A DNS, mDNS or LLMNR message.
     Dns(DnsEvent),
     /// A flow is over: no further packet will be counted in it.
-    Flow(Box<FlowRecord>),
+    Flow(FlowRecord),
 }
 
 /// What a live capture begins with.

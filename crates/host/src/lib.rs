@@ -40,9 +40,9 @@ mod users;
 pub use addresses::LocalAddresses;
 pub use budget::Budget;
 pub use cgroup::Placement;
-pub use flow::{Answer, Attributed, Container, End, Evidence, Owner, Protocol, Question, Reason, Runtime};
 #[cfg(target_os = "linux")]
 pub use conntrack::{Conntrack, Translation};
+pub use flow::{Answer, Attributed, Container, End, Evidence, Owner, Protocol, Question, Reason, Runtime};
 #[cfg(target_os = "linux")]
 pub use namespaces::{DiagSockets, NetNamespace};
 #[cfg(target_os = "linux")]

@@ -31,7 +31,7 @@ pub fn run(plan: Plan) -> anyhow::Result<Exit> {
             (Input::Files(files), total, None)
         }
         Source::Interfaces(interfaces) => match start::open(&interfaces, &mut job, quiet) {
-            Ok(live) => (Input::Live(live), None, Some(interfaces)),
+            Ok(live) => (Input::Live(Box::new(live)), None, Some(interfaces)),
             Err(refusal) => return Ok(refused(refusal)),
         },
     };

@@ -44,12 +44,8 @@ pub(crate) fn open(interfaces: &Interfaces, job: &mut Job, quiet: bool) -> Resul
 
 /// Gives up whatever the run does not take from here on, before the first packet is read; `writes` are its outputs.
 pub(crate) fn confine(interfaces: &Interfaces, writes: &[&Path], quiet: bool) -> Result<(), Refusal> {
-    let allowed = Confinement {
-        writes,
-        reads: &[],
-        keep: CapabilitySet::empty(),
-        no_sandbox: interfaces.no_sandbox,
-    };
+    let allowed =
+        Confinement { writes, reads: &[], keep: CapabilitySet::empty(), no_sandbox: interfaces.no_sandbox };
     let lines = privilege::confine(&allowed).map_err(|e| (Exit::Failed, format!("{e:#}")))?;
     lines.iter().filter(|_| !quiet).for_each(|line| say(line));
     Ok(())

@@ -90,8 +90,9 @@ fn the_good_part_of_a_damaged_capture_is_reported() {
 fn wrong_usage_is_2() {
     let path = fixture("plain.pcap");
     for args in [
-        &[][..],
-        &["-r", "-", "-r", "-"],
+        &["-r", "-", "-r", "-"][..],
+        &["--since", "12:30"],
+        &["-r", &path, "-i", "lo"],
         &["-r", &path, "-g=process"],
         &["-r", &path, "-g=colour"],
         &["-r", &path, "-t", "0"],

@@ -5,23 +5,15 @@ use std::sync::Arc;
 
 use capture::file::Name;
 use flow::{Config, Options, Snapshot};
-use sockethound::pipeline::{self, Job, Output, Watch};
+use sockethound::pipeline::{self, Files, Input, Job, Output, Watch};
 
 mod run;
 
 /// The last snapshot of a fixture, with names from outside.
 fn last_snapshot(fixture: &str, names: Vec<Name>) -> Arc<Snapshot> {
-    let job = Job {
-        paths: vec![run::fixture(fixture).into()],
-        options: Options::default(),
-        config: Config::default(),
-        names,
-        since: None,
-        until: None,
-        utc: true,
-        interval: None,
-        duration: None,
-    };
+    let files = Files { paths: vec![run::fixture(fixture).into()], since: None, until: None, utc: true };
+    let job =
+        Job { options: Options::default(), config: Config::default(), names, interval: None, duration: None };
     let mut last = None;
     let keep = |output| {
         if let Output::Snapshot(snapshot) = output {
@@ -29,7 +21,7 @@ fn last_snapshot(fixture: &str, names: Vec<Name>) -> Arc<Snapshot> {
         }
         true
     };
-    pipeline::run(job, &Watch::default(), keep, || ());
+    pipeline::run(Input::Files(files), &job, &Watch::default(), keep, || ());
     last.expect("a run ends with a snapshot")
 }
 

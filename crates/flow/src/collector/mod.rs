@@ -6,6 +6,7 @@ mod freeze;
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use dissect::Timestamp;
 
@@ -292,7 +293,7 @@ impl Collector {
                 self.closed.rows.offer(place, record.clone());
             }
             if self.config.events {
-                self.events.push(Event::Flow(Box::new(record)));
+                self.events.push(Event::Flow(record));
             }
         }
     }
@@ -316,12 +317,16 @@ impl Collector {
         let mut order: Vec<(u32, &Flow)> = self.flows.numbered().collect();
         order.sort_unstable_by_key(|(_, f)| (f.first, f.key));
         for flows in order.chunks(AT_ONCE) {
-            each(flows.iter().map(|&(n, f)| Event::Flow(Box::new(self.record_of(n, f)))).collect());
+            each(flows.iter().map(|&(n, f)| Event::Flow(self.record_of(n, f))).collect());
         }
     }
 
     fn facts(&self, number: u32) -> Option<&Facts> {
         self.live.as_ref()?.flows.facts(number)
+    }
+
+    fn interface_name(&self, id: InterfaceId) -> Option<Arc<str>> {
+        self.interfaces.get(usize::from(id.0))?.name.clone()
     }
 
     /// One open flow with all its facts.
@@ -333,8 +338,7 @@ impl Collector {
         let mut record = FlowRecord::of(flow, tunnels);
         let answer = facts.and_then(|facts| facts.answer.as_ref());
         record.direction = self.config.selection.direction(flow, answer);
-        let name = |id: InterfaceId| self.interfaces.get(usize::from(id.0)).and_then(|i| i.name.clone());
-        record.interface = name(InterfaceId(flow.interface));
+        record.interface = self.interface_name(InterfaceId(flow.interface));
         if !self.names.is_empty() {
             let (src, dst, at) = (record.source.addr, record.destination.addr, record.first);
             record.source_name = self.names.of(src, dst, at);
@@ -342,7 +346,8 @@ impl Collector {
         }
         if let Some(facts) = facts {
             record.owner.clone_from(&facts.answer);
-            record.path = facts.strands.interfaces().into_iter().filter_map(name).collect();
+            record.path =
+                facts.strands.interfaces().into_iter().filter_map(|id| self.interface_name(id)).collect();
             record.nat = facts.nat.map(|(from, to)| if facts.turned(flow) { (to, from) } else { (from, to) });
             record.pace = Some(facts.pace);
         }

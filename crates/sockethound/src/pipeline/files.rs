@@ -11,7 +11,7 @@ use capture::file::{FileSource, Name};
 use capture::{Interface, Next, PacketSource};
 use flow::{CaptureEnd, Collector, Delta, FlowTable, InterfaceId, InterfaceName};
 
-use super::{EVENTS_AT_ONCE, Gone, end_flows, Job, Output, PATIENCE, Watch};
+use super::{EVENTS_AT_ONCE, Gone, Job, Output, PATIENCE, Watch, end_flows};
 use crate::when::When;
 
 /// What is read.

@@ -4,16 +4,16 @@
 //! adding up. It tells of flows that began a few times a second, so that their
 //! owners are found while they live, and of everything at every report.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::Arc;
 use std::thread::Scope;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use capture::ring::{Error, InterfaceCounters, LinkChange, RingSource};
 use capture::{Next, PacketSource};
 use dissect::Timestamp;
-use flow::{Collector, Delta, FlowTable};
+use flow::{Began, Collector, Delta, Event, FlowTable};
 
 use super::desk::Desk;
 use super::{EVENTS_AT_ONCE, Gone, Job, Output, PATIENCE, Watch, end_flows};
@@ -78,6 +78,18 @@ impl Live {
     ) {
         let (news, incoming) = sync_channel(2 * self.rings.len().max(1));
         let baseline = self.rings.first().map(RingSource::baseline).unwrap_or_default();
+        let began = job.config.live.as_ref().map(|live| Began {
+            at: live.started,
+            interfaces: self
+                .rings
+                .first()
+                .map(RingSource::interface_names)
+                .unwrap_or_default()
+                .into_iter()
+                .map(Into::into)
+                .collect(),
+            owners_from: live.owners_from,
+        });
         let desk = Desk::new(collector, self.attribution, self.rings.len(), baseline, self.quiet);
         let reports = Arc::new(AtomicU64::new(0));
         let start = Instant::now();
@@ -101,7 +113,7 @@ impl Live {
             scope.spawn(move || drop(worker.run()));
         }
         let events = job.config.events;
-        scope.spawn(move || drop(collect(desk, events, &incoming, &outputs)));
+        scope.spawn(move || drop(collect(desk, began.filter(|_| events), &incoming, &outputs)));
     }
 }
 
@@ -254,14 +266,18 @@ impl Worker<'_> {
     }
 }
 
-/// Merges what workers tell, asks for owners, and sends on events and snapshots.
+/// Merges what workers tell, beginning with `began` if events are wanted, asks for owners, and sends on events and snapshots.
 fn collect(
     mut desk: Desk,
-    events: bool,
+    began: Option<Began>,
     incoming: &Receiver<Box<News>>,
     outputs: &SyncSender<Output>,
 ) -> Result<(), Gone> {
     let put = |output| outputs.send(output).map_err(|_| Gone);
+    let events = began.is_some();
+    if let Some(began) = began {
+        put(Output::Events(vec![Event::Began(began)]))?;
+    }
     loop {
         let report = match incoming.recv_timeout(if desk.is_waiting() { BUSY } else { QUIET }) {
             Ok(news) => {

@@ -39,7 +39,7 @@ pub enum Input {
     /// Captures.
     Files(Files),
     /// This machine's interfaces.
-    Live(Live),
+    Live(Box<Live>),
 }
 
 /// How it is counted.

@@ -1,0 +1,25 @@
+//! Where there is no live capture.
+
+use std::sync::mpsc::SyncSender;
+use std::thread::Scope;
+
+use flow::Collector;
+
+use super::{Job, Output, Watch};
+
+/// A live run, of which there is none here.
+#[derive(Debug)]
+pub enum Live {}
+
+impl Live {
+    pub(super) fn spawn<'s>(
+        self,
+        _: &'s Scope<'s, '_>,
+        _: &Job,
+        _: &'s Watch,
+        _: Collector,
+        _: SyncSender<Output>,
+    ) {
+        match self {}
+    }
+}
