@@ -6,12 +6,14 @@
 //! (`/proc/PID/fd`, `exe`, `ns`), whatever the capabilities: owners are looked up
 //! outside.
 
+use std::error::Error;
+use std::io;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
-    RulesetCreatedAttr, RulesetStatus, Scope,
+    RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 use rustix::fs::Access as Mode;
 
@@ -60,8 +62,23 @@ fn rules(allowed: &Confinement<'_>) -> Result<RulesetCreated> {
 
 fn allow(rules: RulesetCreated, path: &Path, access: BitFlags<AccessFs>) -> Result<RulesetCreated> {
     let Ok(file) = PathFd::new(path) else { return Ok(rules) };
-    let rule = PathBeneath::new(file, access);
-    rules.add_rule(rule).with_context(|| path.display().to_string())
+    let before = rules.try_clone()?;
+    match rules.add_rule(PathBeneath::new(file, access)) {
+        // What has no place in a file system, such as the pipe behind /dev/stdout, has no rule and needs none.
+        Err(error) if is_nameless(&error) => Ok(before),
+        other => other.with_context(|| path.display().to_string()),
+    }
+}
+
+fn is_nameless(error: &RulesetError) -> bool {
+    let mut cause: Option<&dyn Error> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return error.raw_os_error() == Some(libc::EBADFD);
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// The folder in which a file can be made anew; `None` for what is no file, or where the user may not.

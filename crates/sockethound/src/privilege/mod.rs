@@ -81,7 +81,11 @@ fn drop_privileges(keep: CapabilitySet, lines: &mut Vec<String>) -> Result<()> {
 fn forgone() -> String {
     let held = capabilities::held().unwrap_or(CapabilitySet::empty());
     let user = if geteuid().is_root() { "root".to_owned() } else { format!("uid {}", geteuid().as_raw()) };
-    let with = if held.is_empty() { String::new() } else { format!(" with {}", capabilities::names(held)) };
+    let with = match held {
+        none if none.is_empty() => String::new(),
+        all if all.contains(capabilities::bounding_set()) => " with all capabilities".to_owned(),
+        some => format!(" with {}", capabilities::names(some)),
+    };
     format!(
         "warning: --no-sandbox: packets are read as {user}{with}; a packet that takes the program over may open any file and socket of that user and run programs"
     )

@@ -150,6 +150,12 @@ fn root_files_are_those_that_were_named() {
     fs::rename(files.path("out.json"), files.path("out.json.1")).unwrap();
     assert_eq!(subject.ask(&at("append", "out.json")), "ok");
 
+    // An output may be a pipe, which has no place among the files.
+    let (mut subject, _) = Subject::start("confined", |_| ());
+    let said = subject.ask("confine /dev/stdout /dev/stdin");
+    assert!(said.contains("SIGHUP cannot open /dev/stdout again"), "{said}");
+    denied(&subject.ask("read /etc/shadow"));
+
     // Where nothing can be made, that is said, and the file stays open to be written.
     let files = Files::new(0o755);
     let (mut subject, _) = Subject::start("confined", |_| ());

@@ -1,82 +1,11 @@
-//! What the program says of its own privileges, with and without them.
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+//! What the program says that it may do.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use serde_json::Value;
-use tempfile::TempDir;
+use serde_json::{Value, json};
 
-const NOBODY: u32 = 65534;
-
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-/// A copy of the program that everybody may run.
-struct Program {
-    folder: TempDir,
-}
-
-impl Program {
-    /// Where file capabilities count: some folders are mounted `nosuid`, others are closed to everybody else.
-    fn new() -> Option<Self> {
-        let built = Path::new(env!("CARGO_BIN_EXE_sockethound"));
-        let places = [built.parent().unwrap(), Path::new("/var/tmp"), Path::new("/tmp")];
-        for place in places {
-            let Ok(folder) = tempfile::tempdir_in(place) else { continue };
-            fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-            let program = Self { folder };
-            fs::copy(built, program.path()).unwrap();
-            if program.command().arg("--version").output().is_ok_and(|output| output.status.success()) {
-                return Some(program);
-            }
-        }
-        println!("skipped: there is no folder whose programs everybody may run");
-        None
-    }
-
-    /// The program, run by an ordinary user.
-    fn command(&self) -> Command {
-        let mut command = Command::new(self.path());
-        command.current_dir("/");
-        if is_root() {
-            command.uid(NOBODY).gid(NOBODY);
-        }
-        command
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join("sockethound")
-    }
-
-    /// Gives the file capabilities; `false`, and a reason, where that cannot be.
-    fn grant(&self, capabilities: &str) -> bool {
-        let done = Command::new("setcap").arg(capabilities).arg(self.path()).output();
-        let granted = done.is_ok_and(|output| output.status.success());
-        if !granted {
-            println!("skipped: setcap does not work here");
-        }
-        granted
-    }
-
-    fn doctor(&self, args: &[&str]) -> String {
-        let output = self.command().arg("doctor").args(args).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn json(&self) -> Value {
-        let text = self.doctor(&["--json"]);
-        assert_eq!(text.lines().count(), 1);
-        serde_json::from_str(&text).unwrap()
-    }
-}
+use crate::program::{NOBODY, Program, root};
 
 fn probe<'a>(report: &'a Value, name: &str) -> &'a Value {
     let rows = report["sockethound"]["probes"].as_array().unwrap();
@@ -106,8 +35,7 @@ fn without_privileges_the_command_is_named() {
 
 #[test]
 fn root_what_the_file_is_given_works() {
-    if !is_root() {
-        println!("skipped: needs root");
+    if !root() {
         return;
     }
     let Some(program) = Program::new() else { return };
@@ -117,7 +45,7 @@ fn root_what_the_file_is_given_works() {
     }
     let report = program.json();
     assert_eq!(report["user"]["id"], NOBODY);
-    assert_eq!(report["sockethound"]["capabilities"], serde_json::json!(["cap_net_raw"]));
+    assert_eq!(report["sockethound"]["capabilities"], json!(["cap_net_raw"]));
     assert_eq!(probe(&report, "capture")["works"], true);
     assert_eq!(probe(&report, "owners")["works"], true);
     assert_eq!(probe(&report, "other_users")["works"], false);
@@ -133,8 +61,7 @@ fn root_what_the_file_is_given_works() {
 /// What the unit gives the service, without systemd.
 #[test]
 fn root_what_the_unit_grants_is_enough() {
-    if !is_root() {
-        println!("skipped: needs root");
+    if !root() {
         return;
     }
     let Some(program) = Program::new() else { return };
@@ -163,7 +90,7 @@ fn root_what_the_unit_grants_is_enough() {
 fn the_owner_process_is_nobodys_to_start() {
     let output = Command::new(env!("CARGO_BIN_EXE_sockethound"))
         .arg("owner-service")
-        .stdin(std::process::Stdio::null())
+        .stdin(Stdio::null())
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));

@@ -1,0 +1,190 @@
+//! A live report with privileges, and without.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::UdpSocket;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::program::{NOBODY, Program, is_root, root};
+
+/// A live run, ended when dropped.
+struct Run(Child);
+
+impl Run {
+    /// One that writes its records to `json`, and has begun when this returns.
+    fn start(json: &Path, set_up: impl FnOnce(&mut Command)) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sockethound"));
+        command.args(["-i", "lo", "-t", "0.2"]).arg(format!("--json={}", json.display()));
+        command.env_remove("SUDO_UID").env_remove("SUDO_GID").stdout(Stdio::piped()).process_group(0);
+        set_up(&mut command);
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("Network Traffic Summary"), "{line}");
+        Self(child)
+    }
+
+    fn status(&self, field: &str) -> String {
+        status(self.0.id(), field)
+    }
+
+    /// The process that looks up owners.
+    fn service(&self) -> u32 {
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.0.id())).unwrap();
+        children.trim().parse().unwrap()
+    }
+
+    fn wait(&mut self) -> Option<i32> {
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// kill(1).
+fn kill(args: &[&str]) {
+    assert!(Command::new("kill").args(args).status().unwrap().success());
+}
+
+fn status(pid: u32, field: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    value.unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn lives(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[test]
+fn without_privileges_the_exact_command_is_said() {
+    let Some(program) = Program::new() else { return };
+    let output = program.command().args(["--duration", "0.1"]).output().unwrap();
+    if output.status.success() && !is_root() {
+        println!("skipped: this user may capture");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(output.stdout.is_empty());
+    let said = String::from_utf8(output.stderr).unwrap();
+    let path = fs::canonicalize(program.path()).unwrap();
+    let all_three =
+        format!("sudo setcap cap_net_raw,cap_sys_ptrace,cap_dac_read_search+ep {}", path.display());
+    assert_eq!(said.lines().count(), 1);
+    assert!(said.contains("needs CAP_NET_RAW") && said.contains(&all_three), "{said}");
+}
+
+/// And the last report, which the terminal's Ctrl+C asks for, still has the owner of another user's socket.
+#[test]
+fn root_a_report_has_nothing_left_but_owners() {
+    if !root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("out.json");
+    let mut run = Run::start(&json, |command| {
+        command.stderr(Stdio::null());
+    });
+    assert_eq!(run.status("Uid"), [NOBODY.to_string().as_str(); 4].join(" "));
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(run.status(set), "0000000000000000", "{set}");
+    }
+    assert_eq!(run.status("NoNewPrivs"), "1");
+    assert_eq!(run.status("Seccomp"), "2");
+    // Every thread, since all are younger.
+    for task in fs::read_dir(format!("/proc/{}/task", run.0.id())).unwrap() {
+        let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        assert!(status.contains("\nSeccomp:\t2\n") && status.contains("\nCapPrm:\t0000000000000000\n"));
+    }
+
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let held = OwnedFd::from(socket.try_clone().unwrap());
+    let mut holder = Command::new("sleep").arg("60").stdin(held).uid(33).gid(33).spawn().unwrap();
+    socket.send_to(b"x", "127.0.0.1:9").unwrap();
+    drop(socket);
+    std::thread::sleep(Duration::from_millis(600));
+    let service = run.service();
+    kill(&["-INT", "--", &format!("-{}", run.0.id())]);
+    assert_eq!(run.wait(), Some(0));
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    eventually("the owner process ends", || !lives(service));
+
+    let records = fs::read_to_string(&json).unwrap();
+    let flows = records.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let flow = flows.into_iter().find(|record| record["kind"] == "flow" && record["source"]["port"] == port);
+    let flow = flow.unwrap_or_else(|| panic!("no flow from port {port}: {records}"));
+    assert_eq!(flow["process"]["pid"], holder.id(), "{flow}");
+    assert_eq!(flow["user"]["id"], 33, "{flow}");
+}
+
+#[test]
+fn root_owners_are_looked_up_no_longer_than_asked_for() {
+    if !root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::start(&folder.path().join("out.json"), |command| {
+        command.stderr(Stdio::null());
+    });
+    let service = run.service();
+    run.0.kill().unwrap();
+    run.wait();
+    eventually("the owner process ends", || !lives(service));
+}
+
+/// A rotation: the file is moved, and SIGHUP makes a new one where that can be; where not, that is said at the start.
+#[test]
+fn root_files_are_opened_again_where_they_can_be() {
+    if !root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("out.json");
+    let mut run = Run::start(&json, |command| {
+        std::os::unix::fs::chown(folder.path(), Some(1000), Some(1000)).unwrap();
+        command.env("SUDO_UID", "1000").env("SUDO_GID", "1000").stderr(Stdio::piped());
+    });
+    assert_eq!(run.status("Uid"), "1000 1000 1000 1000");
+    let mut errors = BufReader::new(run.0.stderr.take().unwrap());
+    fs::rename(&json, folder.path().join("moved.json")).unwrap();
+    kill(&["-HUP", &run.0.id().to_string()]);
+    eventually("a new file", || json.exists());
+    kill(&["-TERM", &run.0.id().to_string()]);
+    assert_eq!(run.wait(), Some(0));
+    let mut said = String::new();
+    errors.read_line(&mut said).unwrap();
+    assert_eq!(said, "");
+    assert!(fs::read_to_string(&json).unwrap().contains("\"kind\":\"summary\""));
+
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("out.json");
+    let mut run = Run::start(&json, |command| {
+        command.stderr(Stdio::piped());
+    });
+    BufReader::new(run.0.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    assert!(said.contains("warning: SIGHUP cannot open") && said.contains("out.json again"), "{said}");
+    kill(&["-TERM", &run.0.id().to_string()]);
+    assert_eq!(run.wait(), Some(0));
+    assert!(fs::read_to_string(&json).unwrap().contains("\"kind\":\"summary\""));
+}

@@ -1,0 +1,7 @@
+//! The program with and without privileges.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod doctor;
+mod live;
+mod program;
