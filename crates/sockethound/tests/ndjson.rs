@@ -111,7 +111,10 @@ fn flow_with_an_owner() {
 fn flow_between_two_processes() {
     let line = event(Event::Flow(on_loopback()));
     assert!(line.contains(r#","peer":{"pid":902,"name":"postgres"},"#), "{line}");
-    assert!(!line.contains("command_line") && !line.contains("container") && !line.contains("\"nat\""), "{line}");
+    assert!(
+        !line.contains("command_line") && !line.contains("container") && !line.contains("\"nat\""),
+        "{line}"
+    );
 }
 
 #[test]
