@@ -136,22 +136,6 @@ pub enum Reason {
     Deferred,
 }
 
-impl Reason {
-    /// The same in a word or two, where there is little room.
-    pub fn short(self) -> &'static str {
-        match self {
-            Self::Forwarded => "forwarded",
-            Self::Kernel => "kernel",
-            Self::Namespace => "other netns",
-            Self::Ended => "ended",
-            Self::Unclaimed => "unclaimed",
-            Self::Permission { .. } => "no access",
-            Self::Ambiguous => "ambiguous",
-            Self::Deferred => "pending",
-        }
-    }
-}
-
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -98,6 +98,62 @@ pub struct LiveLedger {
     pub reasons: Vec<(String, u64)>,
 }
 
+impl LiveLedger {
+    /// What the counted packets are told apart into, together.
+    pub fn attributed(&self) -> (u64, u64) {
+        sum([self.owned, self.forwarded, self.by_kernel, self.unknown].into_iter())
+    }
+
+    /// Adds what became of another interface's packets.
+    ///
+    /// What is not known of one is not known of both.
+    fn add(&mut self, other: &LiveLedger) {
+        let both = |a: (u64, u64), b: (u64, u64)| (a.0 + b.0, a.1 + b.1);
+        self.kernel = self.kernel.zip(other.kernel).map(|(a, b)| both(a, b));
+        self.dropped = self.dropped.zip(other.dropped).map(|(a, b)| a + b);
+        for (ours, theirs) in [
+            (&mut self.offload, other.offload),
+            (&mut self.owned, other.owned),
+            (&mut self.forwarded, other.forwarded),
+            (&mut self.by_kernel, other.by_kernel),
+            (&mut self.unknown, other.unknown),
+        ] {
+            *ours = both(*ours, theirs);
+        }
+        for (reason, flows) in &other.reasons {
+            match self.reasons.iter_mut().find(|(known, _)| known == reason) {
+                Some((_, sum)) => *sum += flows,
+                None => self.reasons.push((reason.clone(), *flows)),
+            }
+        }
+        self.reasons.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    }
+}
+
+impl InterfaceLedger {
+    /// Packets that the interface must have counted, as far as is known here: seen, dropped, and split by itself.
+    pub fn accounted(&self) -> u64 {
+        let unseen = self.live.as_ref().map_or(0, |live| live.dropped.unwrap_or(0) + live.offload.0);
+        self.seen.0 + unseen
+    }
+
+    /// Packets that the interface counted beyond [`Self::accounted`]; less than 0 if it counted fewer.
+    ///
+    /// Packets pass while its counters are read: a few are no fault. `None` for captures, and where the interface is gone
+    /// or drops are not known.
+    pub fn gap(&self) -> Option<i64> {
+        let live = self.live.as_ref()?;
+        let (kernel, _) = live.kernel.filter(|_| live.dropped.is_some())?;
+        Some(kernel.wrapping_sub(self.accounted()) as i64)
+    }
+
+    /// Whether all that was seen here is accounted for; live, also whether every counted packet has its owner or reason.
+    pub fn closes(&self) -> bool {
+        let parts = sum([self.counted, self.not_ip].into_iter());
+        self.seen == parts && self.live.as_ref().is_none_or(|live| live.attributed() == self.counted)
+    }
+}
+
 /// The account of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
@@ -128,8 +184,26 @@ impl Ledger {
         sum(self.interfaces.iter().map(|i| i.not_ip))
     }
 
+    /// What is in flows, over all interfaces: a packet that passes two is there twice.
+    pub fn counted(&self) -> (u64, u64) {
+        sum(self.interfaces.iter().map(|i| i.counted))
+    }
+
+    /// What became of the packets of all live interfaces; `None` for captures.
+    pub fn live(&self) -> Option<LiveLedger> {
+        let mut parts = self.interfaces.iter().filter_map(|i| i.live.as_ref());
+        let mut all = parts.next()?.clone();
+        parts.for_each(|part| all.add(part));
+        Some(all)
+    }
+
     /// Whether every packet and byte seen is accounted for.
+    ///
+    /// Live, a flow counts a packet once on whatever interfaces it passes: each interface's account closes by itself.
     pub fn closes(&self) -> bool {
+        if self.interfaces.iter().any(|i| i.live.is_some()) {
+            return self.interfaces.iter().all(InterfaceLedger::closes);
+        }
         let (seen, not_ip) = (self.seen(), self.not_ip());
         seen == (self.counted.packets + not_ip.0, self.counted.frame_bytes + not_ip.1)
     }
@@ -137,4 +211,66 @@ impl Ledger {
 
 fn sum(parts: impl Iterator<Item = (u64, u64)>) -> (u64, u64) {
     parts.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interface() -> InterfaceLedger {
+        InterfaceLedger {
+            interface: InterfaceName { file: None, name: Some("eth0".into()) },
+            seen: (100, 9000),
+            counted: (97, 8800),
+            not_ip: (3, 200),
+            not_ip_names: vec![],
+            malformed: vec![],
+            live: Some(LiveLedger {
+                kernel: Some((112, 9900)),
+                dropped: Some(2),
+                offload: (10, 540),
+                owned: (90, 8000),
+                forwarded: (4, 400),
+                by_kernel: (1, 100),
+                unknown: (2, 300),
+                reasons: vec![("ended".to_owned(), 1), ("hidden".to_owned(), 1)],
+            }),
+        }
+    }
+
+    #[test]
+    fn a_live_interface_closes() {
+        let mut ledger = Ledger { interfaces: vec![interface()], ..Ledger::default() };
+        assert!(ledger.closes());
+        assert_eq!((ledger.interfaces[0].accounted(), ledger.interfaces[0].gap()), (112, Some(0)));
+        ledger.interfaces[0].live.as_mut().unwrap().unknown.0 -= 1;
+        assert!(!ledger.closes());
+        ledger.interfaces = vec![InterfaceLedger { seen: (101, 9000), ..interface() }];
+        assert!(!ledger.closes());
+        assert_eq!(ledger.interfaces[0].gap(), Some(-1));
+    }
+
+    #[test]
+    fn no_gap_is_told_from_what_is_not_known() {
+        for live in [
+            LiveLedger { kernel: None, ..interface().live.unwrap() },
+            LiveLedger { dropped: None, ..interface().live.unwrap() },
+        ] {
+            assert_eq!(InterfaceLedger { live: Some(live), ..interface() }.gap(), None);
+        }
+        assert_eq!(InterfaceLedger { live: None, ..interface() }.gap(), None);
+    }
+
+    #[test]
+    fn interfaces_add_up() {
+        let mut other = interface();
+        let live = other.live.as_mut().unwrap();
+        (live.dropped, live.reasons) = (None, vec![("hidden".to_owned(), 3)]);
+        let ledger = Ledger { interfaces: vec![interface(), other], ..Ledger::default() };
+        let all = ledger.live().unwrap();
+        assert_eq!((all.kernel, all.dropped, all.offload), (Some((224, 19_800)), None, (20, 1080)));
+        assert_eq!(all.attributed(), ledger.counted());
+        assert_eq!(all.reasons, [("hidden".to_owned(), 4), ("ended".to_owned(), 1)]);
+        assert_eq!(Ledger::default().live(), None);
+    }
 }

@@ -140,9 +140,7 @@ fn report_options(args: &ReportArgs) -> report::Options {
     let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
     report::Options {
-        width: terminal
-            .then(|| terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)))
-            .flatten(),
+        width: if terminal { report::Width::Terminal } else { report::Width::None },
         color: match args.color {
             ColorArg::Auto => terminal && !dumb && !no_color,
             ColorArg::Always => true,

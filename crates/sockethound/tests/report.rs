@@ -3,13 +3,16 @@
 
 mod sample;
 
-use flow::{CaptureEnd, CaptureRecord, FlowRecord, Group, GroupKey, InterfaceId, Ledger, Snapshot, SortKey};
+use flow::{
+    CaptureEnd, CaptureRecord, FlowRecord, Group, GroupKey, InterfaceId, Ledger, Reason, Snapshot, SortKey,
+};
+use sample::live::{live_snapshot, pace, unowned};
 use sample::{after, counters, enclosed, end, flow, snapshot};
 use sockethound::view::View;
-use sockethound::view::report::{Options, Report, Units};
+use sockethound::view::report::{Options, Report, Units, Width};
 
 fn at(columns: usize) -> Options {
-    Options { width: Some(columns), utc: true, dns_lines: true, ..Options::default() }
+    Options { width: Width::Fixed(columns), utc: true, dns_lines: true, ..Options::default() }
 }
 
 fn render(options: Options, snapshot: &Snapshot) -> String {
@@ -40,7 +43,7 @@ fn columns_160() {
 
 #[test]
 fn verbose_in_a_pipe() {
-    let options = Options { width: None, verbose: true, ..at(0) };
+    let options = Options { width: Width::None, verbose: true, ..at(0) };
     insta::assert_snapshot!(render(options, &snapshot()));
 }
 
@@ -69,7 +72,7 @@ fn ipv6_at_100() {
 
 #[test]
 fn ipv6_in_a_pipe_is_whole() {
-    let text = render(Options { width: None, ..at(0) }, &mixed());
+    let text = render(Options { width: Width::None, ..at(0) }, &mixed());
     assert!(text.contains("Src: [2001:db8:85a3:1234:5678:8a2e:370:7334]:50123"), "{text}");
     assert!(text.contains("Dst: ff02::1 "), "{text}");
 }
@@ -156,8 +159,10 @@ fn grouped(keys: Vec<GroupKey>) -> Snapshot {
         first: sample::START,
         last: after(1),
     };
-    let groups = keys.into_iter().enumerate().map(group).collect();
-    Snapshot { rows: vec![], groups: Some(groups), more_groups: 4, ..snapshot() }
+    let groups: Vec<Group> = keys.into_iter().enumerate().map(group).collect();
+    let total = groups.iter().map(Group::total).fold(counters(9, 1000), |a, b| a + b);
+    let flows = 3 * groups.len() as u64 + 5;
+    Snapshot { flows, total, rows: vec![], groups: Some(groups), more_groups: 4, ..snapshot() }
 }
 
 #[test]
@@ -175,9 +180,9 @@ fn groups() {
     ]
     .map(|keys| {
         let text = render(Options { dns_lines: false, ..at(80) }, &grouped(keys));
-        text.lines().skip(5).take(9).collect::<Vec<_>>().join("\n")
+        text.lines().skip(5).take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
     });
-    insta::assert_snapshot!(all.join("\n"));
+    insta::assert_snapshot!(all.join("\n\n"));
 }
 
 #[test]
@@ -205,7 +210,11 @@ fn without_dns_lines_there_is_no_section() {
 }
 
 mod properties {
+    use std::sync::Arc;
+
+    use flow::{Answer, Attributed, Container, End, Evidence, Owner};
     use proptest::prelude::*;
+    use sample::live::{nginx, process};
     use unicode_width::UnicodeWidthStr;
 
     use super::*;
@@ -218,6 +227,29 @@ mod properties {
             "[\\x00-\\x1f\\x7f-\\u{9f}\\u{202a}-\\u{202e}\\u{2066}-\\u{2069}]{0,20}",
             "[一-龥]{0,60}",
         ]
+    }
+
+    /// An owner whose every text may be anything, or why there is none.
+    fn owner() -> impl Strategy<Value = Option<Answer>> {
+        let texts = (text(), text(), text(), proptest::option::of(text()));
+        let named =
+            (texts, any::<u32>(), any::<bool>()).prop_map(|((name, user, id, container), pid, peer)| {
+                let container = Container { id, name: container, ..nginx().container.unwrap() };
+                let owner = Owner {
+                    name: name.clone(),
+                    user: Some(user),
+                    container: Some(container),
+                    ..process(pid, "")
+                };
+                Some(Answer::Owner(Attributed {
+                    peer: peer.then(|| Arc::new(owner.clone())),
+                    owner: Arc::new(owner),
+                    end: if pid % 2 == 0 { End::Source } else { End::Destination },
+                    evidence: Evidence::Exact,
+                }))
+            });
+        let reasons = [Reason::Forwarded, Reason::Namespace, Reason::Permission { uid: 7 }];
+        prop_oneof![named, proptest::sample::select(reasons.map(unowned).to_vec()), Just(None)]
     }
 
     fn endpoint() -> impl Strategy<Value = dissect::Endpoint> {
@@ -236,18 +268,26 @@ mod properties {
             any::<i64>(),
             any::<i64>(),
             names,
+            (owner(), proptest::collection::vec(text(), 0..4), any::<bool>()),
         )
-            .prop_map(|(protocol, source, destination, packets, bytes, a, b, (one, other))| {
-                FlowRecord {
-                    sent: flow::Counters { packets, ip_bytes: bytes, frame_bytes: bytes },
-                    first: dissect::Timestamp(a.min(b)),
-                    last: dissect::Timestamp(a.max(b)),
-                    source_name: one.clone().map(Into::into),
-                    destination_name: other.map(Into::into),
-                    interface: one.map(Into::into),
-                    ..FlowRecord { protocol, source, destination, ..sample::tcp_flow() }
-                }
-            })
+            .prop_map(
+                |(protocol, source, destination, packets, bytes, a, b, names, (owner, path, nat))| {
+                    let (one, other) = names;
+                    FlowRecord {
+                        owner,
+                        path: path.into_iter().map(Into::into).collect(),
+                        nat: nat.then_some((destination, source)),
+                        pace: pace(bytes as f64, &[packets, bytes]),
+                        sent: flow::Counters { packets, ip_bytes: bytes, frame_bytes: bytes },
+                        first: dissect::Timestamp(a.min(b)),
+                        last: dissect::Timestamp(a.max(b)),
+                        source_name: one.clone().map(Into::into),
+                        destination_name: other.map(Into::into),
+                        interface: one.map(Into::into),
+                        ..FlowRecord { protocol, source, destination, ..sample::tcp_flow() }
+                    }
+                },
+            )
     }
 
     fn options() -> impl Strategy<Value = Options> {
@@ -272,10 +312,17 @@ mod properties {
             rows in proptest::collection::vec(record(), 0..5),
             names in proptest::collection::vec(text(), 1..4),
             group in any::<bool>(),
+            live in any::<bool>(),
         ) {
-            let mut snapshot = snapshot();
+            let mut snapshot = if live { live_snapshot() } else { snapshot() };
             (snapshot.flows, snapshot.rows) = (rows.len() as u64, rows);
             snapshot.dns = names.iter().map(|n| sample::dns(true, n, 0, vec![sample::alias_record(n, n)])).collect();
+            for (event, name) in snapshot.dns.iter_mut().zip(&names) {
+                event.owner = live.then(|| Arc::new(process(1, name)));
+            }
+            if let Some(live) = snapshot.ledger.interfaces.first_mut().and_then(|i| i.live.as_mut()) {
+                live.reasons = names.iter().map(|name| (name.clone(), 9)).collect();
+            }
             snapshot.captures = names.iter().map(|name| CaptureRecord {
                 path: name.as_str().into(),
                 stop: CaptureEnd::Malformed(name.clone()),
@@ -283,9 +330,12 @@ mod properties {
             }).collect();
             snapshot.ledger.odd = names.iter().map(|name| (name.clone(), u64::MAX)).collect();
             if group {
-                snapshot.groups = grouped(names.iter().map(|n| GroupKey::Name(n.as_str().into())).collect()).groups;
+                snapshot.groups = grouped(names.iter().map(|n| {
+                    if live { GroupKey::Process(n.as_str().into()) } else { GroupKey::Name(n.as_str().into()) }
+                }).collect()).groups;
             }
-            let (columns, text) = (options.width.unwrap(), render(options, &snapshot));
+            let Width::Fixed(columns) = options.width else { unreachable!() };
+            let text = render(options, &snapshot);
             for line in text.lines() {
                 prop_assert!(line.width() <= columns, "{} > {columns}: {line}", line.width());
             }
@@ -307,4 +357,141 @@ fn a_terminal_is_painted_over_never_reset() {
     assert!(show(false).starts_with("\x1b[H\x1b[J"));
     assert!(show(true).starts_with("\x1b[H\x1b[J"));
     assert!(!show(true).contains("\x1bc"));
+}
+
+#[test]
+fn live_80() {
+    insta::assert_snapshot!(render(at(80), &live_snapshot()));
+}
+
+#[test]
+fn live_120_verbose() {
+    insta::assert_snapshot!(render(Options { verbose: true, ..at(120) }, &live_snapshot()));
+}
+
+#[test]
+fn live_160() {
+    insta::assert_snapshot!(render(at(160), &live_snapshot()));
+}
+
+#[test]
+fn live_240() {
+    insta::assert_snapshot!(render(at(240), &live_snapshot()));
+}
+
+#[test]
+fn live_in_a_pipe() {
+    insta::assert_snapshot!(render(Options { width: Width::None, ..at(0) }, &live_snapshot()));
+}
+
+/// The rate of the last interval counts, not that of the whole run.
+#[test]
+fn live_rows_are_as_loud_as_they_are_now() {
+    let mut snapshot = live_snapshot();
+    let row = |snapshot: &Snapshot| {
+        let text = render(Options { dns_lines: false, ..at(80) }, snapshot);
+        text.lines().find(|line| line.contains("[xfreerdp3]")).unwrap().to_owned()
+    };
+    assert!(row(&snapshot).contains(" !! "), "{}", row(&snapshot));
+    snapshot.rows[0].pace = pace(200_000.0, &[1]);
+    assert!(row(&snapshot).contains(" ! "), "{}", row(&snapshot));
+    snapshot.rows[0].pace = pace(0.0, &[1]);
+    assert!(!row(&snapshot).contains('!'), "{}", row(&snapshot));
+}
+
+/// What a live report shows when it is sorted by it is the rate now.
+#[test]
+fn live_rates_are_of_the_last_interval() {
+    let text = render(Options { sort: SortKey::Rate, ..at(120) }, &live_snapshot());
+    let row = text.lines().find(|line| line.contains("[xfreerdp3")).unwrap();
+    assert_eq!(row.matches("1.10 MB/s").count(), 1, "{row}");
+}
+
+#[test]
+fn every_reason_is_short_and_long() {
+    use Reason::{Ambiguous, Deferred, Ended, Forwarded, Kernel, Namespace, Permission, Unclaimed};
+    let reasons =
+        [Forwarded, Kernel, Namespace, Ended, Unclaimed, Permission { uid: 33 }, Ambiguous, Deferred];
+    let mut snapshot = live_snapshot();
+    snapshot.rows = reasons.map(|reason| FlowRecord { owner: unowned(reason), ..sample::ping() }).into();
+    let ends = |width| {
+        let text = render(Options { width, dns_lines: false, ..at(0) }, &snapshot);
+        let rows = text.lines().filter(|line| line.starts_with("ICMP"));
+        rows.map(|row| row[row.find('(').unwrap()..].to_owned()).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(format!("{}\n\n{}", ends(Width::Fixed(80)), ends(Width::None)));
+}
+
+fn live_groups(keys: Vec<GroupKey>, more_groups: u64) -> String {
+    let mut groups = grouped(keys).groups.unwrap();
+    for (group, pids) in groups.iter_mut().zip([vec![3003], vec![1, 5120]]) {
+        group.pids = pids;
+    }
+    let rest = counters(5 * more_groups, 1000 * more_groups);
+    let snapshot = Snapshot {
+        total: groups.iter().map(Group::total).fold(rest, |a, b| a + b),
+        flows: 3 * groups.len() as u64 + 2 * more_groups,
+        more_groups,
+        groups: Some(groups),
+        rows: vec![],
+        ..live_snapshot()
+    };
+    let text = render(Options { dns_lines: false, ..at(80) }, &snapshot);
+    text.lines().skip(5).take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn groups_of_owners() {
+    let processes = vec![
+        GroupKey::Process("xfreerdp3".into()),
+        GroupKey::Process("postgres\u{1b}[31m-exporter".into()),
+        GroupKey::Unowned("forwarded".into()),
+        GroupKey::Unowned("in another network namespace, not permitted to look".into()),
+    ];
+    let containers = vec![GroupKey::NoContainer, GroupKey::Container("web".into())];
+    let users = vec![GroupKey::User("alice".into()), GroupKey::User("33".into())];
+    let unowned = vec![GroupKey::Unowned("kernel".into())];
+    let all = [(processes, 0), (containers, 1), (users, 3), (unowned, 0)]
+        .map(|(keys, more)| live_groups(keys, more));
+    insta::assert_snapshot!(all.join("\n\n"));
+}
+
+#[test]
+fn what_an_interface_counted_otherwise_is_said() {
+    let with = |kernel, dropped| {
+        let mut snapshot = live_snapshot();
+        let live = snapshot.ledger.interfaces[0].live.as_mut().unwrap();
+        (live.kernel, live.dropped) = (kernel, dropped);
+        let text = render(Options { dns_lines: false, ..at(240) }, &snapshot);
+        text.lines().skip_while(|line| !line.starts_with("Ledger")).skip(1).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(with(Some((3350, 0)), Some(3)), "");
+    assert_eq!(with(None, Some(3)), "");
+    assert_eq!(with(Some((3350, 0)), None), "");
+    assert_eq!(
+        with(Some((3352, 0)), Some(3)),
+        "eth0 itself counted 2 packets more than are accounted for (0.06 %), which may have passed while it was read"
+    );
+    assert_eq!(
+        with(Some((3340, 0)), Some(3)),
+        "eth0 itself counted 10 packets fewer than are accounted for (0.30 %), too many to have passed while it was read"
+    );
+}
+
+#[test]
+fn a_live_ledger_that_does_not_close_is_said() {
+    let mut snapshot = live_snapshot();
+    assert!(!render(at(80), &snapshot).contains("does not close"));
+    snapshot.ledger.interfaces[1].live.as_mut().unwrap().owned.0 -= 1;
+    assert!(render(at(80), &snapshot).contains("The ledger of lo does not close."));
+}
+
+#[test]
+fn drops_and_splits_are_in_the_ledger() {
+    let mut snapshot = live_snapshot();
+    let live = snapshot.ledger.interfaces[0].live.as_mut().unwrap();
+    (live.dropped, live.offload) = (None, (20, 1080));
+    let text = render(Options { width: Width::None, ..at(0) }, &snapshot);
+    assert!(text.contains("Ledger: 3375 packets"), "{text}");
+    assert!(text.contains(" + dropped unknown + offload 20 · owned "), "{text}");
 }

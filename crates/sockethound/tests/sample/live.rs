@@ -1,4 +1,5 @@
 //! What a live capture tells.
+#![allow(clippy::unnecessary_wraps, reason = "they fill members that may be absent")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,11 +8,13 @@ use flow::{DnsEvent, DnsTotals, Snapshot};
 use super::Page;
 use crate::view::clock::span;
 use crate::view::color;
-use crate::view::text::{count, cut_middle, cut_start, left, right, visible, width};
+use crate::view::text::{count, cut_end, cut_middle, cut_start, left, right, visible, width};
 
 /// IANA numbers of record types.
 const A: u16 = 1;
 const AAAA: u16 = 28;
+/// Columns that the name of a process may take.
+const ASKER: usize = 16;
 
 /// The answers, if there was any DNS at all.
 pub(super) fn show(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
@@ -24,18 +26,25 @@ pub(super) fn show(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
     let lines: Vec<Line> = snapshot.dns.iter().map(|event| Line::of(page, event)).collect();
     let widest = |part: fn(&Line) -> &str| lines.iter().map(|line| width(part(line))).max().unwrap_or(0);
     let (asked, said, took) = (widest(|l| &l.asked), widest(|l| &l.said), widest(|l| &l.took));
+    let asker = widest(|l| &l.asker).min(ASKER);
     // Time of day, arrow and gaps.
-    let room = page.limit().saturating_sub(11 + 3 + 2 + took);
+    let around = 11 + 3 + 2 + took + if asker > 0 { asker + 2 } else { 0 };
+    let room = page.limit().saturating_sub(around);
     let said = said.min((room / 2).max(room.saturating_sub(asked)));
     let asked = asked.min(room.saturating_sub(said));
     for line in &lines {
-        let text = format!(
-            "[{}] {} → {}  {}",
+        let mut text = format!(
+            "[{}] {} → {}",
             line.at,
             left(&cut_start(&line.asked, asked), asked),
             left(&cut_middle(&line.said, said), said),
-            right(&line.took, took)
         );
+        if asker > 0 {
+            text += "  ";
+            text += &left(&cut_end(&line.asker, asker), asker);
+        }
+        text += "  ";
+        text += &right(&line.took, took);
         page.line(color::NAME, &text)?;
     }
     page.line(color::QUIET, &sum(totals))
@@ -58,6 +67,8 @@ struct Line {
     at: String,
     asked: String,
     said: String,
+    /// The process that asked.
+    asker: String,
     took: String,
 }
 
@@ -77,6 +88,7 @@ impl Line {
             at: page.clock.time(event.timestamp),
             asked,
             said: said(event),
+            asker: event.owner.as_ref().map_or(String::new(), |owner| visible(&owner.name).into_owned()),
             took: event.latency.map_or(String::new(), span),
         }
     }

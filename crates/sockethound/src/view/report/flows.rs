@@ -7,7 +7,8 @@ use dissect::{Endpoint, names};
 use flow::{FlowRecord, Snapshot, SortKey};
 
 use super::columns::Layout;
-use super::{Page, rate};
+use super::owner::{self, LEVELS};
+use super::{Page, sparkline, speed};
 use crate::view::clock::span;
 use crate::view::color;
 use crate::view::text::{count, cut_middle, cut_start, visible, width};
@@ -18,7 +19,7 @@ pub(super) fn show(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
     page.rule()?;
     let layout = Layout::of(page, snapshot);
     for flow in &snapshot.rows {
-        let (style, _) = color::of_rate(rate(flow.total().ip_bytes, snapshot));
+        let (style, _) = color::of_rate(speed(flow, snapshot));
         let row = layout.row(&Cells::of(page, snapshot, flow));
         page.line(style, &row)?;
     }
@@ -99,7 +100,22 @@ impl End {
 }
 
 /// Further facts of a row: the one it is sorted by first.
-pub(super) const EXTRAS: usize = 8;
+pub(super) const EXTRAS: usize = 12;
+/// Where some of them stand.
+pub(super) mod extra {
+    pub(crate) const SORTED_BY: usize = 0;
+    pub(crate) const NOW: usize = 1;
+    pub(crate) const RECENTLY: usize = 2;
+    pub(crate) const DURATION: usize = 3;
+    pub(crate) const STATE: usize = 4;
+    pub(crate) const ROUND_TRIP: usize = 5;
+    pub(crate) const RESENT: usize = 6;
+    pub(crate) const TUNNEL: usize = 7;
+    pub(crate) const TRANSLATED: usize = 8;
+    pub(crate) const DIRECTION: usize = 9;
+    pub(crate) const PATH: usize = 10;
+    pub(crate) const SHORT_PATH: usize = 11;
+}
 
 /// What one row says.
 pub(super) struct Cells {
@@ -110,6 +126,8 @@ pub(super) struct Cells {
     pub(super) mark: &'static str,
     pub(super) extras: [String; EXTRAS],
     pub(super) name: String,
+    /// At each level; nothing for captures.
+    pub(super) owner: [String; LEVELS],
 }
 
 impl Cells {
@@ -128,19 +146,68 @@ impl Cells {
             ],
             bytes: page.options.units.amount(total.ip_bytes),
             packets: total.packets.to_string(),
-            mark: color::of_rate(rate(total.ip_bytes, snapshot)).1,
+            mark: color::of_rate(speed(flow, snapshot)).1,
             extras: [
                 sorted_by(page, flow),
+                now(page, flow),
+                flow.pace.map_or(String::new(), |pace| sparkline::of(&pace.recent)),
                 tight(flow.duration()),
                 tcp.map_or(String::new(), |t| known(t.state)),
                 tcp.filter(|_| page.options.sort != SortKey::Rtt).map_or(String::new(), round_trip),
                 tcp.filter(|_| page.options.sort != SortKey::Retrans).map_or(String::new(), resent),
                 flow.tunnels.last().map_or(String::new(), tunnel),
+                flow.nat.as_ref().map_or(String::new(), |nat| translated(flow, nat)),
                 flow.direction.map_or(String::new(), |d| known(d.name())),
-                flow.interface.as_deref().map_or(String::new(), |i| visible(i).into_owned()),
+                path(flow),
+                short_path(flow),
             ],
+            owner: owners(page, snapshot, flow),
             name: peer.map_or(String::new(), |name| visible(name).into_owned()),
         }
+    }
+}
+
+/// What is said of the owner, level by level.
+fn owners(page: &Page<'_>, snapshot: &Snapshot, flow: &FlowRecord) -> [String; LEVELS] {
+    if snapshot.live.is_none() {
+        return Default::default();
+    }
+    let answer = flow.owner.as_ref();
+    std::array::from_fn(|level| {
+        if page.width.is_none() { owner::in_pipe(answer) } else { owner::described(answer, level) }
+    })
+}
+
+/// Rate over the last interval.
+fn now(page: &Page<'_>, flow: &FlowRecord) -> String {
+    let shown = flow.pace.filter(|_| page.options.sort != SortKey::Rate);
+    shown.map_or(String::new(), |pace| page.options.units.rate(pace.now))
+}
+
+/// `veth1→br0→eth0`.
+fn path(flow: &FlowRecord) -> String {
+    if flow.path.len() > 1 {
+        let names: Vec<_> = flow.path.iter().map(|name| visible(name)).collect();
+        return names.join("→");
+    }
+    flow.interface.as_deref().map_or(String::new(), |name| visible(name).into_owned())
+}
+
+/// `veth1+2`.
+fn short_path(flow: &FlowRecord) -> String {
+    match flow.path.as_slice() {
+        [first, _, ..] => format!("{}+{}", visible(first), flow.path.len() - 1),
+        _ => path(flow),
+    }
+}
+
+/// The ends that are others beyond a translation of addresses.
+fn translated(flow: &FlowRecord, (source, destination): &(Endpoint, Endpoint)) -> String {
+    let end = |end: &Endpoint| End::of(end, None).fitted(usize::MAX);
+    match (*source != flow.source, *destination != flow.destination) {
+        (true, true) => format!("nat {} → {}", end(source), end(destination)),
+        (true, false) => format!("nat {}", end(source)),
+        (false, _) => format!("nat → {}", end(destination)),
     }
 }
 
@@ -170,7 +237,8 @@ fn sorted_by(page: &Page<'_>, flow: &FlowRecord) -> String {
         SortKey::Rate => {
             // As the order has it: a flow that is over at once is not infinitely fast.
             let seconds = flow.duration().as_secs_f64().max(0.001);
-            page.options.units.rate(flow.total().ip_bytes as f64 / seconds)
+            let average = flow.total().ip_bytes as f64 / seconds;
+            page.options.units.rate(flow.pace.map_or(average, |pace| pace.now))
         }
         SortKey::Rtt => flow.tcp.as_ref().map_or(String::new(), round_trip),
         SortKey::Retrans => flow.tcp.as_ref().map_or(String::new(), resent),

@@ -1,13 +1,16 @@
 //! The account under every report, and what was lost, hidden or damaged.
+//!
+//! Live, what was seen, dropped and split by the interfaces themselves is told apart; of the counted packets' frame bytes,
+//! it says which parts have an owner, pass through, are the kernel's, and are not known.
 
 use std::io;
 
 use anstyle::Style as Ansi;
 use flow::{CaptureEnd, Ledger, Snapshot};
 
-use super::{Page, Sources};
+use super::{Page, Sources, live};
 use crate::view::color;
-use crate::view::text::{NO_BREAK, count, cut_start, visible};
+use crate::view::text::{NO_BREAK, count, cut_start, visible, width};
 
 /// Kinds of packets that one line names.
 const NAMED: usize = 4;
@@ -20,7 +23,9 @@ pub(super) fn show(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
     page.line(Ansi::new(), "")?;
     let text = account(page, snapshot);
     page.sentence(Ansi::new(), &text, 8)?;
-    if !ledger.closes() {
+    if snapshot.live.is_some() {
+        live::gaps(page, ledger)?;
+    } else if !ledger.closes() {
         page.sentence(color::ALARM, &gap(ledger), 8)?;
     }
     notes(page, ledger)?;
@@ -33,37 +38,58 @@ pub(super) fn show(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
         };
         page.sentence(color::WARNING, &format!("{}: {what}", visible(&capture.path)), 8)?;
     }
+    if page.options.verbose && snapshot.live.is_some() {
+        live::interfaces(page, snapshot)?;
+    }
     if page.options.verbose {
         lists(page, ledger)?;
     }
     Ok(())
 }
 
-/// `Ledger: 3347 packets, 4.28 MB in frames in x.pcap = counted 3343 + not IP 4 (ARP 3, LLDP 1) + malformed 0`.
+/// `Ledger: 3347 packets, 4.28 MB in frames in x.pcap = counted 3343 + not IP 4 (ARP 3, LLDP 1) + malformed 0`; live with
+/// `on eth0 lo` and `+ dropped 0`, malformed and offload only if there are any, and the parts.
 fn account(page: &Page<'_>, snapshot: &Snapshot) -> String {
     let ledger = &snapshot.ledger;
-    let (packets, bytes) = ledger.seen();
-    let sources = Sources::of(snapshot);
-    let of = match sources.names.as_slice() {
-        [] => String::new(),
-        [one] => format!(
-            " {} {}",
-            if sources.files { "in" } else { "on" },
-            cut_start(one, SOURCE.min(page.limit()))
-        ),
-        _ => format!(" {} {}", if sources.files { "in" } else { "on" }, sources.number()),
-    };
+    let live = ledger.live();
+    let (mut packets, mut bytes) = ledger.seen();
+    let mut counted = ledger.counted.packets;
     let malformed: u64 = malformed(ledger).iter().map(|(_, n)| n).sum();
+    let mut terms = vec![];
+    if malformed > 0 || live.is_none() {
+        terms.push(format!("+ malformed {malformed}"));
+    }
+    if let Some(live) = &live {
+        (packets, bytes) = (packets + live.dropped.unwrap_or(0) + live.offload.0, bytes + live.offload.1);
+        counted = ledger.counted().0;
+        terms.push(format!("+ {}", live::dropped(live)));
+        terms.extend((live.offload.0 > 0).then(|| format!("+ offload {}", live.offload.0)));
+    }
     let term = |text: String| text.replace(' ', &NO_BREAK.to_string());
+    let terms: Vec<_> = terms.into_iter().map(term).collect();
     format!(
-        "Ledger: {} {}{} {} {} {}",
+        "Ledger: {} {}{} {} {} {}{}",
         term(format!("{},", count(packets, "packet", "packets"))),
         term(format!("{} in frames", page.options.units.amount(bytes))),
-        of,
-        term(format!("= counted {}", ledger.counted.packets)),
+        of(page, snapshot),
+        term(format!("= counted {counted}")),
         term(format!("+ not IP {}", ledger.not_ip().0.saturating_sub(malformed))) + &kinds(ledger),
-        term(format!("+ malformed {malformed}"))
+        terms.join(" "),
+        live.map_or(String::new(), |live| live::shares(&live)),
     )
+}
+
+/// ` in x.pcap`, ` on eth0 lo`.
+fn of(page: &Page<'_>, snapshot: &Snapshot) -> String {
+    let sources = Sources::of(snapshot);
+    let limit = SOURCE.min(page.limit());
+    let named = match sources.names.as_slice() {
+        [] => return String::new(),
+        [one] => cut_start(one, limit).into_owned(),
+        all if !sources.files && width(&all.join(" ")) <= limit => all.join(" "),
+        _ => sources.number(),
+    };
+    format!(" {} {named}", if sources.files { "in" } else { "on" })
 }
 
 /// ` (ARP 30, LLDP 12, STP 9, CDP 2, 2 other kinds 3)`.

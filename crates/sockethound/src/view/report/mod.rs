@@ -8,11 +8,14 @@ mod dns;
 mod flows;
 mod groups;
 mod ledger;
+mod live;
+mod owner;
+mod sparkline;
 
 use std::io::{self, Write};
 
 use anstyle::Style as Ansi;
-use flow::{Snapshot, SortKey};
+use flow::{FlowRecord, Snapshot, SortKey};
 
 use super::View;
 use super::clock::{Clock, span};
@@ -25,12 +28,39 @@ const COLUMNS: usize = 100;
 /// Text that is gathered before it is written.
 const AT_ONCE: usize = 64 * 1024;
 
+/// How wide the report is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Width {
+    /// There is no terminal: nothing is cut.
+    #[default]
+    None,
+    /// As the terminal of standard output at the time of each report.
+    Terminal,
+    /// So many columns.
+    Fixed(usize),
+}
+
+impl Width {
+    /// Columns right now; `None` where there are as many as it takes.
+    fn columns(self) -> Option<usize> {
+        match self {
+            Width::None => None,
+            Width::Terminal => {
+                let size = terminal_size::terminal_size();
+                size.map(|(terminal_size::Width(columns), _)| usize::from(columns))
+                    .filter(|columns| *columns > 0)
+            }
+            Width::Fixed(columns) => Some(columns),
+        }
+    }
+}
+
 /// How the report looks.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "one switch, one field")]
 pub struct Options {
-    /// Columns of the terminal; `None` where there is none, then nothing is cut.
-    pub width: Option<usize>,
+    /// Columns of a line.
+    pub width: Width,
     /// Whether to write escape sequences.
     pub color: bool,
     /// Paint every report of a run over the one before, as on a terminal.
@@ -98,6 +128,8 @@ impl View for Report {
 
 /// Where lines are written: knows the options, keeps every line within the width.
 struct Page<'a> {
+    /// `None`: nothing is cut.
+    width: Option<usize>,
     options: &'a Options,
     clock: &'a Clock,
     style: Style,
@@ -107,17 +139,18 @@ struct Page<'a> {
 
 impl<'a> Page<'a> {
     fn new(options: &'a Options, clock: &'a Clock, out: &'a mut dyn Write) -> Self {
-        Page { options, clock, style: Style { color: options.color }, text: String::new(), out }
+        let (width, style) = (options.width.columns(), Style { color: options.color });
+        Page { width, options, clock, style, text: String::new(), out }
     }
 
     /// Columns that a line may take; all there are without a terminal.
     fn limit(&self) -> usize {
-        self.options.width.unwrap_or(usize::MAX)
+        self.width.unwrap_or(usize::MAX)
     }
 
     /// Columns that the page is laid out for.
     fn columns(&self) -> usize {
-        self.options.width.unwrap_or(COLUMNS)
+        self.width.unwrap_or(COLUMNS)
     }
 
     /// One line in one style.
@@ -159,9 +192,16 @@ impl<'a> Page<'a> {
 fn totals(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
     const TITLE: &str = "Network Traffic Summary";
     let sources = Sources::of(snapshot);
-    let until = snapshot.last.map(|last| page.clock.date_time(last)).unwrap_or_default();
+    let until = snapshot.live.map(|live| live.at).or(snapshot.last);
+    let until = until.map(|last| page.clock.date_time(last)).unwrap_or_default();
     let gap = if until.is_empty() { "" } else { " · " };
     let room = page.columns().saturating_sub(TITLE.len() + 2);
+    let until = match &snapshot.live {
+        Some(live) if live.owners_from.len() + 3 + width(&until) <= room => {
+            format!("{} · {until}", live.owners_from)
+        }
+        _ => until,
+    };
     let named =
         cut_start(&sources.names.join(" "), room.saturating_sub(width(gap) + width(&until))).into_owned();
     let named = if sources.names.len() > 1 && named.starts_with('…') { sources.number() } else { named };
@@ -183,7 +223,16 @@ fn totals(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
         }
         None => "Rate: none (no time passed)".to_owned(),
     };
+    let rate = match &snapshot.live {
+        Some(live) => live::rates(page, &rate, live),
+        None => rate,
+    };
     page.line(Ansi::new(), &rate)
+}
+
+/// How fast a flow is, in bytes a second: now, if that is known, else over the whole report.
+fn speed(flow: &FlowRecord, snapshot: &Snapshot) -> Option<f64> {
+    flow.pace.map(|pace| pace.now).or_else(|| rate(flow.total().ip_bytes, snapshot))
 }
 
 /// Bytes a second over the whole report; `None` where no time passed.
