@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dissect::app::dns::Message;
+use dissect::app::dns::{Message, Outline};
 use dissect::{FiveTuple, Timestamp};
 
 use crate::ledger::InterfaceId;
@@ -44,13 +44,13 @@ pub struct DnsTotals {
 }
 
 impl DnsTotals {
-    pub(crate) fn add(&mut self, message: &Message) {
-        if !message.answer {
+    pub(crate) fn add(&mut self, message: &Outline<'_>) {
+        if !message.answer() {
             self.queries += 1;
             return;
         }
         self.answers += 1;
-        match message.response_code {
+        match message.response_code() {
             0 => {}
             3 => self.no_such_name += 1,
             _ => self.failed += 1,

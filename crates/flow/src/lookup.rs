@@ -4,18 +4,20 @@
 //! gets is only what somebody shows.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hasher};
 use std::mem;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use dissect::Timestamp;
-use dissect::app::dns::{Message, Value};
+use dissect::app::dns::Outline;
+use dissect::{FiveTuple, Ip, Timestamp};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use crate::dns::{DnsEvent, DnsTotals};
 use crate::key::FlowKey;
+use crate::message::Origin;
 use crate::name::Naming;
 
 /// Queries that wait for their answer; the oldest makes room.
@@ -40,6 +42,7 @@ pub(crate) struct Lookups {
     /// What each asker was told last of each address; hashes of both.
     told: HashMap<u64, u64>,
     seed: RandomState,
+    recent: Recent,
     delta: LookupDelta,
 }
 
@@ -60,41 +63,39 @@ impl Lookups {
     }
 
     /// Takes note of one message.
-    pub(crate) fn note(&mut self, mut event: DnsEvent) {
-        self.delta.totals.add(&event.message);
-        self.waiting.join(&mut event);
-        if event.message.answer {
-            self.learn(&event);
+    pub(crate) fn note(&mut self, origin: Origin, protocol: &'static str, ip: &Ip, message: &Outline<'_>) {
+        self.delta.totals.add(message);
+        let asked = message.asked().map(|asked| (hash_name(&self.seed, asked.name), asked.kind));
+        let latency = asked.and_then(|asked| self.waiting.join(origin.timestamp, ip, message, asked));
+        let arrival = || Arrival { origin, protocol, tuple: ip.five_tuple(), latency };
+        if message.answer() {
+            self.learn(origin.timestamp, ip, message, asked.map(|(name, _)| name));
             if self.keep.answers > 0 {
-                if self.delta.recent.len() == self.keep.answers {
-                    self.delta.recent.pop_front();
-                }
-                self.delta.recent.push_back(event.clone());
+                self.recent.push(arrival(), message.bytes(), self.keep.answers);
             }
         }
         if self.keep.all {
-            self.delta.events.push(event);
+            self.delta.events.push(arrival().event(message));
         }
     }
 
     /// Learns the addresses of an answer: each is called what was asked for, however many aliases lay between.
-    fn learn(&mut self, event: &DnsEvent) {
-        let Message { questions, answers, .. } = &*event.message;
-        for record in answers {
-            let Value::Address(addr) = record.value else { continue };
-            let name = questions.first().map_or(&record.name, |q| &q.name);
-            if name.is_empty() || addr.is_unspecified() {
+    fn learn(&mut self, since: Timestamp, ip: &Ip, message: &Outline<'_>, asked: Option<u64>) {
+        for address in message.addresses() {
+            let addr = address.addr;
+            if addr.is_unspecified() {
                 continue;
             }
-            let asker = event.tuple.dst.addr;
+            let told = asked.unwrap_or_else(|| hash_name(&self.seed, address.name().as_bytes()));
             if self.told.len() >= MAX_TOLD {
                 self.told.clear();
             }
-            let mut told = self.seed.build_hasher();
-            hash_name(name, &mut told);
-            let told = told.finish();
-            if self.told.insert(self.seed.hash_one((bits(addr), bits(asker))), told) != Some(told) {
-                self.delta.namings.push(Naming { addr, asker, name: name.clone(), since: event.timestamp });
+            if self.told.insert(self.seed.hash_one((bits(addr), ip.dst, ip.version)), told) == Some(told) {
+                continue;
+            }
+            let name = if asked.is_some() { message.name() } else { address.name() };
+            if !name.is_empty() {
+                self.delta.namings.push(Naming { addr, asker: ip.destination(), name, since });
             }
         }
     }
@@ -106,6 +107,7 @@ impl Lookups {
 
     /// Hands on.
     pub(crate) fn take(&mut self) -> LookupDelta {
+        self.delta.recent = self.recent.take();
         // The next list will be about as long: growing it step by step costs more than its place.
         let events = Vec::with_capacity(self.delta.events.len());
         mem::replace(&mut self.delta, LookupDelta { events, ..LookupDelta::default() })
@@ -125,26 +127,28 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// Remembers a query, or gives an answer its latency.
+    /// Remembers a query, or gives an answer its latency; `asked` is a hash of the name, and the type.
     ///
     /// A query that is sent again keeps its first time: that is how long the asker waited. Multicast queries are not
     /// remembered: whoever answers them, it is not the address that was asked.
-    pub(crate) fn join(&mut self, event: &mut DnsEvent) {
-        let Some(question) = event.message.questions.first() else { return };
-        if event.tuple.dst.addr.is_multicast() {
-            return;
+    pub(crate) fn join(
+        &mut self,
+        at: Timestamp,
+        ip: &Ip,
+        message: &Outline<'_>,
+        asked: (u64, u16),
+    ) -> Option<Duration> {
+        if ip.destination().is_multicast() {
+            return None;
         }
-        let (key, sender) = FlowKey::of_tuple(&event.tuple);
-        let asker = if event.message.answer { sender.other() } else { sender };
-        let mut asked = self.seed.build_hasher();
-        (key, asker, event.message.id, question.kind).hash(&mut asked);
-        hash_name(&question.name, &mut asked);
-        let asked = asked.finish();
-        if event.message.answer {
-            let sent = self.queries.remove(&asked);
-            let nanos = sent.map(|sent| u64::try_from(event.timestamp.0.saturating_sub(sent.0)).unwrap_or(0));
-            event.latency = nanos.map(Duration::from_nanos);
-        } else if self.queries.try_insert(asked, event.timestamp).is_ok() {
+        let (key, sender) = FlowKey::of(ip);
+        let asker = if message.answer() { sender.other() } else { sender };
+        let asked = self.seed.hash_one((key, asker, message.id(), asked));
+        if message.answer() {
+            let sent = self.queries.remove(&asked)?;
+            return Some(Duration::from_nanos(u64::try_from(at.0.saturating_sub(sent.0)).unwrap_or(0)));
+        }
+        if self.queries.try_insert(asked, at).is_ok() {
             self.order.push_back(asked);
             if self.order.len() > MAX_WAITING
                 && let Some(oldest) = self.order.pop_front()
@@ -152,18 +156,65 @@ impl Waiting {
                 self.queries.remove(&oldest);
             }
         }
+        None
+    }
+}
+
+/// When a message came, and between whom.
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    origin: Origin,
+    protocol: &'static str,
+    tuple: FiveTuple,
+    latency: Option<Duration>,
+}
+
+impl Arrival {
+    fn event(self, message: &Outline<'_>) -> DnsEvent {
+        let Arrival { origin, protocol, tuple, latency } = self;
+        let Origin { timestamp, frame, interface } = origin;
+        let message = Arc::new(message.message());
+        DnsEvent { timestamp, frame, interface, protocol, tuple, message, latency, owner: None }
+    }
+}
+
+/// The latest answers, as they stood on the wire: few of them will be shown.
+#[derive(Debug, Default)]
+struct Recent {
+    answers: VecDeque<(Arrival, Vec<u8>)>,
+}
+
+impl Recent {
+    fn push(&mut self, arrival: Arrival, bytes: &[u8], most: usize) {
+        let mut kept = Vec::new();
+        if self.answers.len() == most
+            && let Some((_, oldest)) = self.answers.pop_front()
+        {
+            kept = oldest;
+        }
+        kept.clear();
+        kept.extend_from_slice(bytes);
+        self.answers.push_back((arrival, kept));
+    }
+
+    fn take(&mut self) -> VecDeque<DnsEvent> {
+        let event = |(arrival, bytes): (Arrival, Vec<u8>)| Some(arrival.event(&Outline::again(&bytes)?));
+        self.answers.drain(..).filter_map(event).collect()
     }
 }
 
 /// Names are compared without regard to case (RFC 4343), which some resolvers change.
 ///
 /// Eight bytes at a time: the bit that tells the cases apart is set in all of them.
-fn hash_name(name: &str, into: &mut impl Hasher) {
-    for word in name.as_bytes().chunks(8) {
-        let mut bytes = [0; 8];
-        bytes[..word.len()].copy_from_slice(word);
-        into.write_u64(u64::from_le_bytes(bytes) | 0x2020_2020_2020_2020);
+fn hash_name(seed: &RandomState, name: &[u8]) -> u64 {
+    let mut hasher = seed.build_hasher();
+    let (words, rest) = name.as_chunks();
+    for &word in words {
+        hasher.write_u64(u64::from_le_bytes(word) | 0x2020_2020_2020_2020);
     }
+    let last = rest.iter().fold(rest.len() as u64, |last, byte| last << 8 | u64::from(byte | 0x20));
+    hasher.write_u64(last);
+    hasher.finish()
 }
 
 /// An address as one number; an IPv4 address as the IPv6 address that stands for it (RFC 4291, section 2.5.5.2).

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use dissect::app::{AppDissector, Fact, Verdict, by_content, by_port};
-use dissect::{FiveTuple, Fragment, Ip, Tcp, TcpFlags, Timestamp};
+use dissect::{Fragment, Ip, Tcp, TcpFlags, Timestamp};
 
-use crate::dns::DnsEvent;
 use crate::fragment::Datagrams;
 use crate::key::FlowKey;
 use crate::ledger::InterfaceId;
@@ -22,11 +21,17 @@ pub(crate) struct Origin {
     pub(crate) interface: InterfaceId,
 }
 
-/// What payloads said, and what is kept until they have said it.
+/// What payloads said, and what is kept of others until they have said it.
 #[derive(Debug, Default)]
 pub(crate) struct Messages {
     streams: Streams,
     datagrams: Datagrams,
+    pub(crate) said: Said,
+}
+
+/// What payloads said.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
     pub(crate) lookups: Lookups,
     /// Messages that their specification rules out, by protocol and reason.
     pub(crate) malformed: BTreeMap<(&'static str, &'static str), u64>,
@@ -34,7 +39,8 @@ pub(crate) struct Messages {
 
 impl Messages {
     pub(crate) fn new(keep: Keep) -> Self {
-        Self { lookups: Lookups::new(keep), ..Self::default() }
+        let said = Said { lookups: Lookups::new(keep), ..Said::default() };
+        Self { said, ..Self::default() }
     }
 
     /// Reads the payload of a whole packet, if anybody speaks on its ports.
@@ -68,8 +74,8 @@ impl Messages {
         ip: &Ip,
         payload: &[u8],
     ) {
-        let tuple = ip.five_tuple();
-        self.note(dissector, origin, tuple, dissector.dissect(&tuple, payload));
+        let verdict = dissector.dissect(&ip.five_tuple(), payload);
+        self.said.note(dissector, origin, ip, &verdict);
     }
 
     fn read_segment(
@@ -91,47 +97,36 @@ impl Messages {
             return;
         }
         let stream = self.streams.push(key, side, tcp.seq, payload);
-        let mut verdicts = Vec::new();
-        while !stream.ready.is_empty() {
-            let verdict = dissector.dissect(&tuple, &stream.ready);
+        let mut read = 0;
+        while let Some(rest) = stream.ready.get(read..).filter(|rest| !rest.is_empty()) {
+            let verdict = dissector.dissect(&tuple, rest);
             match verdict {
                 Verdict::NotMine => {
                     stream.give_up();
-                    break;
+                    return;
                 }
                 Verdict::NeedMore => break,
                 Verdict::Is { consumed, .. } | Verdict::Malformed { consumed, .. } => {
-                    stream.ready.drain(..consumed.clamp(1, stream.ready.len()));
-                    verdicts.push(verdict);
+                    read += consumed.clamp(1, rest.len());
+                    self.said.note(dissector, origin, ip, &verdict);
                 }
             }
         }
-        for verdict in verdicts {
-            self.note(dissector, origin, tuple, verdict);
-        }
+        stream.ready.drain(..read);
     }
+}
 
-    fn note(
-        &mut self,
-        dissector: &'static dyn AppDissector,
-        origin: Origin,
-        tuple: FiveTuple,
-        verdict: Verdict,
-    ) {
-        let Origin { timestamp, frame, interface } = origin;
-        let protocol = dissector.name();
+impl Said {
+    fn note(&mut self, dissector: &'static dyn AppDissector, origin: Origin, ip: &Ip, verdict: &Verdict<'_>) {
         let reason = match verdict {
             Verdict::Is { fact: Fact::Dns(message), .. } => {
-                let latency = None;
-                let event =
-                    DnsEvent { timestamp, frame, interface, protocol, tuple, message, latency, owner: None };
-                self.lookups.note(event);
+                self.lookups.note(origin, dissector.name(), ip, message);
                 return;
             }
             Verdict::Malformed { reason, .. } => reason,
             Verdict::NeedMore => "cut short",
             Verdict::NotMine => return,
         };
-        *self.malformed.entry((protocol, reason)).or_default() += 1;
+        *self.malformed.entry((dissector.name(), reason)).or_default() += 1;
     }
 }

@@ -145,7 +145,7 @@ impl FlowTable {
 
     /// Messages and evicted flows that wait to be taken with the next delta.
     pub fn events(&self) -> usize {
-        self.messages.lookups.len() + self.tally.eviction.evicted.len()
+        self.messages.said.lookups.len() + self.tally.eviction.evicted.len()
     }
 
     #[inline]
@@ -233,14 +233,14 @@ impl FlowTable {
     pub fn take_events(&mut self) -> Delta {
         let begun = self.tally.begun.as_mut().map(mem::take).unwrap_or_default();
         let mut totals = mem::take(&mut self.totals);
-        totals.malformed_messages = mem::take(&mut self.messages.malformed);
+        totals.malformed_messages = mem::take(&mut self.messages.said.malformed);
         Delta {
             changed: begun.into_iter().filter_map(|number| self.tally.flows.take_one(number)).collect(),
             ended: mem::take(&mut self.expiry.ended),
             evicted: mem::take(&mut self.tally.eviction.evicted),
             captures: mem::take(&mut self.captures),
             totals,
-            lookups: self.messages.lookups.take(),
+            lookups: self.messages.said.lookups.take(),
             ..Delta::default()
         }
     }

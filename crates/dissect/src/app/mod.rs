@@ -6,7 +6,7 @@
 //! ended, and says what they are. Adding one is a file here, its `mod` line and
 //! its line in `DISSECTORS`.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use crate::FiveTuple;
 
@@ -29,14 +29,14 @@ pub enum Port {
 
 /// What an application dissector found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fact {
-    /// One DNS, mDNS or LLMNR message, to be shared by all who show it.
-    Dns(Arc<dns::Message>),
+pub enum Fact<'a> {
+    /// One DNS, mDNS or LLMNR message.
+    Dns(dns::Outline<'a>),
 }
 
 /// What an application dissector says of the bytes it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Verdict<'a> {
     /// This is another protocol.
     NotMine,
     /// The message goes on in bytes that were not given.
@@ -46,7 +46,7 @@ pub enum Verdict {
         /// Bytes up to the message's end.
         consumed: usize,
         /// What it says.
-        fact: Fact,
+        fact: Fact<'a>,
     },
     /// One message that its specification rules out, for `reason`; it ends after `consumed` bytes.
     Malformed {
@@ -64,7 +64,7 @@ pub trait AppDissector: Sync {
     /// Where it is usually spoken.
     fn ports(&self) -> &'static [Port];
     /// Reads the message at the start of `bytes`, which `tuple`'s source sent.
-    fn dissect(&self, tuple: &FiveTuple, bytes: &[u8]) -> Verdict;
+    fn dissect<'a>(&self, tuple: &FiveTuple, bytes: &'a [u8]) -> Verdict<'a>;
     /// Whether `bytes`, a datagram on ports that nobody is known by, begin a message that is its own beyond doubt.
     fn recognizes(&self, _src_port: u16, _dst_port: u16, _bytes: &[u8]) -> bool {
         false

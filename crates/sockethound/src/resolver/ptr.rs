@@ -55,15 +55,11 @@ pub(super) fn question(id: u16, name: &str) -> Vec<u8> {
 }
 
 /// The message that `bytes` from a nameserver are.
-pub(super) fn message(
-    bytes: &[u8],
-    server: SocketAddr,
-    local: SocketAddr,
-) -> Option<std::sync::Arc<Message>> {
+pub(super) fn message(bytes: &[u8], server: SocketAddr, local: SocketAddr) -> Option<Message> {
     let end = |end: SocketAddr, port| Endpoint { addr: end.ip(), port };
     let tuple = FiveTuple { src: end(server, PORT), dst: end(local, local.port()), protocol: UDP };
     match by_port(UDP, PORT, PORT)?.dissect(&tuple, bytes) {
-        Verdict::Is { fact: Fact::Dns(message), .. } => Some(message),
+        Verdict::Is { fact: Fact::Dns(outline), .. } => Some(outline.message()),
         _ => None,
     }
 }

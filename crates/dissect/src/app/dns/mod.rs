@@ -17,6 +17,7 @@
 //! labels and pointers (`wire::Wire`).
 
 mod name;
+mod outline;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -24,7 +25,8 @@ mod wire;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use self::wire::{HEADER, Header, read, whole};
+pub use self::outline::{Address, Asked, Outline};
+use self::wire::{HEADER, Header, whole};
 use super::{AppDissector, Fact, Port, Verdict};
 use crate::FiveTuple;
 
@@ -110,7 +112,7 @@ impl AppDissector for Dns {
         self.ports
     }
 
-    fn dissect(&self, tuple: &FiveTuple, bytes: &[u8]) -> Verdict {
+    fn dissect<'a>(&self, tuple: &FiveTuple, bytes: &'a [u8]) -> Verdict<'a> {
         if tuple.protocol == TCP { in_stream(bytes) } else { verdict(bytes, bytes.len()) }
     }
 
@@ -122,7 +124,7 @@ impl AppDissector for Dns {
 }
 
 /// Reads behind the length that precedes each message on TCP (RFC 1035, section 4.2.2).
-fn in_stream(bytes: &[u8]) -> Verdict {
+fn in_stream(bytes: &[u8]) -> Verdict<'_> {
     let Some((len, rest)) = bytes.split_first_chunk::<2>() else { return Verdict::NeedMore };
     let len = usize::from(u16::from_be_bytes(*len));
     // No message is shorter than its header: another protocol, or zeros.
@@ -137,15 +139,15 @@ fn in_stream(bytes: &[u8]) -> Verdict {
 }
 
 #[inline]
-fn verdict(message: &[u8], consumed: usize) -> Verdict {
+fn verdict(message: &[u8], consumed: usize) -> Verdict<'_> {
     let Some(header) = Header::of(message) else {
         return Verdict::Malformed { consumed, reason: "shorter than a header" };
     };
     if header.asks_nothing() {
         return Verdict::Malformed { consumed, reason: "empty message" };
     }
-    match read(&header, message) {
-        Ok(message) => Verdict::Is { consumed, fact: Fact::Dns(Arc::new(message)) },
+    match Outline::of(header, message) {
+        Ok(outline) => Verdict::Is { consumed, fact: Fact::Dns(outline) },
         Err(reason) => Verdict::Malformed { consumed, reason },
     }
 }

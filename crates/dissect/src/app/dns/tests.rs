@@ -40,19 +40,38 @@ fn tuple(protocol: u8, src_port: u16, dst_port: u16) -> FiveTuple {
     FiveTuple { src: end(src_port), dst: end(dst_port), protocol }
 }
 
-fn udp(bytes: &[u8]) -> Verdict {
+fn udp(bytes: &[u8]) -> Verdict<'_> {
     DNS.dissect(&tuple(UDP, 40000, 53), bytes)
 }
 
-fn tcp(bytes: &[u8]) -> Verdict {
+fn tcp(bytes: &[u8]) -> Verdict<'_> {
     DNS.dissect(&tuple(TCP, 40000, 53), bytes)
 }
 
-fn is(verdict: Verdict) -> Message {
+fn is(verdict: Verdict<'_>) -> Message {
     match verdict {
-        Verdict::Is { fact: Fact::Dns(message), .. } => Arc::unwrap_or_clone(message),
+        Verdict::Is { fact: Fact::Dns(outline), .. } => agreed(&outline),
         other => panic!("{other:?}"),
     }
+}
+
+/// The whole message, which the outline says the same of.
+fn agreed(outline: &Outline<'_>) -> Message {
+    let message = outline.message();
+    let first = message.questions.first();
+    assert_eq!(
+        (outline.id(), outline.answer(), outline.response_code()),
+        (message.id, message.answer, message.response_code)
+    );
+    assert_eq!(outline.asked().map(|asked| asked.kind), first.map(|question| question.kind));
+    assert_eq!(outline.name(), first.map(|question| question.name.clone()).unwrap_or_default());
+    let addresses: Vec<_> = outline.addresses().map(|a| (a.name(), a.addr)).collect();
+    let address = |record: &Record| match record.value {
+        Value::Address(addr) => Some((record.name.clone(), addr)),
+        _ => None,
+    };
+    assert_eq!(addresses, message.answers.iter().filter_map(address).collect::<Vec<_>>());
+    message
 }
 
 fn question(name: &str, kind: u16) -> Question {
@@ -101,7 +120,7 @@ fn reads_one_message_after_another_from_a_stream() {
     let Verdict::Is { consumed: 29, fact: Fact::Dns(first) } = tcp(&stream) else { panic!() };
     let value = Value::Address([4, 3, 2, 1].into());
     let root = Record { name: "".into(), kind: 1, ttl: 31337, value };
-    assert_eq!(*first, Message { id: 0x87ee, opcode: 1, answers: vec![root], ..Message::default() });
+    assert_eq!(first.message(), Message { id: 0x87ee, opcode: 1, answers: vec![root], ..Message::default() });
     assert_eq!(is(tcp(&stream[29..])).questions, [question("[4.3.2.1]", 1)]);
     for len in 0..29 {
         assert_eq!(tcp(&stream[..len]), Verdict::NeedMore);
@@ -178,6 +197,7 @@ fn damage_behind_the_question_costs_only_what_it_hits() {
     for len in 0..whole.len() {
         match udp(&whole[..len]) {
             Verdict::Is { consumed, fact: Fact::Dns(message) } => {
+                let message = agreed(&message);
                 assert_eq!((consumed, message.questions.len()), (len, 1));
                 assert_eq!(message.answers.len(), usize::from(len >= 63));
             }
@@ -343,7 +363,8 @@ proptest! {
         let bytes = [head, rest].concat();
         for verdict in [udp(&bytes), tcp(&bytes)] {
             match verdict {
-                Verdict::Is { consumed, fact: Fact::Dns(message) } => {
+                Verdict::Is { consumed, fact: Fact::Dns(outline) } => {
+                    let message = agreed(&outline);
                     prop_assert!(consumed <= bytes.len());
                     prop_assert!(message.questions.len() * LEAST_QUESTION <= bytes.len());
                     prop_assert!(message.answers.len() * LEAST_RECORD <= bytes.len());

@@ -1,6 +1,6 @@
 //! DNS messages on the wire (RFC 1035, section 4.1): the header, and what follows it from front to back.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::name::{LONGEST_NAME, append, shown};
@@ -32,6 +32,7 @@ pub(super) const UNKNOWN_LABEL: &str = "<unknown extended label>";
 pub(super) const CUT: &str = "cut short";
 
 /// The header's fields that are read, and the four counts.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
     pub(super) id: u16,
     pub(super) flags: u16,
@@ -51,6 +52,10 @@ impl Header {
 
     pub(super) fn answer(&self) -> bool {
         self.flags & 0x8000 != 0
+    }
+
+    pub(super) fn response_code(&self) -> u8 {
+        self.flags as u8 & 15
     }
 
     pub(super) fn opcode(&self) -> u8 {
@@ -94,7 +99,7 @@ pub(super) fn read(header: &Header, bytes: &[u8]) -> Result<Message, &'static st
         id: header.id,
         answer: header.answer(),
         opcode: header.opcode(),
-        response_code: header.flags as u8 & 15,
+        response_code: header.response_code(),
         questions: Vec::with_capacity(questions.min(bytes.len() / LEAST_QUESTION).min(8)),
         answers: Vec::with_capacity(answers.min(bytes.len() / LEAST_RECORD).min(32)),
     };
@@ -115,7 +120,7 @@ pub(super) fn read(header: &Header, bytes: &[u8]) -> Result<Message, &'static st
 pub(super) fn whole(header: &Header, bytes: &[u8]) -> bool {
     let [questions, answers, ..] = header.counts.map(usize::from);
     let mut wire = Wire::new(bytes);
-    (0..questions).all(|_| wire.question().is_ok()) && (0..answers).all(|_| wire.record().is_ok())
+    (0..questions).all(|_| wire.pass_question().is_ok()) && (0..answers).all(|_| wire.pass_record().is_ok())
 }
 
 /// A message, read from front to back.
@@ -128,12 +133,21 @@ pub(super) struct Wire<'a> {
     known: [Option<(usize, Arc<str>)>; KNOWN],
     /// How many were read.
     read: usize,
+    /// Where the name begins that was passed last.
+    passed: usize,
 }
 
 impl<'a> Wire<'a> {
     pub(super) fn new(message: &'a [u8]) -> Self {
         // A record of a deep reverse name takes some 3 steps a byte; no message worth reading takes 8.
-        Wire { message, at: HEADER, steps: 2048 + 8 * message.len(), known: Default::default(), read: 0 }
+        Wire {
+            message,
+            at: HEADER,
+            steps: 2048 + 8 * message.len(),
+            known: Default::default(),
+            read: 0,
+            passed: 0,
+        }
     }
 
     fn be16(&mut self) -> Result<u16, &'static str> {
@@ -222,7 +236,18 @@ impl<'a> Wire<'a> {
 
     fn spell(&mut self) -> Result<Arc<str>, &'static str> {
         let mut text = [0; LONGEST_NAME];
-        let mut len = 0;
+        let mut len = Some(0);
+        let remark = self.walk(|label| len = len.and_then(|len| append(&mut text, len, label)))?;
+        Ok(match (remark, len) {
+            (Some(remark), _) => remark.into(),
+            (None, None) => TOO_LONG.into(),
+            (None, Some(len)) => shown(text.get(..len).unwrap_or_default()),
+        })
+    }
+
+    /// Passes a name, whose labels `each` is given; what stands for it where it cannot be laid out.
+    #[inline(always)]
+    fn walk(&mut self, mut each: impl FnMut(&'a [u8])) -> Result<Option<&'static str>, &'static str> {
         let mut remark = None;
         let mut at = self.at;
         let mut steps_left = None;
@@ -233,19 +258,15 @@ impl<'a> Wire<'a> {
             if let Some(left) = &mut steps_left {
                 *left -= 1;
                 if *left == 0 {
-                    return Ok(LOOP.into());
+                    return Ok(Some(LOOP));
                 }
             }
             match length {
                 0 => break,
                 1..=63 => {
                     let end = at + usize::from(length);
-                    let label = self.message.get(at..end).ok_or(CUT)?;
+                    each(self.message.get(at..end).ok_or(CUT)?);
                     at = end;
-                    match append(&mut text, len, label) {
-                        Some(longer) => len = longer,
-                        None => remark = Some(TOO_LONG),
-                    }
                 }
                 192.. => {
                     let &low = self.message.get(at).ok_or(CUT)?;
@@ -266,6 +287,55 @@ impl<'a> Wire<'a> {
         if steps_left.is_none() {
             self.at = at;
         }
-        Ok(remark.map_or_else(|| shown(text.get(..len).unwrap_or_default()), Arc::from))
+        Ok(remark)
+    }
+
+    /// Passes what [`Self::name`] would read.
+    fn pass_name(&mut self) -> Result<(), &'static str> {
+        let mut start = self.at;
+        if let Some(&[high, low]) = self.message.get(start..start + 2)
+            && high >= 192
+        {
+            start = usize::from(high & 63) << 8 | usize::from(low);
+            if start == self.passed {
+                self.at += 2;
+                return Ok(());
+            }
+        }
+        self.walk(|_| {})?;
+        self.passed = start;
+        Ok(())
+    }
+
+    /// Passes a question; gives its name as it stands on the wire, and its type.
+    pub(super) fn pass_question(&mut self) -> Result<(&'a [u8], u16), &'static str> {
+        let start = self.at;
+        self.pass_name()?;
+        let name = self.message.get(start..self.at).unwrap_or_default();
+        let (kind, _class) = (self.be16()?, self.be16()?);
+        Ok((name, kind))
+    }
+
+    /// Passes a record; gives its address, if it is one, and where its name begins.
+    pub(super) fn pass_record(&mut self) -> Result<(usize, Option<IpAddr>), &'static str> {
+        let start = self.at;
+        self.pass_name()?;
+        let kind = self.be16()?;
+        let fixed = self.message.get(self.at..self.at + 8).ok_or(CUT)?;
+        let len = fixed.last_chunk().map_or(0, |&len| usize::from(u16::from_be_bytes(len)));
+        self.at += 8;
+        let end = self.at + len;
+        let says = self.message.get(self.at..end).ok_or(CUT)?;
+        let address = match kind {
+            TYPE_A => says.first_chunk().map(|&a: &[u8; 4]| Ipv4Addr::from(a).into()),
+            TYPE_AAAA => says.first_chunk().map(|&a: &[u8; 16]| Ipv6Addr::from(a).into()),
+            TYPE_CNAME | TYPE_PTR | TYPE_NS if len > 0 => {
+                self.pass_name()?;
+                None
+            }
+            _ => None,
+        };
+        self.at = end;
+        Ok((start, address))
     }
 }

@@ -1,0 +1,124 @@
+//! What a message is, without what it costs to lay it out: most messages are counted and compared, and never shown.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::Message;
+use super::wire::{HEADER, Header, Wire, read};
+
+/// One message, passed over once: it is known to be one, and where its parts begin.
+#[derive(Clone, Copy, Debug)]
+pub struct Outline<'a> {
+    header: Header,
+    message: &'a [u8],
+    asked: Option<Asked<'a>>,
+    /// Where the answers begin.
+    answers_at: usize,
+}
+
+/// The first question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// Its name, as it stands on the wire.
+    pub name: &'a [u8],
+    /// QTYPE (IANA number).
+    pub kind: u16,
+}
+
+/// One address among the answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Address<'a> {
+    /// A or AAAA.
+    pub addr: IpAddr,
+    message: &'a [u8],
+    name_at: usize,
+}
+
+impl<'a> Outline<'a> {
+    /// Passes over the message that `header` begins, or says why it is none: just when [`read`] does.
+    pub(super) fn of(header: Header, message: &'a [u8]) -> Result<Self, &'static str> {
+        let mut wire = Wire::new(message);
+        let [questions, answers, ..] = header.counts;
+        let mut asked = None;
+        for _ in 0..questions {
+            let (name, kind) = wire.pass_question()?;
+            asked.get_or_insert(Asked { name, kind });
+        }
+        let answers_at = wire.at;
+        if questions == 0 && answers > 0 {
+            wire.pass_record()?;
+        }
+        Ok(Outline { header, message, asked, answers_at })
+    }
+
+    /// As [`Message::id`].
+    pub fn id(&self) -> u16 {
+        self.header.id
+    }
+
+    /// As [`Message::answer`].
+    pub fn answer(&self) -> bool {
+        self.header.answer()
+    }
+
+    /// As [`Message::response_code`].
+    pub fn response_code(&self) -> u8 {
+        self.header.response_code()
+    }
+
+    /// What is asked first.
+    pub fn asked(&self) -> Option<Asked<'a>> {
+        self.asked
+    }
+
+    /// The name that is asked for first, as in [`super::Question::name`]; empty where nothing is asked.
+    pub fn name(&self) -> Arc<str> {
+        name_at(self.message, HEADER).filter(|_| self.asked.is_some()).unwrap_or_default()
+    }
+
+    /// The addresses among the answers.
+    pub fn addresses(&self) -> impl Iterator<Item = Address<'a>> + use<'a> {
+        let mut wire = Wire::new(self.message);
+        wire.at = self.answers_at;
+        let message = self.message;
+        let records = (0..self.header.counts[1]).map_while(move |_| wire.pass_record().ok());
+        records.filter_map(move |(name_at, addr)| Some(Address { addr: addr?, message, name_at }))
+    }
+
+    /// All of it.
+    pub fn message(&self) -> Message {
+        read(&self.header, self.message).unwrap_or_default()
+    }
+
+    /// The bytes of all of it.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.message
+    }
+
+    /// The message in `bytes`, which an outline gave; `None` if none did.
+    pub fn again(bytes: &'a [u8]) -> Option<Self> {
+        Outline::of(Header::of(bytes)?, bytes).ok()
+    }
+}
+
+impl Address<'_> {
+    /// The name of its record, as in [`super::Record::name`].
+    pub fn name(&self) -> Arc<str> {
+        name_at(self.message, self.name_at).unwrap_or_default()
+    }
+}
+
+fn name_at(message: &[u8], at: usize) -> Option<Arc<str>> {
+    let mut wire = Wire::new(message);
+    wire.at = at;
+    wire.name().ok()
+}
+
+impl PartialEq for Outline<'_> {
+    /// By what they say.
+    fn eq(&self, other: &Self) -> bool {
+        self.message() == other.message()
+    }
+}
+
+impl Eq for Outline<'_> {}
