@@ -42,7 +42,18 @@ impl Collector {
         };
         live.peak.bytes = live.peak.bytes.max(live.now.bytes);
         live.peak.packets = live.peak.packets.max(live.now.packets);
+        live.interval = now.0 - then.0;
         live.ticked = (now, sum);
+    }
+
+    /// The same at the end of a run, where the last interval is cut short: one that is not worth half of those before is
+    /// left out.
+    pub fn tick_at_end(&mut self, now: Timestamp) {
+        let Some(live) = &self.live else { return };
+        let (started, then) = (live.config.started, live.ticked.0);
+        if live.interval == 0 || (now.0 - then.0) * 2 >= live.interval || then == started {
+            self.tick(now);
+        }
     }
 
     /// Freezes what is known now; live, at `now`.

@@ -104,6 +104,8 @@ struct Live {
     dropped: u64,
     /// When the pace was last taken, and what stood then.
     ticked: (Timestamp, Counters),
+    /// The last interval, in nanoseconds.
+    interval: i64,
     now: Rate,
     peak: Rate,
 }
@@ -118,6 +120,7 @@ impl Collector {
             kernel: BTreeMap::new(),
             dropped: 0,
             ticked: (config.started, Counters::default()),
+            interval: 0,
             now: Rate::default(),
             peak: Rate::default(),
             config,

@@ -48,8 +48,8 @@ impl Files {
         let (deltas, incoming) = sync_channel(2);
         let worker = Worker::new(job, self, watch, deltas);
         let events = job.config.events;
-        scope.spawn(move || drop(worker.run()));
-        scope.spawn(move || drop(collect(collector, events, incoming, &outputs)));
+        super::start(scope, "read", move || drop(worker.run()));
+        super::start(scope, "collect", move || drop(collect(collector, events, incoming, &outputs)));
     }
 }
 

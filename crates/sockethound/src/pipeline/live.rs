@@ -110,10 +110,10 @@ impl Live {
                 next_expiry: start + EXPIRY,
                 end: job.duration.map(|d| start + d),
             };
-            scope.spawn(move || drop(worker.run()));
+            super::start(scope, &format!("capture-{number}"), move || drop(worker.run()));
         }
         let events = job.config.events;
-        scope.spawn(move || drop(collect(desk, began.filter(|_| events), &incoming, &outputs)));
+        super::start(scope, "collect", move || drop(collect(desk, began.filter(|_| events), &incoming, &outputs)));
     }
 }
 
@@ -303,6 +303,7 @@ fn collect(
         }
     }
     let at = now();
+    desk.collector.tick_at_end(at);
     let until = Instant::now() + LAST_ANSWERS;
     desk.ask();
     while desk.is_waiting() && Instant::now() < until {
@@ -311,6 +312,5 @@ fn collect(
     }
     put(Output::Events(desk.collector.take_events(None)))?;
     end_flows(&desk.collector, events, outputs)?;
-    desk.collector.tick(at);
     put(Output::Snapshot(Arc::new(desk.collector.snapshot(Some(at), true))))
 }

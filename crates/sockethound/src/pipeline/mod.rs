@@ -128,6 +128,14 @@ pub fn run(
     });
 }
 
+/// Starts a thread under a name that `ps -L` shows.
+///
+/// # Panics
+/// If the system has no thread to give.
+fn start<'s>(scope: &'s thread::Scope<'s, '_>, name: &str, work: impl FnOnce() + Send + 's) {
+    thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, work).expect("a thread can be started");
+}
+
 /// Tells of every flow that is still open, if somebody wants to hear of flows at all.
 fn end_flows(collector: &Collector, events: bool, outputs: &SyncSender<Output>) -> Result<(), Gone> {
     if !events {
