@@ -1,10 +1,10 @@
 //! Whoever knows the owners of flows, asked from the collector's thread.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use dissect::Timestamp;
 use flow::{Collector, Question, Ticket, Translation};
+use hashbrown::HashMap;
 use host::service::Client;
 
 /// Sources of owners and translations; each is there or is not.
@@ -61,7 +61,7 @@ impl Attribution {
         });
         let error = received.err()?;
         // Nobody will answer any more.
-        (self.owners, self.asked, self.unasked) = (None, HashMap::new(), Vec::new());
+        (self.owners, self.asked, self.unasked) = (None, HashMap::default(), Vec::new());
         Some(format!("owners are not looked up any more: the process that does has ended: {error}"))
     }
 

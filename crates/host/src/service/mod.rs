@@ -113,7 +113,8 @@ pub struct Client {
     chunk: Vec<u8>,
     next: u64,
     waiting: usize,
-    owners: HashMap<(u32, u64), Arc<Owner>, RandomState>,
+    /// Processes by the bytes that told of them.
+    owners: HashMap<Box<[u8]>, Arc<Owner>, RandomState>,
 }
 
 impl Client {
@@ -167,7 +168,7 @@ impl Client {
             let owners = &mut self.owners;
             let waiting = &mut self.waiting;
             take_frames(&mut self.input, |body| {
-                let (id, answer) = wire::read_answer(body, |owner| shared(owners, owner))?;
+                let (id, answer) = wire::read_answer(body, |bytes| shared(owners, bytes))?;
                 *waiting = waiting.saturating_sub(1);
                 each(id, answer);
                 Some(())
@@ -196,17 +197,16 @@ impl AsFd for Client {
 }
 
 /// The process as already known, so that many flows share one.
-fn shared(owners: &mut HashMap<(u32, u64), Arc<Owner>, RandomState>, owner: Owner) -> Arc<Owner> {
-    let key = (owner.pid, owner.start);
-    if let Some(known) = owners.get(&key).filter(|known| ***known == owner) {
-        return known.clone();
+fn shared(owners: &mut HashMap<Box<[u8]>, Arc<Owner>, RandomState>, bytes: &[u8]) -> Option<Arc<Owner>> {
+    if let Some(known) = owners.get(bytes) {
+        return Some(known.clone());
     }
     if owners.len() >= KEPT {
         owners.clear();
     }
-    let owner = Arc::new(owner);
-    owners.insert(key, owner.clone());
-    owner
+    let owner = Arc::new(wire::read_owner(bytes)?);
+    owners.insert(bytes.into(), owner.clone());
+    Some(owner)
 }
 
 #[cfg(test)]

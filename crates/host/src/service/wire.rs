@@ -69,14 +69,18 @@ pub(super) fn write_answer(out: &mut Vec<u8>, id: u64, answer: &Answer) {
                 out.push(1);
                 out.push(u8::from(attributed.end == End::Destination));
                 out.push(EVIDENCE.iter().position(|e| *e == attributed.evidence).unwrap_or_default() as u8);
-                write_owner(out, &attributed.owner);
-                option(out, attributed.peer.as_deref(), write_owner);
+                frame(out, |out| write_owner(out, &attributed.owner));
+                option(out, attributed.peer.as_deref(), |out, peer| frame(out, |out| write_owner(out, peer)));
             }
         }
     });
 }
 
-pub(super) fn read_answer(body: &[u8], mut share: impl FnMut(Owner) -> Arc<Owner>) -> Option<(u64, Answer)> {
+/// `share` gives the process whose facts stand in some bytes: it need not be read again when it is known by these.
+pub(super) fn read_answer(
+    body: &[u8],
+    mut share: impl FnMut(&[u8]) -> Option<Arc<Owner>>,
+) -> Option<(u64, Answer)> {
     let mut from = Reader(body);
     let id = from.number()?;
     let answer = if from.byte()? == 0 {
@@ -85,11 +89,20 @@ pub(super) fn read_answer(body: &[u8], mut share: impl FnMut(Owner) -> Arc<Owner
         Answer::Owner(Attributed {
             end: if from.byte()? == 0 { End::Source } else { End::Destination },
             evidence: *EVIDENCE.get(usize::from(from.byte()?))?,
-            owner: share(from.owner()?),
-            peer: from.option(Reader::owner)?.map(share),
+            owner: share(from.framed()?)?,
+            peer: match from.option(Reader::framed)? {
+                Some(peer) => Some(share(peer)?),
+                None => None,
+            },
         })
     };
     from.0.is_empty().then_some((id, answer))
+}
+
+/// Reads the facts of a process.
+pub(super) fn read_owner(bytes: &[u8]) -> Option<Owner> {
+    let mut from = Reader(bytes);
+    from.owner().filter(|_| from.0.is_empty())
 }
 
 fn frame(out: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
@@ -230,6 +243,12 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// What [`frame`] wrote.
+    fn framed(&mut self) -> Option<&'a [u8]> {
+        let length = u32::from_le_bytes(self.array()?);
+        self.take(length as usize)
+    }
+
     fn owner(&mut self) -> Option<Owner> {
         Some(Owner {
             pid: self.number()? as u32,
@@ -294,6 +313,10 @@ mod tests {
         })
     }
 
+    fn fresh(bytes: &[u8]) -> Option<Arc<Owner>> {
+        read_owner(bytes).map(Arc::new)
+    }
+
     fn body_of(bytes: &[u8]) -> &[u8] {
         let (body, rest) = split_frame(bytes).unwrap().unwrap();
         assert!(rest.is_empty());
@@ -306,7 +329,7 @@ mod tests {
         for answer in [attributed(), permission, Answer::None(Reason::Deferred)] {
             let mut out = Vec::new();
             write_answer(&mut out, 9, &answer);
-            assert_eq!(read_answer(body_of(&out), Arc::new), Some((9, answer)));
+            assert_eq!(read_answer(body_of(&out), fresh), Some((9, answer)));
         }
     }
 
@@ -333,7 +356,7 @@ mod tests {
         write_answer(&mut out, 9, &attributed());
         let body = body_of(&out);
         for cut in 0..body.len() {
-            assert_eq!(read_answer(&body[..cut], Arc::new), None, "cut at {cut}");
+            assert_eq!(read_answer(&body[..cut], fresh), None, "cut at {cut}");
         }
         assert!(split_frame(&[0xff; 8]).is_err());
     }
@@ -342,7 +365,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = read_question(&bytes);
-            let _ = read_answer(&bytes, Arc::new);
+            let _ = read_answer(&bytes, fresh);
         }
     }
 }

@@ -1,9 +1,8 @@
 //! Where a live run's news come together: one account of several workers' interfaces, and whose flows are.
 
-use std::collections::HashMap;
-
 use capture::ring::{InterfaceCounters, LinkChange, LinkChangeKind};
 use flow::{Collector, InterfaceId, InterfaceName};
+use hashbrown::HashMap;
 
 use super::Output;
 use super::live::{News, now};
@@ -41,7 +40,7 @@ impl Desk {
         Desk {
             collector,
             attribution,
-            ids: HashMap::new(),
+            ids: HashMap::default(),
             numbers: vec![Vec::new(); workers],
             baseline: baseline.iter().map(|c| (c.ifindex, counted(c))).collect(),
             dropped: vec![0; workers],

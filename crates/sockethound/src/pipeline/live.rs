@@ -113,7 +113,9 @@ impl Live {
             super::start(scope, &format!("capture-{number}"), move || drop(worker.run()));
         }
         let events = job.config.events;
-        super::start(scope, "collect", move || drop(collect(desk, began.filter(|_| events), &incoming, &outputs)));
+        super::start(scope, "collect", move || {
+            drop(collect(desk, began.filter(|_| events), &incoming, &outputs))
+        });
     }
 }
 
