@@ -97,7 +97,7 @@ pub fn dns(bytes: &[u8]) {
 
 /// A capture's packets through a table into a collector: the ledger closes, and it does not matter when deltas are taken.
 pub fn flows(bytes: &[u8]) {
-    let keep = Keep { all: true, answers: 5 };
+    let keep = Keep { all: true, answers: 5, once: false };
     let options = Options { keep, ..Options::default() };
     let config = || Config { rows: usize::MAX, ..Config::default() };
     let (mut once, mut often, mut few) = (

@@ -17,6 +17,7 @@ use hashbrown::HashMap;
 
 use crate::dns::{DnsEvent, DnsTotals};
 use crate::key::FlowKey;
+use crate::ledger::InterfaceId;
 use crate::message::Origin;
 use crate::name::Naming;
 
@@ -25,6 +26,9 @@ const MAX_WAITING: usize = 16_384;
 /// Pairs of asker and address whose naming is known to have been handed on; beyond, they are handed on again.
 const MAX_TOLD: usize = 65_536;
 
+/// Messages of which it is known where they passed first.
+const MAX_ELSEWHERE: usize = 4096;
+
 /// Which messages are handed on whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keep {
@@ -32,6 +36,8 @@ pub struct Keep {
     pub all: bool,
     /// The latest answers, so many.
     pub answers: usize,
+    /// Count a message that passes several interfaces on the first of them only.
+    pub once: bool,
 }
 
 /// DNS messages of one table.
@@ -41,6 +47,7 @@ pub(crate) struct Lookups {
     waiting: Waiting,
     /// What each asker was told last of each address; hashes of both.
     told: HashMap<u64, u64>,
+    elsewhere: Elsewhere,
     seed: RandomState,
     recent: Recent,
     delta: LookupDelta,
@@ -64,6 +71,9 @@ impl Lookups {
 
     /// Takes note of one message.
     pub(crate) fn note(&mut self, origin: Origin, protocol: &'static str, ip: &Ip, message: &Outline<'_>) {
+        if self.keep.once && self.elsewhere.saw(self.seed.hash_one(message.bytes()), origin.interface) {
+            return;
+        }
         self.delta.totals.add(message);
         let asked = message.asked().map(|asked| (hash_name(&self.seed, asked.name), asked.kind));
         let latency = asked.and_then(|asked| self.waiting.join(origin.timestamp, ip, message, asked));
@@ -111,6 +121,29 @@ impl Lookups {
         // The next list will be about as long: growing it step by step costs more than its place.
         let events = Vec::with_capacity(self.delta.events.len());
         mem::replace(&mut self.delta, LookupDelta { events, ..LookupDelta::default() })
+    }
+}
+
+/// The latest messages, by a hash of all their bytes, with the interfaces on which they passed first.
+#[derive(Debug, Default)]
+struct Elsewhere {
+    first: HashMap<u64, InterfaceId>,
+    order: VecDeque<u64>,
+}
+
+impl Elsewhere {
+    /// Whether the same message passed another interface before. One that was sent again passes the same ones again.
+    fn saw(&mut self, message: u64, interface: InterfaceId) -> bool {
+        if let Err(known) = self.first.try_insert(message, interface) {
+            return *known.entry.get() != interface;
+        }
+        self.order.push_back(message);
+        if self.order.len() > MAX_ELSEWHERE
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.first.remove(&oldest);
+        }
+        false
     }
 }
 

@@ -1,12 +1,17 @@
 //! Which flows are shown, and which end of a flow is this side's.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
+
+use dissect::{Endpoint, FiveTuple};
 
 use crate::attribution::{Answer, End, Reason};
 use crate::flow::{Flow, LOCAL};
 use crate::key::Side;
+use crate::pattern::ProcessPattern;
 use crate::record::FlowDirection;
+
+const UDP: u8 = 17;
 
 /// Addresses that share a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,11 +66,20 @@ pub struct Selection {
     pub exclude_lan: bool,
     /// What counts as this side.
     pub local: Vec<Network>,
+    /// Only flows of such processes, on either end; none for all.
+    pub processes: Vec<ProcessPattern>,
+    /// Ends of the program's own lookups, whose flows are hidden.
+    pub own: Vec<SocketAddr>,
 }
 
 impl Selection {
     pub(crate) fn shows(&self, flow: &Flow, answer: Option<&Answer>) -> bool {
-        let _ = answer;
+        if !self.processes.is_empty() && !self.is_of_process(answer) {
+            return false;
+        }
+        if !self.own.is_empty() && [Side::Low, Side::High].into_iter().any(|side| self.is_own(flow, side)) {
+            return false;
+        }
         if !self.no_local && !self.exclude_lan {
             return true;
         }
@@ -73,6 +87,24 @@ impl Selection {
         let looped = self.no_local && (a.is_loopback() || b.is_loopback());
         let lan = self.exclude_lan && stays_inside(a) && stays_inside(b) && (private(a) || private(b));
         !looped && !lan
+    }
+
+    fn is_of_process(&self, answer: Option<&Answer>) -> bool {
+        let Some(Answer::Owner(owned)) = answer else { return false };
+        let either = [Some(&*owned.owner), owned.peer.as_deref()];
+        either.into_iter().flatten().any(|owner| ProcessPattern::any(&self.processes, Some(owner)))
+    }
+
+    /// Whether a message is of the program's own lookups.
+    pub(crate) fn is_own_message(&self, tuple: &FiveTuple) -> bool {
+        let is = |end: &Endpoint| self.own.iter().any(|own| own.port() == end.port && own.ip() == end.addr);
+        tuple.protocol == UDP && (is(&tuple.src) || is(&tuple.dst))
+    }
+
+    fn is_own(&self, flow: &Flow, side: Side) -> bool {
+        let end = flow.key.endpoint(side);
+        flow.key.protocol() == UDP
+            && self.own.iter().any(|own| own.port() == end.port && own.ip() == end.addr)
     }
 
     /// Which way `flow` goes: by `local`, else by the end that has an owner, else by what the source of packets knew;

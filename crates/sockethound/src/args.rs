@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use flow::{Network, SortKey};
+use flow::{Network, ProcessPattern, SortKey};
 
 use crate::view::report::Units;
 use crate::when::When;
@@ -211,6 +211,10 @@ pub struct ReportArgs {
     /// Hide loopback traffic (127.0.0.0/8, ::1)
     #[arg(short, long, help_heading = "Selection")]
     pub no_local: bool,
+    /// Only flows of such processes: part of the name, pid:123, user:www, exe:/usr/bin/x, container:web or
+    /// unit:nginx.service; repeatable (live only)
+    #[arg(short, long, value_name = "PAT", conflicts_with = "read", help_heading = "Selection")]
+    pub process: Vec<ProcessPattern>,
     /// Hide private-to-private traffic (RFC 1918, RFC 4193, link-local)
     #[arg(short, long, help_heading = "Selection")]
     pub exclude_lan: bool,
@@ -230,7 +234,7 @@ pub struct ReportArgs {
     /// Order of rows
     #[arg(short, long, value_name = "KEY", value_enum, default_value_t, help_heading = "Report")]
     pub sort: SortArg,
-    /// Show names instead of addresses: from the capture's own DNS answers and name records, then from /etc/hosts
+    /// Show names instead of addresses: from captured DNS answers and name records, then /etc/hosts, then, live, reverse lookups in the background
     #[arg(short = 'R', long, help_heading = "Report")]
     pub resolve: bool,
     /// Report once, at the end

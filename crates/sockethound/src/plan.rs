@@ -41,6 +41,7 @@ pub enum Source {
 
 /// What is captured of which interfaces.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "one switch, one field")]
 pub struct Interfaces {
     /// Their names; none for all.
     pub names: Vec<String>,
@@ -56,6 +57,8 @@ pub struct Interfaces {
     pub hardware_clock: bool,
     /// Give up no privileges.
     pub no_sandbox: bool,
+    /// Look up names of addresses that have none.
+    pub resolve: bool,
 }
 
 impl Plan {
@@ -79,6 +82,8 @@ impl Plan {
                 no_local: args.no_local,
                 exclude_lan: args.exclude_lan,
                 local: args.local,
+                processes: args.process,
+                own: Vec::new(),
             },
             group,
             dns_lines: args.dns_count,
@@ -89,7 +94,7 @@ impl Plan {
             options: Options {
                 decap: !args.no_decap,
                 max_flows: args.max_flows as usize,
-                keep: Keep { all: config.events, answers: config.dns_lines },
+                keep: Keep { all: config.events, answers: config.dns_lines, once: live },
                 live: live.then_some(Timeouts {
                     tcp_closed: args.tcp_closed,
                     tcp_idle: args.tcp_idle,
@@ -111,6 +116,7 @@ impl Plan {
                 workers: usize::from(args.workers),
                 hardware_clock: args.hardware_clock,
                 no_sandbox: args.no_sandbox,
+                resolve: args.resolve,
             })
         } else {
             Source::Files(Files { paths: args.read, since: args.since, until: args.until, utc: args.utc })

@@ -12,7 +12,11 @@ use crate::pipeline::live::now;
 use crate::pipeline::{Job, Live};
 use crate::plan::Interfaces;
 use crate::privilege::{self, Confinement, owners, remedy};
+use crate::resolver::Resolver;
 use crate::run::say;
+
+/// Where nameservers are told (resolv.conf(5)).
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// How a run could not begin: the exit status, and one line.
 pub(crate) type Refusal = (Exit, String);
@@ -34,12 +38,18 @@ pub(crate) fn open(interfaces: &Interfaces, job: &mut Job, quiet: bool) -> Resul
         .ok();
     let conntrack = host::Conntrack::open().ok();
     let rings = RingSource::open_group(&options, interfaces.workers).map_err(refusal)?;
+    let resolver = interfaces.resolve.then(|| Resolver::open(Path::new(RESOLV_CONF)));
+    let resolver = resolver.transpose().unwrap_or_else(|e| {
+        say(&format!("addresses are not looked up: {e}"));
+        None
+    });
+    job.config.selection.own = resolver.as_ref().map(|r| r.local_endpoints().to_vec()).unwrap_or_default();
     job.config.live = Some(LiveConfig {
         seed: job.options.seed,
         started: now(),
         owners_from: if owners.is_some() { "sock_diag" } else { "no owners" },
     });
-    Ok(Live { rings, attribution: Attribution::new(owners, conntrack), quiet })
+    Ok(Live { rings, attribution: Attribution::new(owners, conntrack), resolver, quiet })
 }
 
 /// Gives up whatever the run does not take from here on, before the first packet is read; `writes` are its outputs.

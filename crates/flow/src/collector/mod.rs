@@ -240,7 +240,9 @@ impl Collector {
         for naming in lookups.namings {
             self.names.learn(naming);
         }
-        self.recent.extend(lookups.recent);
+        let selection = &self.config.selection;
+        self.recent
+            .extend(lookups.recent.into_iter().filter(|event| !selection.is_own_message(&event.tuple)));
         // Of several tables' answers, the latest; in order, whichever table told first.
         self.recent.make_contiguous().sort_by_key(|event| (event.timestamp, event.frame));
         let surplus = self.recent.len().saturating_sub(self.config.dns_lines);

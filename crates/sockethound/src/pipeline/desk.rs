@@ -1,12 +1,13 @@
 //! Where a live run's news come together: one account of several workers' interfaces, and whose flows are.
 
 use capture::ring::{InterfaceCounters, LinkChange, LinkChangeKind};
-use flow::{Collector, InterfaceId, InterfaceName};
+use flow::{Collector, InterfaceId, InterfaceName, Snapshot};
 use hashbrown::HashMap;
 
 use super::Output;
 use super::live::{News, now};
 use crate::attribution::Attribution;
+use crate::resolver::Resolver;
 
 /// The Ethernet header, which loopback's own byte counters leave out.
 const ETHERNET: u64 = 14;
@@ -16,6 +17,7 @@ const ETHERNET: u64 = 14;
 pub(super) struct Desk {
     pub(super) collector: Collector,
     attribution: Attribution,
+    resolver: Option<Resolver>,
     /// Interfaces by their number in the system.
     ids: HashMap<u32, InterfaceId>,
     /// Each worker's numbers of interfaces.
@@ -33,6 +35,7 @@ impl Desk {
     pub(super) fn new(
         collector: Collector,
         attribution: Attribution,
+        resolver: Option<Resolver>,
         workers: usize,
         baseline: &[InterfaceCounters],
         quiet: bool,
@@ -40,6 +43,7 @@ impl Desk {
         Desk {
             collector,
             attribution,
+            resolver,
             ids: HashMap::default(),
             numbers: vec![Vec::new(); workers],
             baseline: baseline.iter().map(|c| (c.ifindex, counted(c))).collect(),
@@ -127,6 +131,28 @@ impl Desk {
             }
             LinkChangeKind::Down => Some(format!("interface {name} is down")),
             LinkChangeKind::Added | LinkChangeKind::Up => None,
+        }
+    }
+
+    /// Has the names looked up that `snapshot` lacks; the next one may have them.
+    pub(super) fn ask_names(&mut self, snapshot: &Snapshot) {
+        let Some(resolver) = &mut self.resolver else { return };
+        for row in &snapshot.rows {
+            for (end, name) in [(&row.source, &row.source_name), (&row.destination, &row.destination_name)] {
+                if name.is_none() {
+                    resolver.ask(end.addr);
+                }
+            }
+        }
+    }
+
+    /// Takes the names that have been found.
+    pub(super) fn take_names(&mut self) {
+        let Some(resolver) = &mut self.resolver else { return };
+        for (addr, name) in resolver.answers() {
+            if let Some(name) = name {
+                self.collector.give_fallback(addr, &name);
+            }
         }
     }
 

@@ -18,6 +18,7 @@ use flow::{Began, Collector, Delta, Event, FlowTable};
 use super::desk::Desk;
 use super::{EVENTS_AT_ONCE, Gone, Job, Output, PATIENCE, Watch, end_flows};
 use crate::attribution::Attribution;
+use crate::resolver::Resolver;
 
 /// How often flows that began are told of, at most.
 const NEWS: Duration = Duration::from_millis(100);
@@ -38,7 +39,9 @@ pub struct Live {
     pub rings: Vec<RingSource>,
     /// Whoever knows owners.
     pub attribution: Attribution,
-    /// Whether interfaces that come and go are spoken of.
+    /// Looks up names of addresses that have none, if that is wanted.
+    pub resolver: Option<Resolver>,
+    /// Whether interfaces that come and go are not spoken of.
     pub quiet: bool,
 }
 
@@ -90,7 +93,8 @@ impl Live {
                 .collect(),
             owners_from: live.owners_from,
         });
-        let desk = Desk::new(collector, self.attribution, self.rings.len(), baseline, self.quiet);
+        let desk =
+            Desk::new(collector, self.attribution, self.resolver, self.rings.len(), baseline, self.quiet);
         let reports = Arc::new(AtomicU64::new(0));
         let start = Instant::now();
         for (number, ring) in self.rings.into_iter().enumerate() {
@@ -301,7 +305,10 @@ fn collect(
         if report {
             let at = now();
             desk.collector.tick(at);
-            put(Output::Snapshot(Arc::new(desk.collector.snapshot(Some(at), false))))?;
+            desk.take_names();
+            let snapshot = desk.collector.snapshot(Some(at), false);
+            desk.ask_names(&snapshot);
+            put(Output::Snapshot(Arc::new(snapshot)))?;
         }
     }
     let at = now();
@@ -314,5 +321,6 @@ fn collect(
     }
     put(Output::Events(desk.collector.take_events(None)))?;
     end_flows(&desk.collector, events, outputs)?;
+    desk.take_names();
     put(Output::Snapshot(Arc::new(desk.collector.snapshot(Some(at), true))))
 }
