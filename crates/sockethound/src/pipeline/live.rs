@@ -118,7 +118,7 @@ impl Live {
         }
         let events = job.config.events;
         super::start(scope, "collect", move || {
-            drop(collect(desk, began.filter(|_| events), &incoming, &outputs))
+            drop(collect(desk, began.filter(|_| events), &incoming, &outputs));
         });
     }
 }
