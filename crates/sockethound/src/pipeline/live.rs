@@ -1,8 +1,10 @@
 //! This machine's interfaces: a worker a ring, and a collector that learns owners meanwhile.
 //!
-//! A worker never waits for the collector: what it cannot hand on it keeps
-//! adding up. It tells of flows that began a few times a second, so that their
-//! owners are found while they live, and of everything at every report.
+//! A worker does not wait for the collector: what it cannot hand on it keeps
+//! adding up, unless it is flows that ended, which are too many in a flood:
+//! then it waits, and the kernel counts what its ring has no room for. It tells
+//! of flows that began a few times a second, so that their owners are found
+//! while they live, and of everything at every report.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +21,8 @@ use super::desk::Desk;
 use super::{EVENTS_AT_ONCE, Gone, Job, Output, PATIENCE, Watch, end_flows};
 use crate::attribution::Attribution;
 
+/// Messages and ended flows that a worker keeps at most while nobody takes them.
+const MAX_KEPT: usize = 2 * EVENTS_AT_ONCE;
 /// How often flows that began are told of, at most.
 const NEWS: Duration = Duration::from_millis(100);
 /// How often flows are looked at that may have ended.
@@ -180,7 +184,11 @@ impl Worker<'_> {
             self.reports.fetch_add(1, Ordering::Relaxed);
         }
         if let Some(news) = self.waiting.take() {
-            self.hand_on(news)?;
+            if self.table.events() > MAX_KEPT {
+                self.to.send(news).map_err(|_| Gone)?;
+            } else {
+                self.hand_on(news)?;
+            }
         }
         if self.waiting.is_some() {
             return Ok(());
