@@ -12,12 +12,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::Scope;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use capture::ring::{Error, InterfaceCounters, LinkChange, RingSource};
+use capture::ring::{Error, InterfaceCounters, LinkChange, RingSource, RingStats};
 use capture::{Next, PacketSource};
 use dissect::Timestamp;
 use flow::{Began, Collector, Delta, Event, FlowTable};
 
 use super::desk::Desk;
+use super::drops::Drops;
 use super::{EVENTS_AT_ONCE, Gone, Job, Output, PATIENCE, Watch, end_flows};
 use crate::attribution::Attribution;
 
@@ -56,8 +57,8 @@ pub(super) struct News {
     pub(super) changes: Vec<LinkChange>,
     /// What the interfaces have counted, from the worker that asks.
     pub(super) counters: Option<Vec<InterfaceCounters>>,
-    /// Packets that its ring had no room for so far.
-    pub(super) dropped: u64,
+    /// What its ring has had so far, and had no room for.
+    pub(super) ring: RingStats,
     /// A report is due.
     pub(super) report: bool,
     /// What went wrong.
@@ -94,9 +95,10 @@ impl Live {
                 .collect(),
             owners_from: live.owners_from,
         });
-        let desk = Desk::new(collector, self.attribution, self.rings.len(), baseline, self.quiet);
-        let reports = Arc::new(AtomicU64::new(0));
         let start = Instant::now();
+        let drops = Drops::new(self.rings.iter().map(RingSource::bytes).sum(), start);
+        let desk = Desk::new(collector, self.attribution, self.rings.len(), baseline, drops, self.quiet);
+        let reports = Arc::new(AtomicU64::new(0));
         for (number, ring) in self.rings.into_iter().enumerate() {
             let worker = Worker {
                 number,
@@ -228,7 +230,7 @@ impl Worker<'_> {
             self.known += 1;
         }
         if report {
-            news.dropped = self.ring.stats().dropped;
+            news.ring = self.ring.ring_stats();
             news.counters = if self.number == 0 { self.ring.counters().ok() } else { None };
         }
         news
@@ -267,7 +269,7 @@ impl Worker<'_> {
             self.to.send(news).map_err(|_| Gone)?;
         }
         let mut news = self.news(None, false);
-        news.dropped = self.ring.stats().dropped;
+        news.ring = self.ring.ring_stats();
         news.counters = counters;
         news.fault = fault.map(|e| e.to_string());
         let Worker { table, to, .. } = self;
@@ -299,7 +301,7 @@ fn collect(
             Err(RecvTimeoutError::Timeout) => false,
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        if let Some(notice) = desk.ask() {
+        for notice in desk.ask().into_iter().chain(desk.take_notices()) {
             put(Output::Notice(notice))?;
         }
         let happened = desk.collector.take_events(Some(now()));
