@@ -1,11 +1,16 @@
 //! Whoever knows the owners of flows, asked from the collector's thread.
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use dissect::Timestamp;
 use flow::{Collector, Question, Ticket, Translation};
 use hashbrown::HashMap;
 use host::service::Client;
+
+/// Questions that wait to be asked. In a flood there are more: the latest are asked, since the others' sockets may be
+/// gone by now.
+const MAX_WAITING: usize = 16_384;
 
 /// Sources of owners and translations; each is there or is not.
 #[derive(Default)]
@@ -15,7 +20,7 @@ pub struct Attribution {
     /// The kernel's connection tracking.
     pub conntrack: Option<host::Conntrack>,
     asked: HashMap<u64, Ticket>,
-    unasked: Vec<(Ticket, Question)>,
+    unasked: VecDeque<(Ticket, Question)>,
 }
 
 impl fmt::Debug for Attribution {
@@ -46,13 +51,12 @@ impl Attribution {
         self.take_translations(collector, now);
         let client = self.owners.as_mut()?;
         self.unasked.extend(questions);
-        let mut taken = 0;
-        for (ticket, question) in &self.unasked {
+        self.unasked.drain(..self.unasked.len().saturating_sub(MAX_WAITING));
+        while let Some((ticket, question)) = self.unasked.front() {
             let Some(id) = client.ask(question) else { break };
             self.asked.insert(id, *ticket);
-            taken += 1;
+            self.unasked.pop_front();
         }
-        self.unasked.drain(..taken);
         let asked = &mut self.asked;
         let received = client.receive(|id, answer| {
             if let Some(ticket) = asked.remove(&id) {
@@ -61,7 +65,7 @@ impl Attribution {
         });
         let error = received.err()?;
         // Nobody will answer any more.
-        (self.owners, self.asked, self.unasked) = (None, HashMap::default(), Vec::new());
+        (self.owners, self.asked, self.unasked) = (None, HashMap::default(), VecDeque::new());
         Some(format!("owners are not looked up any more: the process that does has ended: {error}"))
     }
 

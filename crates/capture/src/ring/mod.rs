@@ -173,6 +173,11 @@ impl RingSource {
         totals
     }
 
+    /// Memory of the ring, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.options.ring_bytes
+    }
+
     /// What became of captured interfaces since the last call.
     ///
     /// A renamed interface keeps its number; its name in [`Batch::interfaces`] is the new one.

@@ -1,9 +1,10 @@
 //! The system calls of the tests: other namespaces, raw frames, a tun device.
 #![allow(unsafe_code, reason = "system calls")]
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::ffi::CString;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
@@ -61,6 +62,37 @@ impl RawSender {
         };
         assert_eq!(sent, frame.len() as isize, "{}", io::Error::last_os_error());
     }
+
+    /// Sends them all, many with one call.
+    pub(crate) fn send_all(&self, frames: &[Vec<u8>]) {
+        // SAFETY: all zeros are a valid `sockaddr_ll`.
+        let mut to: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+        to.sll_family = libc::AF_PACKET as u16;
+        to.sll_ifindex = self.ifindex;
+        let mut parts: Vec<libc::iovec> = frames
+            .iter()
+            .map(|frame| libc::iovec { iov_base: frame.as_ptr().cast_mut().cast(), iov_len: frame.len() })
+            .collect();
+        let mut messages: Vec<libc::mmsghdr> = parts
+            .iter_mut()
+            .map(|part| {
+                // SAFETY: all zeros are a valid `mmsghdr`.
+                let mut message: libc::mmsghdr = unsafe { std::mem::zeroed() };
+                message.msg_hdr.msg_name = (&raw mut to).cast();
+                message.msg_hdr.msg_namelen = size_of::<libc::sockaddr_ll>() as u32;
+                message.msg_hdr.msg_iov = part;
+                message.msg_hdr.msg_iovlen = 1;
+                message
+            })
+            .collect();
+        let mut rest = &mut messages[..];
+        while !rest.is_empty() {
+            let count = rest.len().min(1024) as u32;
+            // SAFETY: the kernel reads what the live messages point to, and writes into them.
+            let sent = check(unsafe { libc::sendmmsg(self.fd.as_raw_fd(), rest.as_mut_ptr(), count, 0) });
+            rest = &mut rest[sent.unwrap() as usize..];
+        }
+    }
 }
 
 /// A tun device, from the side of the program behind it.
@@ -84,5 +116,13 @@ impl Tun {
     /// The device receives `packet`.
     pub(crate) fn send(&mut self, packet: &[u8]) {
         self.0.write_all(packet).unwrap();
+    }
+
+    /// A packet that was sent to the device.
+    pub(crate) fn receive(&mut self) -> Vec<u8> {
+        let mut packet = vec![0; 65_536];
+        let length = self.0.read(&mut packet).unwrap();
+        packet.truncate(length);
+        packet
     }
 }

@@ -1,16 +1,21 @@
 //! Where a live run's news come together: one account of several workers' interfaces, and whose flows are.
 
-use capture::ring::{InterfaceCounters, LinkChange, LinkChangeKind};
+use std::time::{Duration, Instant};
+
+use capture::ring::{InterfaceCounters, LinkChange, LinkChangeKind, RingStats};
 use flow::{Collector, InterfaceId, InterfaceName, Snapshot};
 use hashbrown::HashMap;
 
 use super::Output;
+use super::drops::Drops;
 use super::live::{News, now};
 use crate::attribution::Attribution;
 use crate::resolver::Resolver;
 
 /// The Ethernet header, which loopback's own byte counters leave out.
 const ETHERNET: u64 = 14;
+/// How long an interface must be down before that is said: one that is removed goes down first.
+const DOWN: Duration = Duration::from_millis(500);
 
 /// The collector of a live run, with what it needs to understand workers.
 #[derive(Debug)]
@@ -24,7 +29,11 @@ pub(super) struct Desk {
     numbers: Vec<Vec<InterfaceId>>,
     /// What the interfaces had counted when capturing began.
     baseline: HashMap<u32, (u64, u64)>,
-    dropped: Vec<u64>,
+    /// Each worker's ring.
+    rings: Vec<RingStats>,
+    drops: Drops,
+    /// Interfaces that went down, which was not said yet.
+    down: Vec<(Instant, u32, String)>,
     /// Reports that each worker was ready for.
     ready: Vec<u64>,
     reports: u64,
@@ -38,6 +47,7 @@ impl Desk {
         resolver: Option<Resolver>,
         workers: usize,
         baseline: &[InterfaceCounters],
+        drops: Drops,
         quiet: bool,
     ) -> Self {
         Desk {
@@ -47,7 +57,9 @@ impl Desk {
             ids: HashMap::default(),
             numbers: vec![Vec::new(); workers],
             baseline: baseline.iter().map(|c| (c.ifindex, counted(c))).collect(),
-            dropped: vec![0; workers],
+            rings: vec![RingStats::default(); workers],
+            drops,
+            down: Vec::new(),
             ready: vec![0; workers],
             reports: 0,
             quiet,
@@ -65,8 +77,12 @@ impl Desk {
             delta.renumber(&self.numbers[worker]);
             self.collector.absorb(delta);
         }
-        self.dropped[worker] = self.dropped[worker].max(news.dropped);
-        self.collector.set_dropped(self.dropped.iter().sum());
+        if news.ring.seen > self.rings[worker].seen {
+            self.rings[worker] = news.ring;
+        }
+        let sum = |of: fn(&RingStats) -> u64| self.rings.iter().map(of).sum();
+        let (seen, dropped) = (sum(|ring| ring.seen), sum(|ring| ring.dropped));
+        self.collector.set_dropped(dropped);
         if let Some(counters) = &news.counters {
             self.take_counters(counters);
         }
@@ -75,6 +91,8 @@ impl Desk {
         for change in &news.changes {
             outputs.extend(self.heed(change).filter(|_| !self.quiet).map(Output::Notice));
         }
+        let warning = self.drops.heed(seen, dropped, Instant::now());
+        outputs.extend(warning.filter(|_| !self.quiet).map(Output::Notice));
         outputs.extend(news.fault.map(|line| Output::Fault { line, damage: false }));
         outputs
     }
@@ -121,6 +139,7 @@ impl Desk {
         match &change.kind {
             LinkChangeKind::Removed => {
                 self.baseline.remove(&change.ifindex);
+                self.down.retain(|(_, ifindex, _)| *ifindex != change.ifindex);
                 Some(format!("interface {name} is gone; it is captured again when it comes back"))
             }
             LinkChangeKind::Renamed { from } => {
@@ -129,8 +148,14 @@ impl Desk {
                 }
                 Some(format!("interface {from} is called {name} now"))
             }
-            LinkChangeKind::Down => Some(format!("interface {name} is down")),
-            LinkChangeKind::Added | LinkChangeKind::Up => None,
+            LinkChangeKind::Down => {
+                self.down.push((Instant::now(), change.ifindex, name.clone()));
+                None
+            }
+            LinkChangeKind::Added | LinkChangeKind::Up => {
+                self.down.retain(|(_, ifindex, _)| *ifindex != change.ifindex);
+                None
+            }
         }
     }
 
@@ -154,6 +179,12 @@ impl Desk {
                 self.collector.give_fallback(addr, &name);
             }
         }
+    }
+
+    /// What there is to be said by now that was held back.
+    pub(super) fn take_notices(&mut self) -> Vec<String> {
+        let said = self.down.extract_if(.., |(since, ..)| since.elapsed() >= DOWN);
+        said.map(|(.., name)| format!("interface {name} is down")).filter(|_| !self.quiet).collect()
     }
 
     /// Whether owners were asked for who have not answered.

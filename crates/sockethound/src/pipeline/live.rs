@@ -1,8 +1,10 @@
 //! This machine's interfaces: a worker a ring, and a collector that learns owners meanwhile.
 //!
-//! A worker never waits for the collector: what it cannot hand on it keeps
-//! adding up. It tells of flows that began a few times a second, so that their
-//! owners are found while they live, and of everything at every report.
+//! A worker does not wait for the collector: what it cannot hand on it keeps
+//! adding up, unless it is flows that ended, which are too many in a flood:
+//! then it waits, and the kernel counts what its ring has no room for. It tells
+//! of flows that began a few times a second, so that their owners are found
+//! while they live, and of everything at every report.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,16 +12,19 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::Scope;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use capture::ring::{Error, InterfaceCounters, LinkChange, RingSource};
+use capture::ring::{Error, InterfaceCounters, LinkChange, RingSource, RingStats};
 use capture::{Next, PacketSource};
 use dissect::Timestamp;
 use flow::{Began, Collector, Delta, Event, FlowTable};
 
 use super::desk::Desk;
+use super::drops::Drops;
 use super::{EVENTS_AT_ONCE, Gone, Job, Output, PATIENCE, Watch, end_flows};
 use crate::attribution::Attribution;
 use crate::resolver::Resolver;
 
+/// Messages and ended flows that a worker keeps at most while nobody takes them.
+const MAX_KEPT: usize = 2 * EVENTS_AT_ONCE;
 /// How often flows that began are told of, at most.
 const NEWS: Duration = Duration::from_millis(100);
 /// How often flows are looked at that may have ended.
@@ -55,8 +60,8 @@ pub(super) struct News {
     pub(super) changes: Vec<LinkChange>,
     /// What the interfaces have counted, from the worker that asks.
     pub(super) counters: Option<Vec<InterfaceCounters>>,
-    /// Packets that its ring had no room for so far.
-    pub(super) dropped: u64,
+    /// What its ring has had so far, and had no room for.
+    pub(super) ring: RingStats,
     /// A report is due.
     pub(super) report: bool,
     /// What went wrong.
@@ -93,10 +98,18 @@ impl Live {
                 .collect(),
             owners_from: live.owners_from,
         });
-        let desk =
-            Desk::new(collector, self.attribution, self.resolver, self.rings.len(), baseline, self.quiet);
-        let reports = Arc::new(AtomicU64::new(0));
         let start = Instant::now();
+        let drops = Drops::new(self.rings.iter().map(RingSource::bytes).sum(), start);
+        let desk = Desk::new(
+            collector,
+            self.attribution,
+            self.resolver,
+            self.rings.len(),
+            baseline,
+            drops,
+            self.quiet,
+        );
+        let reports = Arc::new(AtomicU64::new(0));
         for (number, ring) in self.rings.into_iter().enumerate() {
             let worker = Worker {
                 number,
@@ -184,7 +197,11 @@ impl Worker<'_> {
             self.reports.fetch_add(1, Ordering::Relaxed);
         }
         if let Some(news) = self.waiting.take() {
-            self.hand_on(news)?;
+            if self.table.events() > MAX_KEPT {
+                self.to.send(news).map_err(|_| Gone)?;
+            } else {
+                self.hand_on(news)?;
+            }
         }
         if self.waiting.is_some() {
             return Ok(());
@@ -224,7 +241,7 @@ impl Worker<'_> {
             self.known += 1;
         }
         if report {
-            news.dropped = self.ring.stats().dropped;
+            news.ring = self.ring.ring_stats();
             news.counters = if self.number == 0 { self.ring.counters().ok() } else { None };
         }
         news
@@ -263,7 +280,7 @@ impl Worker<'_> {
             self.to.send(news).map_err(|_| Gone)?;
         }
         let mut news = self.news(None, false);
-        news.dropped = self.ring.stats().dropped;
+        news.ring = self.ring.ring_stats();
         news.counters = counters;
         news.fault = fault.map(|e| e.to_string());
         let Worker { table, to, .. } = self;
@@ -295,7 +312,7 @@ fn collect(
             Err(RecvTimeoutError::Timeout) => false,
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        if let Some(notice) = desk.ask() {
+        for notice in desk.ask().into_iter().chain(desk.take_notices()) {
             put(Output::Notice(notice))?;
         }
         let happened = desk.collector.take_events(Some(now()));

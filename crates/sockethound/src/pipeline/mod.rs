@@ -8,6 +8,8 @@
 
 #[cfg(target_os = "linux")]
 mod desk;
+#[cfg(target_os = "linux")]
+mod drops;
 mod files;
 #[cfg(target_os = "linux")]
 pub mod live;

@@ -1,0 +1,176 @@
+//! What changes while the program runs, and how it ends.
+
+use std::fs::File;
+use std::io::Read;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, test_kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use crate::lab::{Lab, run as run_program, wait_until};
+use crate::program::{Running, counts, packets, path, program};
+use crate::traffic::{send, udp};
+
+#[test]
+fn root_an_interface_that_goes_away() {
+    let Some(lab) = Lab::pair() else { return };
+    lab.join(("a", "wa", "10.N.2.1/24"), ("b", "wb", "10.N.2.2/24"));
+    let running = Running::start(&lab, "b", "-i vb -i wb");
+    send(&udp(&lab, "a", "10.N.1.1:7001"), &udp(&lab, "b", "10.N.1.2:7000"), 20);
+    std::thread::sleep(Duration::from_millis(400));
+    lab.ip("b", "link del vb");
+    std::thread::sleep(Duration::from_millis(700));
+    send(&udp(&lab, "a", "10.N.2.1:7001"), &udp(&lab, "b", "10.N.2.2:7000"), 30);
+    let run = running.stop();
+    let said: Vec<_> = run.stderr.lines().filter(|line| line.contains("vb")).collect();
+    assert_eq!(said.len(), 1, "once: {}", run.stderr);
+    assert_eq!(packets(run.flow("udp", [lab.at("10.N.1.1:7001"), lab.at("10.N.1.2:7000")])), (20, 0));
+    assert_eq!(packets(run.flow("udp", [lab.at("10.N.2.1:7001"), lab.at("10.N.2.2:7000")])), (30, 0));
+    run.ledger("wb");
+}
+
+#[test]
+fn root_the_only_interface_goes_away() {
+    let Some(lab) = Lab::pair() else { return };
+    let running = Running::start(&lab, "b", "-i vb");
+    send(&udp(&lab, "a", "10.N.1.1:7001"), &udp(&lab, "b", "10.N.1.2:7000"), 20);
+    std::thread::sleep(Duration::from_millis(400));
+    lab.ip("b", "link del vb");
+    std::thread::sleep(Duration::from_millis(700));
+    let run = running.stop();
+    let said: Vec<_> = run.stderr.lines().filter(|line| line.contains("vb")).collect();
+    assert_eq!(said.len(), 1, "once: {}", run.stderr);
+    assert_eq!(packets(run.flow("udp", [lab.at("10.N.1.1:7001"), lab.at("10.N.1.2:7000")])), (20, 0));
+}
+
+#[test]
+fn root_an_interface_that_comes() {
+    let Some(lab) = Lab::pair() else { return };
+    let running = Running::start(&lab, "b", "");
+    lab.join(("a", "wa", "10.N.2.1/24"), ("b", "wb", "10.N.2.2/24"));
+    send(&udp(&lab, "a", "10.N.2.1:7001"), &udp(&lab, "b", "10.N.2.2:7000"), 30);
+    let run = running.stop();
+    let flow = run.flow("udp", [lab.at("10.N.2.1:7001"), lab.at("10.N.2.2:7000")]);
+    assert_eq!(packets(flow), (30, 0));
+    assert_eq!(path(flow), ["wb"]);
+    assert!(counts(&run.ledger("wb")["counted"]).0 >= 30);
+}
+
+/// Numbers of the processes that a process has started.
+fn children(of: Pid) -> Vec<Pid> {
+    let of = of.as_raw_nonzero();
+    let list = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap();
+    list.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap()).collect()
+}
+
+fn gone(pid: Pid) -> bool {
+    let number = pid.as_raw_nonzero();
+    // Nobody has asked for its end yet, but it has ended.
+    let status = std::fs::read_to_string(format!("/proc/{number}/status")).unwrap_or_default();
+    test_kill_process(pid).is_err() || status.contains("State:\tZ")
+}
+
+/// Ends the program with the test.
+struct Ending(Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts the program on a terminal of its own; the other side of the terminal.
+fn on_terminal(lab: &Lab, words: &[&str]) -> (Ending, File) {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let name = name.to_str().unwrap();
+    let side = || File::options().read(true).write(true).open(name).unwrap();
+    let mut command = Command::new("setsid");
+    command.arg("--ctty").arg(program().get_program()).args(words);
+    command.stdin(side()).stdout(side()).stderr(side());
+    let child = lab.within("b", move || command.spawn().unwrap());
+    (Ending(child), File::from(terminal))
+}
+
+#[test]
+fn root_a_terminal_that_is_gone() {
+    let Some(lab) = Lab::pair() else { return };
+    let (mut child, mut terminal) = on_terminal(&lab, &["-i", "vb", "-t", "0.5"]);
+    let mut text = Vec::new();
+    while !String::from_utf8_lossy(&text).contains("Network Traffic Summary") {
+        let mut buffer = [0; 4096];
+        let length = terminal.read(&mut buffer).unwrap();
+        text.extend_from_slice(&buffer[..length]);
+    }
+    let pid = Pid::from_child(&child.0);
+    let started = children(pid);
+    drop(terminal);
+    wait_until("the program ends", || child.0.try_wait().unwrap().is_some());
+    wait_until("all that it started ends", || started.iter().all(|pid| gone(*pid)));
+}
+
+/// Killed without a word, it leaves nothing behind either.
+#[test]
+fn root_what_it_started_ends_with_it() {
+    let Some(lab) = Lab::pair() else { return };
+    let running = Running::start(&lab, "b", "-i vb");
+    let started = children(running.pid());
+    running.signal(Signal::KILL);
+    let _ = running.wait();
+    wait_until("all that it started ends", || started.iter().all(|pid| gone(*pid)));
+}
+
+/// A file system of 64 KiB, at a folder of its own.
+struct Tiny(tempfile::TempDir);
+
+impl Tiny {
+    fn new() -> Self {
+        let tiny = Self(tempfile::tempdir().unwrap());
+        run_program("mount", &["-t", "tmpfs", "-o", "size=64k", "tmpfs", tiny.0.path().to_str().unwrap()]);
+        tiny
+    }
+}
+
+impl Drop for Tiny {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg(self.0.path()).output());
+    }
+}
+
+#[test]
+fn root_a_disk_that_is_full() {
+    let Some(lab) = Lab::pair() else { return };
+    let tiny = Tiny::new();
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name| folder.path().join(name);
+    let mut command = program();
+    command.args(["-i", "vb", "-t", "0.25", "--duration", "3"]);
+    command.arg(format!("--json={}", tiny.0.path().join("json").display()));
+    command.stdout(File::create(place("stdout")).unwrap()).stderr(File::create(place("stderr")).unwrap());
+    let mut child = Ending(lab.within("b", move || command.spawn().unwrap()));
+    wait_until("the program captures", || tiny.0.path().join("json").metadata().is_ok_and(|m| m.len() > 0));
+    let server = udp(&lab, "b", "10.N.1.2:7000");
+    for port in 8000..8300 {
+        send(&udp(&lab, "a", &format!("10.N.1.1:{port}")), &server, 1);
+    }
+    let mut status = None;
+    wait_until("the program ends", || {
+        status = child.0.try_wait().unwrap();
+        status.is_some()
+    });
+    let (stdout, stderr) = (
+        std::fs::read_to_string(place("stdout")).unwrap(),
+        std::fs::read_to_string(place("stderr")).unwrap(),
+    );
+    assert_eq!(status.unwrap().code(), Some(1), "{stderr}");
+    let said: Vec<_> = stderr.lines().filter(|line| line.contains("json")).collect();
+    assert_eq!(said.len(), 1, "{stderr}");
+    assert!(said[0].contains("No space left on device"), "{stderr}");
+    // The last report has all of it.
+    let last = stdout.rsplit("Network Traffic Summary").next().unwrap();
+    assert!(last.contains("Ledger:") && last.contains("280 more flows"), "{stdout}");
+}

@@ -1,0 +1,188 @@
+//! Processes with sockets, whose number and name the test knows: this test program again, under another name, which
+//! does what it is told line by line.
+
+use std::env;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::symlink;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::lab::Lab;
+
+/// Set in a peer: `control` to obey its standard input, `accept` to accept from the listener that this is.
+const ROLE: &str = "SOCKETHOUND_PEER";
+/// Begins a peer's answers, since the test harness writes too.
+const ANSWER: &str = "peer: ";
+
+/// A process that is ended with the test.
+pub(crate) struct Peer {
+    child: Child,
+    answers: BufReader<ChildStdout>,
+    _folder: TempDir,
+}
+
+/// The same program, as a process of this name.
+fn named(folder: &TempDir, name: &str, role: &str) -> Command {
+    let path = folder.path().join(name);
+    symlink(env::current_exe().unwrap(), &path).unwrap();
+    let mut command = Command::new(path);
+    command.args(["--exact", "peer::peer", "--nocapture", "--test-threads=1"]).env(ROLE, role);
+    command
+}
+
+impl Peer {
+    /// Starts one in a namespace. Names are up to 15 bytes, which is what the kernel keeps.
+    pub(crate) fn start(lab: &Lab, side: &str, name: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = named(&folder, name, "control");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = lab.within(side, move || command.spawn().unwrap());
+        let answers = BufReader::new(child.stdout.take().unwrap());
+        Self { child, answers, _folder: folder }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Has it do something; its answer.
+    pub(crate) fn tell(&mut self, line: &str) -> String {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+        let mut answer = String::new();
+        loop {
+            answer.clear();
+            assert_ne!(self.answers.read_line(&mut answer).unwrap(), 0, "the peer ended at: {line}");
+            // Words of the harness may stand before it in the line.
+            if let Some((_, answer)) = answer.split_once(ANSWER) {
+                return answer.trim().to_owned();
+            }
+        }
+    }
+
+    /// The same, where the answer is an address and port.
+    pub(crate) fn end(&mut self, line: &str) -> SocketAddr {
+        self.tell(line).parse().unwrap()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // The end of its input ends it, and whom it started.
+        drop(self.child.stdin.take());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Not a test: what a peer does.
+#[test]
+fn peer() {
+    match env::var(ROLE).as_deref() {
+        Ok("control") => Sockets::default().obey(),
+        Ok("accept") => accept_from_stdin(),
+        _ => {}
+    }
+}
+
+#[allow(clippy::print_stdout)]
+fn answer(text: impl std::fmt::Display) {
+    println!("{ANSWER}{text}");
+}
+
+/// What a peer holds.
+#[derive(Default)]
+struct Sockets {
+    listener: Option<TcpListener>,
+    streams: Vec<TcpStream>,
+    datagrams: Option<UdpSocket>,
+    worker: Option<(Child, TempDir)>,
+}
+
+impl Sockets {
+    fn obey(&mut self) {
+        for line in std::io::stdin().lines() {
+            let line = line.unwrap();
+            let words: Vec<_> = line.split(' ').collect();
+            match words[..] {
+                ["listen", at] => {
+                    let listener = TcpListener::bind(at).unwrap();
+                    answer(listener.local_addr().unwrap());
+                    self.listener = Some(listener);
+                }
+                ["connect", to] => {
+                    let stream = TcpStream::connect(to).unwrap();
+                    answer(stream.local_addr().unwrap());
+                    self.streams.push(stream);
+                }
+                ["accept"] => {
+                    let (stream, from) = self.listener.as_ref().unwrap().accept().unwrap();
+                    answer(from);
+                    self.streams.push(stream);
+                }
+                ["say"] => {
+                    self.streams.last().unwrap().write_all(&[7; 100]).unwrap();
+                    answer("said");
+                }
+                ["hear"] => {
+                    self.streams.last().unwrap().read_exact(&mut [0; 100]).unwrap();
+                    answer("heard");
+                }
+                ["work", name] => answer(self.start_worker(name)),
+                ["bind", at] => {
+                    let socket = UdpSocket::bind(at).unwrap();
+                    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+                    answer(socket.local_addr().unwrap());
+                    self.datagrams = Some(socket);
+                }
+                ["fix", to] => {
+                    let socket = self.datagrams.as_ref().unwrap();
+                    socket.connect(to).unwrap();
+                    answer(socket.local_addr().unwrap());
+                }
+                ["send"] => {
+                    self.datagrams.as_ref().unwrap().send(&[7; 100]).unwrap();
+                    answer("sent");
+                }
+                ["send", to] => {
+                    self.datagrams.as_ref().unwrap().send_to(&[7; 100], to).unwrap();
+                    answer("sent");
+                }
+                ["receive"] => {
+                    let (_, from) = self.datagrams.as_ref().unwrap().recv_from(&mut [0; 100]).unwrap();
+                    answer(from);
+                }
+                _ => panic!("{line}"),
+            }
+        }
+        if let Some((mut worker, _)) = self.worker.take() {
+            let _ = worker.kill();
+            let _ = worker.wait();
+        }
+    }
+
+    /// Starts a process that accepts from this one's listener, as forked servers have; its number.
+    fn start_worker(&mut self, name: &str) -> u32 {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = self.listener.as_ref().unwrap().try_clone().unwrap();
+        let worker = named(&folder, name, "accept").stdin(OwnedFd::from(listener)).spawn().unwrap();
+        let pid = worker.id();
+        self.worker = Some((worker, folder));
+        pid
+    }
+}
+
+/// Accepts one connection, reads what it says, answers, and keeps it. Ends when the one who started it does.
+fn accept_from_stdin() {
+    let listener = TcpListener::from(rustix::stdio::stdin().try_clone_to_owned().unwrap());
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.read_exact(&mut [0; 100]).unwrap();
+    stream.write_all(&[8; 100]).unwrap();
+    let parent = std::os::unix::process::parent_id();
+    while std::os::unix::process::parent_id() == parent {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}

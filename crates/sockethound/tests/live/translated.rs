@@ -1,0 +1,106 @@
+//! Flows whose addresses a router rewrites: one flow, under the five-tuple that its initiator sent.
+
+use std::process::{Command, Stdio};
+
+use crate::lab::Lab;
+use crate::program::{Running, end, packets, path};
+use crate::traffic::{exchange, ping, transfer, udp};
+
+/// A router with these rules; `None` where it cannot be.
+#[allow(clippy::print_stderr)]
+fn router(rules: &str) -> Option<Lab> {
+    if Command::new("nft").arg("--version").stdout(Stdio::null()).status().is_err() {
+        eprintln!("skipped: needs nft (nftables)");
+        return None;
+    }
+    let lab = Lab::routed()?;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), lab.filled(rules)).unwrap();
+    lab.exec("r", &format!("nft -f {}", file.path().display()));
+    Some(lab)
+}
+
+const SOURCE: &str = "\
+table ip nat {
+  chain post {
+    type nat hook postrouting priority 100;
+    oifname rs udp dport 7000 snat to 10.N.2.254:61000-61999
+    oifname rs masquerade
+  }
+}
+";
+const DESTINATION: &str = "\
+table ip nat {
+  chain pre {
+    type nat hook prerouting priority -100;
+    ip daddr 10.N.1.254 udp dport 8081 dnat to 10.N.2.1:7000
+  }
+}
+";
+
+#[test]
+fn root_a_translated_source_counts_once() {
+    let Some(lab) = router(SOURCE) else { return };
+    let running = Running::start(&lab, "r", "");
+    let (client, server) = (udp(&lab, "c", "10.N.1.1:7001"), udp(&lab, "s", "10.N.2.1:7000"));
+    exchange(&client, &server, 50, 100);
+    client.send_to(&[1], server.local_addr().unwrap()).unwrap();
+    let (_, seen) = server.recv_from(&mut [0; 9]).unwrap();
+    let stream = transfer(&lab, "c", ("s", "10.N.2.1:7002"), 100_000);
+    ping(&lab, "c", "10.N.2.1", 10);
+    let run = running.stop();
+
+    let flow = run.flow("udp", [lab.at("10.N.1.1:7001"), lab.at("10.N.2.1:7000")]);
+    assert_eq!(packets(flow), (51, 50));
+    assert_eq!(flow["source"]["bytes"], 50 * 128 + 29);
+    assert_eq!(path(flow), ["rc", "rs"]);
+    let nat = &flow["sockethound"]["nat"];
+    assert_eq!((end(&nat["source"]), end(&nat["destination"])), (seen, lab.at("10.N.2.1:7000")));
+
+    let flow = run.flow("tcp", [stream, lab.at("10.N.2.1:7002")]);
+    assert_eq!(end(&flow["sockethound"]["nat"]["source"]).ip(), lab.at("10.N.2.254:0").ip());
+    assert_eq!(path(flow), ["rc", "rs"]);
+    let flow = run.flow("icmp", [lab.at("10.N.1.1:0"), lab.at("10.N.2.1:0")]);
+    assert_eq!(packets(flow), (10, 10));
+    assert_eq!(end(&flow["sockethound"]["nat"]["source"]), lab.at("10.N.2.254:0"));
+
+    assert_eq!(run.flows().count(), 3, "nothing under the other five-tuple");
+    run.ledger("rc");
+    run.ledger("rs");
+}
+
+#[test]
+fn root_a_translated_destination_counts_once() {
+    let Some(lab) = router(DESTINATION) else { return };
+    let running = Running::start(&lab, "r", "");
+    let (client, server) = (udp(&lab, "c", "10.N.1.1:7001"), udp(&lab, "s", "10.N.2.1:7000"));
+    for _ in 0..50 {
+        client.send_to(&[7; 100], lab.at("10.N.1.254:8081")).unwrap();
+        let (_, from) = server.recv_from(&mut [0; 100]).unwrap();
+        server.send_to(&[8; 50], from).unwrap();
+        client.recv(&mut [0; 100]).unwrap();
+    }
+    let run = running.stop();
+    let flow = run.flow("udp", [lab.at("10.N.1.1:7001"), lab.at("10.N.1.254:8081")]);
+    assert_eq!(packets(flow), (50, 50));
+    assert_eq!(path(flow), ["rc", "rs"]);
+    let nat = &flow["sockethound"]["nat"];
+    let ends = (end(&nat["source"]), end(&nat["destination"]));
+    assert_eq!(ends, (lab.at("10.N.1.1:7001"), lab.at("10.N.2.1:7000")));
+    assert_eq!(run.flows().count(), 1, "nothing under the other five-tuple");
+}
+
+/// What began before the program did is translated all the same.
+#[test]
+fn root_a_translation_from_before() {
+    let Some(lab) = router(SOURCE) else { return };
+    let (client, server) = (udp(&lab, "c", "10.N.1.1:7001"), udp(&lab, "s", "10.N.2.1:7000"));
+    exchange(&client, &server, 5, 100);
+    let running = Running::start(&lab, "r", "");
+    exchange(&client, &server, 20, 100);
+    let run = running.stop();
+    let flow = run.flow("udp", [lab.at("10.N.1.1:7001"), lab.at("10.N.2.1:7000")]);
+    assert_eq!(packets(flow), (20, 20));
+    assert_eq!(path(flow), ["rc", "rs"]);
+    assert_eq!(run.flows().count(), 1);
+}
