@@ -50,7 +50,8 @@ pub(super) fn show(
             }
             _ => cut_start(label, table.label),
         };
-        let label = table.with_pid(&label, &row[PID]);
+        let pid = if matches!(group.key, GroupKey::Process(_)) { row[PID].as_str() } else { "" };
+        let label = table.with_pid(&label, pid);
         page.line(style, &format!("{} {mark}", table.line(&label, row)))?;
     }
     if let Some(rest) = &rest {
