@@ -520,6 +520,18 @@ fn a_live_ledger_that_does_not_close_is_said() {
     assert!(render(at(80), &snapshot).contains("The ledger of lo does not close."));
 }
 
+/// The totals and the ledger add up where packets pass several interfaces.
+#[test]
+fn packets_that_pass_again_are_told_apart() {
+    let mut snapshot = live_snapshot();
+    snapshot.total.packets = 3000;
+    snapshot.ledger.hidden = (1, counters(51, 5100));
+    let text = render(at(200), &snapshot);
+    assert!(text.contains(" = counted 3351 (300 again on their way) + not IP "), "{text}");
+    snapshot.ledger.hidden = (1, counters(351, 5100));
+    assert!(render(at(200), &snapshot).contains(" = counted 3351 + not IP "));
+}
+
 #[test]
 fn drops_and_splits_are_in_the_ledger() {
     let mut snapshot = live_snapshot();
