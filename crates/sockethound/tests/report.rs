@@ -456,6 +456,40 @@ fn groups_of_owners() {
     insta::assert_snapshot!(all.join("\n\n"));
 }
 
+/// The rate of a group is what it grew by since the report before, whichever report is shown twice.
+#[test]
+fn groups_are_as_fast_as_they_grow() {
+    let key = GroupKey::Process("curl".into());
+    let mut group = grouped(vec![key]).groups.unwrap().remove(0);
+    let mut report = Report::new(Options { dns_lines: false, ..at(100) });
+    let mut now = |seconds: i64, bytes, more_groups, groups: &[Group]| {
+        let live = flow::Live { at: after(seconds * 1_000_000_000), ..live_snapshot().live.unwrap() };
+        let mut groups = groups.to_vec();
+        if let Some(first) = groups.first_mut() {
+            (first.sent, first.received) = (counters(1, bytes), counters(0, 0));
+        }
+        let live = Some(flow::Live { started: sample::START, ..live });
+        let snapshot = Snapshot { live, more_groups, groups: Some(groups), rows: vec![], ..live_snapshot() };
+        let mut out = Vec::new();
+        report.show(&snapshot, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let row = text.lines().find(|line| line.starts_with("curl")).unwrap_or("none").to_owned();
+        row.split("  ").map(str::trim).find(|cell| cell.ends_with("/s")).map(str::to_owned)
+    };
+    group.pids = vec![7];
+    let groups = [group];
+    assert_eq!(now(10, 10_240, 0, &groups).as_deref(), Some("1.00 KB/s"));
+    assert_eq!(now(20, 10_740, 0, &groups).as_deref(), Some("50 B/s"));
+    assert_eq!(now(20, 10_740, 0, &groups).as_deref(), Some("50 B/s"));
+    assert_eq!(now(25, 10_740, 0, &groups).as_deref(), Some("0 B/s"));
+    assert_eq!(now(30, 0, 0, &[]), None);
+    assert_eq!(now(40, 20_480, 0, &groups).as_deref(), Some("2.00 KB/s"));
+    assert_eq!(now(50, 0, 9, &[]), None);
+    // How much it had before is not known.
+    assert_eq!(now(60, 30_720, 9, &groups), None);
+    assert_eq!(now(70, 40_960, 9, &groups).as_deref(), Some("1.00 KB/s"));
+}
+
 #[test]
 fn what_an_interface_counted_otherwise_is_said() {
     let with = |kernel, dropped| {
@@ -484,6 +518,18 @@ fn a_live_ledger_that_does_not_close_is_said() {
     assert!(!render(at(80), &snapshot).contains("does not close"));
     snapshot.ledger.interfaces[1].live.as_mut().unwrap().owned.0 -= 1;
     assert!(render(at(80), &snapshot).contains("The ledger of lo does not close."));
+}
+
+/// The totals and the ledger add up where packets pass several interfaces.
+#[test]
+fn packets_that_pass_again_are_told_apart() {
+    let mut snapshot = live_snapshot();
+    snapshot.total.packets = 3000;
+    snapshot.ledger.hidden = (1, counters(51, 5100));
+    let text = render(at(200), &snapshot);
+    assert!(text.contains(" = counted 3351 (300 again on their way) + not IP "), "{text}");
+    snapshot.ledger.hidden = (1, counters(351, 5100));
+    assert!(render(at(200), &snapshot).contains(" = counted 3351 + not IP "));
 }
 
 #[test]

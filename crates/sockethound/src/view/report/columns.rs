@@ -62,7 +62,14 @@ const LIVE: [Wish; 15] = [
     Wish::Extra(extra::DIRECTION),
 ];
 /// Live facts for which a row gives up labels.
-const INSTEAD_OF_LABELS: [&[Wish]; 4] = [
+const INSTEAD_OF_LABELS: [&[Wish]; 5] = [
+    &[
+        Wish::Owner(owner::WITH_PID),
+        Wish::Extra(extra::NOW),
+        Wish::Extra(extra::RECENTLY),
+        Wish::Name,
+        Wish::Extra(extra::ROUND_TRIP),
+    ],
     &[Wish::Owner(owner::WITH_PID), Wish::Extra(extra::NOW), Wish::Extra(extra::RECENTLY), Wish::Name],
     &[Wish::Extra(extra::NOW), Wish::Extra(extra::RECENTLY)],
     &[Wish::Extra(extra::NOW)],

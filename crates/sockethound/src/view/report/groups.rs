@@ -1,57 +1,112 @@
 //! Groups of flows, one a row.
 
+use std::borrow::Cow;
 use std::io;
 
 use flow::{Group, GroupKey, Snapshot};
 
 use super::flows::protocol;
+use super::group_pace::GroupPace;
 use super::{Page, rate};
 use crate::view::color;
 use crate::view::text::{cut_end, cut_middle, cut_start, left, right, visible, width};
 
+/// Heads of the columns.
+const HEADS: [&str; 7] = ["initiator", "responder", "bytes", "packets", "flows", "now", "pid"];
+const NOW: usize = 5;
+const PID: usize = 6;
+/// What labels have at least, before columns are left out for them.
+const LABEL: usize = 15;
+
+/// What a row says behind its label.
+type Cells = [String; HEADS.len()];
+
 /// The table of groups.
-pub(super) fn show(page: &mut Page<'_>, groups: &[Group], snapshot: &Snapshot) -> io::Result<()> {
+pub(super) fn show(
+    page: &mut Page<'_>,
+    groups: &[Group],
+    snapshot: &Snapshot,
+    pace: &GroupPace,
+) -> io::Result<()> {
     page.headline(&format!("Active {} (sorted by total bytes):", title(groups)))?;
     page.rule()?;
     if groups.is_empty() {
         return page.line(color::QUIET, "none");
     }
-    let pids = groups.iter().any(|group| !group.pids.is_empty());
-    let mut heads =
-        ["initiator", "responder", "bytes", "packets", "flows", "pid"].map(str::to_owned).to_vec();
-    heads.truncate(if pids { 6 } else { 5 });
-    let rows: Vec<_> = groups.iter().map(|group| numbers(page, group)).collect();
+    let rows: Vec<Cells> = groups.iter().map(|group| cells(page, group, pace.of(group, snapshot))).collect();
     let (rest, sum) = (rest(page, groups, snapshot), sum(page, groups, snapshot));
-    let mut columns = vec![0; heads.len()];
-    for row in rows.iter().chain([&heads, &sum]).chain(&rest) {
-        for (column, text) in columns.iter_mut().zip(row) {
-            *column = width(text).max(*column);
-        }
-    }
     let labels: Vec<_> = groups.iter().map(|group| label(group, snapshot)).collect();
-    let room = page.limit().saturating_sub(columns.iter().map(|w| w + 2).sum::<usize>() + 3);
-    let longest = labels.iter().map(|label| width(label)).max().unwrap_or(0).min(room).max(15);
-    let line = |label: &str, row: &[String]| {
-        let cells = columns.iter().zip(row).map(|(w, text)| "  ".to_owned() + &right(text, *w));
-        left(label, longest) + &cells.collect::<String>()
-    };
-    page.line(color::QUIET, &line("", &heads))?;
+    let longest = labels.iter().map(|label| width(label)).max().unwrap_or(0);
+    let table = Table::of(page, longest, rows.iter().chain([&sum]).chain(&rest));
+    page.line(color::QUIET, &table.line("", &HEADS.map(str::to_owned)))?;
     for ((group, label), row) in groups.iter().zip(&labels).zip(&rows) {
-        let (style, mark) = color::of_rate(rate(group.total().ip_bytes, snapshot));
+        let now = pace.of(group, snapshot).or_else(|| rate(group.total().ip_bytes, snapshot));
+        let (style, mark) = color::of_rate(now);
         let label = match group.key {
-            GroupKey::Host(_) => cut_middle(label, longest),
+            GroupKey::Host(_) => cut_middle(label, table.label),
             // What a process is called begins with what matters.
             GroupKey::Process(_) | GroupKey::Container(_) | GroupKey::User(_) | GroupKey::Unowned(_) => {
-                cut_end(label, longest)
+                cut_end(label, table.label)
             }
-            _ => cut_start(label, longest),
+            _ => cut_start(label, table.label),
         };
-        page.line(style, &format!("{} {mark}", line(&label, row)))?;
+        let pid = if matches!(group.key, GroupKey::Process(_)) { row[PID].as_str() } else { "" };
+        let label = table.with_pid(&label, pid);
+        page.line(style, &format!("{} {mark}", table.line(&label, row)))?;
     }
     if let Some(rest) = &rest {
-        page.line(color::QUIET, &line(&format!("… {} more", snapshot.more_groups), rest))?;
+        page.line(color::QUIET, &table.line(&format!("… {} more", snapshot.more_groups), rest))?;
     }
-    page.line(color::HEADING, &line("total", &sum))
+    page.line(color::HEADING, &table.line("total", &sum))
+}
+
+/// Which columns are shown, and how wide they are.
+struct Table {
+    label: usize,
+    /// Number of the column, columns of text.
+    columns: Vec<(usize, usize)>,
+}
+
+impl Table {
+    fn of<'a>(page: &Page<'_>, longest: usize, rows: impl Iterator<Item = &'a Cells>) -> Self {
+        let mut widths = [0; HEADS.len()];
+        for row in rows {
+            for (columns, text) in widths.iter_mut().zip(row) {
+                *columns = width(text).max(*columns);
+            }
+        }
+        let said = widths.into_iter().zip(HEADS).enumerate().filter(|(_, (columns, _))| *columns > 0);
+        let mut table =
+            Table { label: 0, columns: said.map(|(at, (w, head))| (at, w.max(head.len()))).collect() };
+        for least in [PID, NOW] {
+            if table.room(page) < LABEL {
+                table.columns.retain(|(at, _)| *at != least);
+            }
+        }
+        table.label = longest.min(table.room(page)).max(LABEL);
+        table
+    }
+
+    /// What is left for labels, in front of a mark.
+    fn room(&self, page: &Page<'_>) -> usize {
+        page.limit().saturating_sub(self.columns.iter().map(|(_, w)| w + 2).sum::<usize>() + 3)
+    }
+
+    /// The only process behind its name, where its column was left out and there is room.
+    fn with_pid<'a>(&self, label: &'a str, pid: &str) -> Cow<'a, str> {
+        let column = self.columns.iter().any(|(at, _)| *at == PID);
+        let single = pid.starts_with(|c: char| c.is_ascii_digit());
+        if column || !single || width(label) + 1 + pid.len() > self.label {
+            return label.into();
+        }
+        format!("{label} {pid}").into()
+    }
+
+    fn line(&self, label: &str, row: &Cells) -> String {
+        let cells: Vec<_> =
+            self.columns.iter().map(|(at, w)| "  ".to_owned() + &right(&row[*at], *w)).collect();
+        left(label, self.label) + &cells.concat()
+    }
 }
 
 /// What `groups` are, in a word: the first of them that says it.
@@ -70,25 +125,26 @@ fn title(groups: &[Group]) -> &'static str {
     groups.iter().find_map(named).unwrap_or(if addresses() { "Hosts" } else { "Groups" })
 }
 
-fn numbers(page: &Page<'_>, group: &Group) -> Vec<String> {
+fn cells(page: &Page<'_>, group: &Group, now: Option<f64>) -> Cells {
     let units = page.options.units;
     let pid = match group.pids.as_slice() {
         [] => String::new(),
         [one] => one.to_string(),
         _ => "several".to_owned(),
     };
-    vec![
+    [
         units.amount(group.sent.ip_bytes),
         units.amount(group.received.ip_bytes),
         units.amount(group.total().ip_bytes),
         group.total().packets.to_string(),
         group.flows.to_string(),
+        now.map_or(String::new(), |now| units.rate(now)),
         pid,
     ]
 }
 
 /// What the groups that are not shown hold, both ways together.
-fn rest(page: &Page<'_>, groups: &[Group], snapshot: &Snapshot) -> Option<Vec<String>> {
+fn rest(page: &Page<'_>, groups: &[Group], snapshot: &Snapshot) -> Option<Cells> {
     let mut rest = (snapshot.total.ip_bytes, snapshot.total.packets, snapshot.flows);
     for group in groups {
         let total = group.total();
@@ -100,10 +156,11 @@ fn rest(page: &Page<'_>, groups: &[Group], snapshot: &Snapshot) -> Option<Vec<St
 }
 
 /// All of them, evicted flows included; each side by itself where every group is shown and no flow was evicted.
-fn sum(page: &Page<'_>, groups: &[Group], snapshot: &Snapshot) -> Vec<String> {
+fn sum(page: &Page<'_>, groups: &[Group], snapshot: &Snapshot) -> Cells {
     let units = page.options.units;
     let total = snapshot.total;
     let mut sum = both_ways(page, (total.ip_bytes, total.packets, snapshot.flows));
+    sum[NOW] = snapshot.live.map_or(String::new(), |live| units.rate(live.now.bytes));
     let side = |sent: fn(&Group) -> u64| groups.iter().map(sent).sum::<u64>();
     let sides = [side(|group| group.sent.ip_bytes), side(|group| group.received.ip_bytes)];
     if sides.iter().sum::<u64>() == total.ip_bytes {
@@ -114,9 +171,10 @@ fn sum(page: &Page<'_>, groups: &[Group], snapshot: &Snapshot) -> Vec<String> {
     sum
 }
 
-fn both_ways(page: &Page<'_>, (bytes, packets, flows): (u64, u64, u64)) -> Vec<String> {
+fn both_ways(page: &Page<'_>, (bytes, packets, flows): (u64, u64, u64)) -> Cells {
     let bytes = page.options.units.amount(bytes);
-    vec![String::new(), String::new(), bytes, packets.to_string(), flows.to_string()]
+    let none = String::new;
+    [none(), none(), bytes, packets.to_string(), flows.to_string(), none(), none()]
 }
 
 fn label(group: &Group, snapshot: &Snapshot) -> String {

@@ -53,7 +53,7 @@ fn account(page: &Page<'_>, snapshot: &Snapshot) -> String {
     let ledger = &snapshot.ledger;
     let live = ledger.live();
     let (mut packets, mut bytes) = ledger.seen();
-    let mut counted = ledger.counted.packets;
+    let mut counted = format!("= counted {}", ledger.counted.packets);
     let malformed: u64 = malformed(ledger).iter().map(|(_, n)| n).sum();
     let mut terms = vec![];
     if malformed > 0 || live.is_none() {
@@ -61,7 +61,13 @@ fn account(page: &Page<'_>, snapshot: &Snapshot) -> String {
     }
     if let Some(live) = &live {
         (packets, bytes) = (packets + live.dropped.unwrap_or(0) + live.offload.0, bytes + live.offload.1);
-        counted = ledger.counted().0;
+        let all = ledger.counted().0;
+        counted = format!("= counted {all}");
+        // Flows count a packet once.
+        let again = all.saturating_sub(snapshot.total.packets + ledger.hidden.1.packets);
+        if again > 0 {
+            counted = format!("{counted} ({again} again on their way)");
+        }
         terms.push(format!("+ {}", live::dropped(live)));
         terms.extend((live.offload.0 > 0).then(|| format!("+ offload {}", live.offload.0)));
     }
@@ -72,7 +78,7 @@ fn account(page: &Page<'_>, snapshot: &Snapshot) -> String {
         term(format!("{},", count(packets, "packet", "packets"))),
         term(format!("{} in frames", page.options.units.amount(bytes))),
         of(page, snapshot),
-        term(format!("= counted {counted}")),
+        term(counted),
         term(format!("+ not IP {}", ledger.not_ip().0.saturating_sub(malformed))) + &kinds(ledger),
         terms.join(" "),
         live.map_or(String::new(), |live| live::shares(&live)),

@@ -6,6 +6,7 @@
 mod columns;
 mod dns;
 mod flows;
+mod group_pace;
 mod groups;
 mod ledger;
 mod live;
@@ -17,6 +18,7 @@ use std::io::{self, Write};
 use anstyle::Style as Ansi;
 use flow::{FlowRecord, Snapshot, SortKey};
 
+use self::group_pace::GroupPace;
 use super::View;
 use super::clock::{Clock, span};
 use super::color::{self, Style};
@@ -88,13 +90,14 @@ pub struct Report {
     options: Options,
     clock: Clock,
     painted: bool,
+    group_pace: GroupPace,
 }
 
 impl Report {
     /// A report that looks as `options` say.
     pub fn new(options: Options) -> Self {
         let clock = Clock::new(options.utc);
-        Report { options, clock, painted: false }
+        Report { options, clock, painted: false, group_pace: GroupPace::default() }
     }
 }
 
@@ -112,10 +115,11 @@ impl View for Report {
             out.write_all(HOME_AND_ERASE_BELOW)?;
             self.painted = true;
         }
+        self.group_pace.note(snapshot);
         let mut page = Page::new(&self.options, &self.clock, out);
         totals(&mut page, snapshot)?;
         match &snapshot.groups {
-            Some(groups) => groups::show(&mut page, groups, snapshot)?,
+            Some(groups) => groups::show(&mut page, groups, snapshot, &self.group_pace)?,
             None => flows::show(&mut page, snapshot)?,
         }
         if self.options.dns_lines {
