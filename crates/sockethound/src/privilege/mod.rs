@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::fs::Access;
+use rustix::io::Errno;
 use rustix::process::geteuid;
 use rustix::thread::CapabilitySet;
 
@@ -107,15 +108,13 @@ fn forgone() -> String {
 
 /// Says if an output cannot be opened again under its name when a rotation has moved it away.
 fn no_reopening(path: &Path) -> Option<String> {
-    let why = |what: &Path, error| {
-        let (path, what) = (path.display(), what.display());
-        let uid = geteuid().as_raw();
-        Some(format!("warning: SIGHUP cannot open {path} again: uid {uid} may not write to {what}: {error}"))
+    let (what, access) = if path.exists() && !path.is_file() {
+        (path, Access::WRITE_OK)
+    } else {
+        (landlock::folder_of(path), Access::WRITE_OK | Access::EXEC_OK)
     };
-    if path.exists() && !path.is_file() {
-        return rustix::fs::access(path, Access::WRITE_OK).err().and_then(|error| why(path, error));
-    }
-    let folder = landlock::folder_of(path);
-    let into = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK);
-    into.err().and_then(|error| why(folder, error))
+    // What is not there at all is said by whoever opens it first.
+    let error = rustix::fs::access(what, access).err().filter(|error| *error != Errno::NOENT)?;
+    let (path, what, uid) = (path.display(), what.display(), geteuid().as_raw());
+    Some(format!("warning: SIGHUP cannot open {path} again: uid {uid} may not write to {what}: {error}"))
 }
