@@ -176,9 +176,6 @@ pub struct ReportArgs {
     /// Use the clocks of network cards that stamp packets
     #[arg(long, conflicts_with = "read", help_heading = "Capture")]
     pub hardware_clock: bool,
-    /// Keep all privileges while packets are read; what that gives up is said
-    #[arg(long, conflicts_with = "read", help_heading = "Capture")]
-    pub no_sandbox: bool,
     /// A closed TCP flow ends SECONDS after its last packet
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, conflicts_with = "read", help_heading = "Capture")]
     pub tcp_closed: Duration,
@@ -207,6 +204,10 @@ pub struct ReportArgs {
     /// Keep at most N flows at once; longer idle ones are written out and counted as evicted
     #[arg(long, value_name = "N", default_value_t = 4_000_000, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Input")]
     pub max_flows: u32,
+
+    /// Keep all privileges while packets are read; what that gives up is said
+    #[arg(long, help_heading = "Input")]
+    pub no_sandbox: bool,
 
     /// Hide loopback traffic (127.0.0.0/8, ::1)
     #[arg(short, long, help_heading = "Selection")]

@@ -28,6 +28,8 @@ pub struct Plan {
     pub json: Option<PathBuf>,
     /// No progress, no warnings.
     pub quiet: bool,
+    /// Give up no privileges.
+    pub no_sandbox: bool,
 }
 
 /// Where packets come from.
@@ -55,8 +57,6 @@ pub struct Interfaces {
     pub workers: usize,
     /// Use the clocks of network cards.
     pub hardware_clock: bool,
-    /// Give up no privileges.
-    pub no_sandbox: bool,
     /// Look up names of addresses that have none.
     pub resolve: bool,
 }
@@ -115,13 +115,12 @@ impl Plan {
                 ring_bytes: (args.ring * f64::from(1 << 20)) as usize,
                 workers: usize::from(args.workers),
                 hardware_clock: args.hardware_clock,
-                no_sandbox: args.no_sandbox,
                 resolve: args.resolve,
             })
         } else {
             Source::Files(Files { paths: args.read, since: args.since, until: args.until, utc: args.utc })
         };
-        Ok(Plan { source, job, report, json: args.json, quiet: args.quiet })
+        Ok(Plan { source, job, report, json: args.json, quiet: args.quiet, no_sandbox: args.no_sandbox })
     }
 }
 

@@ -24,25 +24,27 @@ use crate::view::report::{self, Report};
 
 /// Runs `plan`; an error is what kept it from beginning.
 pub fn run(plan: Plan) -> anyhow::Result<Exit> {
-    let Plan { source, mut job, report, json, quiet } = plan;
-    let (input, total, interfaces) = match source {
+    let Plan { source, mut job, report, json, quiet, no_sandbox } = plan;
+    let writes: Vec<&Path> = json.as_deref().filter(|path| *path != Path::new("-")).into_iter().collect();
+    let live = matches!(source, Source::Interfaces(_));
+    let (input, total) = match source {
         Source::Files(files) => {
+            if let Err(refusal) = start::confine_to(&files, &writes, quiet, no_sandbox) {
+                return Ok(refused(refusal));
+            }
             let total = check_inputs(&files)?;
-            (Input::Files(files), total, None)
+            (Input::Files(files), total)
         }
-        Source::Interfaces(interfaces) => match start::open(&interfaces, &mut job, quiet) {
-            Ok(live) => (Input::Live(Box::new(live)), None, Some(interfaces)),
+        Source::Interfaces(interfaces) => match start::open(&interfaces, &mut job, quiet, no_sandbox) {
+            Ok(live) => (Input::Live(Box::new(live)), None),
             Err(refusal) => return Ok(refused(refusal)),
         },
     };
     let watch = Watch::default();
     let signals = Signals::listen(&watch).context("cannot listen to signals")?;
-    let sinks = sinks(report.as_ref(), json.as_deref(), interfaces.is_some())?;
-    if let Some(interfaces) = interfaces {
-        let writes: Vec<&Path> = json.as_deref().filter(|path| *path != Path::new("-")).into_iter().collect();
-        if let Err(refusal) = start::confine(&interfaces, &writes, quiet) {
-            return Ok(refused(refusal));
-        }
+    let sinks = sinks(report.as_ref(), json.as_deref(), live)?;
+    if live && let Err(refusal) = start::confine(&writes, quiet, no_sandbox) {
+        return Ok(refused(refusal));
     }
     let stage = RefCell::new(Stage {
         sinks,

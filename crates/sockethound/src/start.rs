@@ -1,6 +1,6 @@
 //! How a live run begins: everything that takes privileges is opened, then they are given up.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use capture::ring::{self, RingSource, Snaplen};
 use flow::LiveConfig;
@@ -9,9 +9,9 @@ use rustix::thread::CapabilitySet;
 use crate::attribution::Attribution;
 use crate::exit::Exit;
 use crate::pipeline::live::now;
-use crate::pipeline::{Job, Live};
+use crate::pipeline::{Files, Job, Live};
 use crate::plan::Interfaces;
-use crate::privilege::{self, Confinement, owners, remedy};
+use crate::privilege::{self, Confinement, capabilities, owners, remedy};
 use crate::resolver::Resolver;
 use crate::run::say;
 
@@ -22,7 +22,12 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 pub(crate) type Refusal = (Exit, String);
 
 /// Opens what `interfaces` and `job` ask for, and completes `job`.
-pub(crate) fn open(interfaces: &Interfaces, job: &mut Job, quiet: bool) -> Result<Live, Refusal> {
+pub(crate) fn open(
+    interfaces: &Interfaces,
+    job: &mut Job,
+    quiet: bool,
+    no_sandbox: bool,
+) -> Result<Live, Refusal> {
     let options = ring::Options {
         interfaces: interfaces.names.clone(),
         snaplen: interfaces.snaplen.map_or(Snaplen::Adaptive, Snaplen::Fixed),
@@ -33,9 +38,8 @@ pub(crate) fn open(interfaces: &Interfaces, job: &mut Job, quiet: bool) -> Resul
         ..ring::Options::default()
     };
     // First, since it is a process of its own: what is opened from here on is not its business.
-    let owners = owners::spawn(interfaces.no_sandbox)
-        .inspect_err(|e| say(&format!("owners are not looked up: {e}")))
-        .ok();
+    let owners =
+        owners::spawn(no_sandbox).inspect_err(|e| say(&format!("owners are not looked up: {e}"))).ok();
     let conntrack = host::Conntrack::open().ok();
     let rings = RingSource::open_group(&options, interfaces.workers).map_err(refusal)?;
     let resolver = interfaces.resolve.then(|| Resolver::open(Path::new(RESOLV_CONF)));
@@ -52,11 +56,26 @@ pub(crate) fn open(interfaces: &Interfaces, job: &mut Job, quiet: bool) -> Resul
     Ok(Live { rings, attribution: Attribution::new(owners, conntrack), resolver, quiet })
 }
 
-/// Gives up whatever the run does not take from here on, before the first packet is read; `writes` are its outputs.
-pub(crate) fn confine(interfaces: &Interfaces, writes: &[&Path], quiet: bool) -> Result<(), Refusal> {
-    let allowed =
-        Confinement { writes, reads: &[], keep: CapabilitySet::empty(), no_sandbox: interfaces.no_sandbox };
-    let lines = privilege::confine(&allowed).map_err(|e| (Exit::Failed, format!("{e:#}")))?;
+/// Gives up whatever a live run does not take from here on, before the first packet is read; `writes` are its outputs.
+pub(crate) fn confine(writes: &[&Path], quiet: bool, no_sandbox: bool) -> Result<(), Refusal> {
+    let keep = CapabilitySet::empty();
+    give_up(&Confinement { writes, reads: &[], keep, stay: false, no_sandbox }, quiet)
+}
+
+/// The same before captures are opened: whoever started the program can still read them, but write only `writes`.
+pub(crate) fn confine_to(
+    files: &Files,
+    writes: &[&Path],
+    quiet: bool,
+    no_sandbox: bool,
+) -> Result<(), Refusal> {
+    let reads: Vec<&Path> = files.paths.iter().map(PathBuf::as_path).collect();
+    let keep = capabilities::FILES;
+    give_up(&Confinement { writes, reads: &reads, keep, stay: true, no_sandbox }, quiet)
+}
+
+fn give_up(allowed: &Confinement<'_>, quiet: bool) -> Result<(), Refusal> {
+    let lines = privilege::confine(allowed).map_err(|e| (Exit::Failed, format!("{e:#}")))?;
     lines.iter().filter(|_| !quiet).for_each(|line| say(line));
     Ok(())
 }

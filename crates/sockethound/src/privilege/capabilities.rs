@@ -11,6 +11,9 @@ pub const CAPTURE: CapabilitySet = CapabilitySet::NET_RAW;
 /// Reads `/proc` of other users' processes, and the state files that name containers.
 pub const ATTRIBUTION: CapabilitySet = CapabilitySet::SYS_PTRACE.union(CapabilitySet::DAC_READ_SEARCH);
 
+/// Opens the captures that root may open.
+pub const FILES: CapabilitySet = CapabilitySet::DAC_READ_SEARCH.union(CapabilitySet::DAC_OVERRIDE);
+
 /// What the thread may use, whether switched on or not.
 pub fn held() -> Result<CapabilitySet> {
     Ok(capabilities(None)?.permitted)

@@ -81,11 +81,11 @@ fn is_nameless(error: &RulesetError) -> bool {
     false
 }
 
-/// The folder in which a file can be made anew; `None` for what is no file, or where the user may not.
+/// The folder in which a file can be made, or made anew; `None` for what is no file, or where the user may not.
 fn remaking(path: &Path) -> Option<&Path> {
     let folder = folder_of(path);
     let may = || rustix::fs::access(folder, Mode::WRITE_OK | Mode::EXEC_OK).is_ok();
-    (path.is_file() && may()).then_some(folder)
+    ((path.is_file() || !path.exists()) && may()).then_some(folder)
 }
 
 /// Where the file stands.
@@ -100,6 +100,7 @@ pub(crate) fn probe() -> Result<String> {
             writes: &[],
             reads: &[],
             keep: rustix::thread::CapabilitySet::empty(),
+            stay: true,
             no_sandbox: false,
         })?;
         let status = rules.restrict_self()?;

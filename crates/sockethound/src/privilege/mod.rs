@@ -23,27 +23,30 @@ pub(crate) use self::seccomp::probe as probe_seccomp;
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::fs::Access;
+use rustix::io::Errno;
 use rustix::process::geteuid;
 use rustix::thread::CapabilitySet;
 
 /// What stays allowed.
 #[derive(Clone, Copy, Debug)]
 pub struct Confinement<'a> {
-    /// Outputs, which may be opened again, and made anew where a rotation has moved them away. They exist.
+    /// Outputs, which may be opened again, and made anew where a rotation has moved them away.
     pub writes: &'a [&'a Path],
     /// Files and folders that are still to be opened for reading.
     pub reads: &'a [&'a Path],
-    /// Capabilities that are kept, if held. An open packet socket follows interfaces without any; captures that
-    /// only root may read take `DAC_READ_SEARCH`.
+    /// Capabilities that are kept, if held. An open packet socket follows interfaces without any.
     pub keep: CapabilitySet,
+    /// Stays the user that started it, whose files are still to be opened.
+    pub stay: bool,
     /// Gives nothing up, and says so.
     pub no_sandbox: bool,
 }
 
-/// Gives up everything but `allowed`, for good: as user the one that invoked sudo, or nobody.
+/// Gives up everything but `allowed`, for good; root becomes the user that invoked sudo, or nobody.
 ///
 /// Gives the lines that the user should hear: what this kernel cannot do, and what is impossible from now on.
 ///
@@ -54,7 +57,7 @@ pub fn confine(allowed: &Confinement<'_>) -> Result<Vec<String>> {
         return Ok(vec![forgone()]);
     }
     let mut lines = Vec::new();
-    drop_privileges(allowed.keep, &mut lines)?;
+    drop_privileges(allowed.keep, allowed.stay, &mut lines)?;
     lines.extend(allowed.writes.iter().filter_map(|path| no_reopening(path)));
     lines.extend(landlock::restrict(allowed)?);
     lines.extend(seccomp::install(&seccomp::packets())?);
@@ -62,19 +65,31 @@ pub fn confine(allowed: &Confinement<'_>) -> Result<Vec<String>> {
 }
 
 /// User and capabilities, and no way back to either.
-fn drop_privileges(keep: CapabilitySet, lines: &mut Vec<String>) -> Result<()> {
-    let threads = fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
-    if threads != 1 {
-        bail!("cannot drop privileges: {threads} threads run already");
-    }
+fn drop_privileges(keep: CapabilitySet, stay: bool, lines: &mut Vec<String>) -> Result<()> {
+    wait_to_be_alone()?;
     capabilities::empty_bounding_set().context("cannot empty the capability bounding set")?;
-    if let Some(identity) = identity::successor()
+    if !stay
+        && let Some(identity) = identity::successor()
         && let Err(error) = identity.assume()
     {
         lines.push(format!("warning: stays root: cannot become {identity}: {error}"));
     }
     capabilities::keep_only(keep).context("cannot drop capabilities")?;
     rustix::thread::set_no_new_privs(true).context("cannot set no_new_privs")
+}
+
+/// Whatever another thread has, it would keep. One that was joined may still be listed for a moment.
+fn wait_to_be_alone() -> Result<()> {
+    const MOMENT: Duration = Duration::from_millis(1);
+    const MOMENTS: u32 = 1000;
+    let threads = || fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
+    for _ in 0..MOMENTS {
+        if threads() == 1 {
+            return Ok(());
+        }
+        std::thread::sleep(MOMENT);
+    }
+    bail!("cannot drop privileges: {} threads run already", threads())
 }
 
 /// What `--no-sandbox` gives up, in one line.
@@ -93,15 +108,13 @@ fn forgone() -> String {
 
 /// Says if an output cannot be opened again under its name when a rotation has moved it away.
 fn no_reopening(path: &Path) -> Option<String> {
-    let why = |what: &Path, error| {
-        let (path, what) = (path.display(), what.display());
-        let uid = geteuid().as_raw();
-        Some(format!("warning: SIGHUP cannot open {path} again: uid {uid} may not write to {what}: {error}"))
+    let (what, access) = if path.exists() && !path.is_file() {
+        (path, Access::WRITE_OK)
+    } else {
+        (landlock::folder_of(path), Access::WRITE_OK | Access::EXEC_OK)
     };
-    if !path.is_file() {
-        return rustix::fs::access(path, Access::WRITE_OK).err().and_then(|error| why(path, error));
-    }
-    let folder = landlock::folder_of(path);
-    let into = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK);
-    into.err().and_then(|error| why(folder, error))
+    // What is not there at all is said by whoever opens it first.
+    let error = rustix::fs::access(what, access).err().filter(|error| *error != Errno::NOENT)?;
+    let (path, what, uid) = (path.display(), what.display(), geteuid().as_raw());
+    Some(format!("warning: SIGHUP cannot open {path} again: uid {uid} may not write to {what}: {error}"))
 }

@@ -91,7 +91,7 @@ pub fn run(no_sandbox: bool) -> Result<()> {
 /// Keeps what reading others' `/proc` takes, no writing, no sockets, no programs.
 fn confine() -> Result<()> {
     // Whatever there is to say, the asking process has said it.
-    super::drop_privileges(capabilities::ATTRIBUTION, &mut Vec::new())?;
+    super::drop_privileges(capabilities::ATTRIBUTION, false, &mut Vec::new())?;
     seccomp::install(&seccomp::owners())?;
     Ok(())
 }

@@ -184,6 +184,7 @@ const NO_CODE: [Only; 2] = [
 const WHOLE: u64 = u64::MAX;
 
 /// What the process that reads packets may call.
+#[allow(clippy::unnecessary_cast, reason = "the requests are of another type where the C library is musl")]
 pub(super) fn packets() -> Calls {
     let only = |call, argument, value| Only { call, argument, mask: WHOLE, value };
     let ioctl = |request: u64| only(libc::SYS_ioctl, 1, request);
@@ -195,10 +196,10 @@ pub(super) fn packets() -> Calls {
         only(libc::SYS_prctl, 0, libc::PR_SET_NAME as u64),
         // Limits are asked for, not set.
         only(libc::SYS_prlimit64, 2, 0),
-        ioctl(libc::TIOCGWINSZ),
-        ioctl(libc::TCGETS),
-        ioctl(libc::FIONBIO),
-        ioctl(libc::FIONREAD),
+        ioctl(libc::TIOCGWINSZ as u64),
+        ioctl(libc::TCGETS as u64),
+        ioctl(libc::FIONBIO as u64),
+        ioctl(libc::FIONREAD as u64),
     ];
     all.extend(NO_CODE);
     Calls { always: [ALL, PACKETS, PACKETS_FORMER].concat(), only: all }

@@ -78,6 +78,7 @@ fn answer(opened: &mut Opened, verb: &str, object: &str) -> String {
                 writes: &[writes],
                 reads: &[reads],
                 keep: CapabilitySet::empty(),
+                stay: false,
                 no_sandbox: false,
             };
             confine(&allowed).map_or_else(|e| format!("{e:#}"), |lines| lines.join("|"))

@@ -7,10 +7,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::process::{eventually, kill, lives, status};
 use crate::program::{NOBODY, Program, is_root, root};
 
 /// A live run, ended when dropped.
@@ -50,29 +51,6 @@ impl Drop for Run {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// kill(1).
-fn kill(args: &[&str]) {
-    assert!(Command::new("kill").args(args).status().unwrap().success());
-}
-
-fn status(pid: u32, field: &str) -> String {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    value.unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
-    while !holds() {
-        assert!(Instant::now() < end, "{what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-fn lives(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 #[test]
@@ -169,13 +147,14 @@ fn root_files_are_opened_again_where_they_can_be() {
     let mut errors = BufReader::new(run.0.stderr.take().unwrap());
     fs::rename(&json, folder.path().join("moved.json")).unwrap();
     kill(&["-HUP", &run.0.id().to_string()]);
-    eventually("a new file", || json.exists());
+    let written =
+        |json: &Path| fs::read_to_string(json).is_ok_and(|text| text.contains("\"kind\":\"summary\""));
+    eventually("a new file", || written(&json));
     kill(&["-TERM", &run.0.id().to_string()]);
     assert_eq!(run.wait(), Some(0));
     let mut said = String::new();
     errors.read_line(&mut said).unwrap();
     assert_eq!(said, "");
-    assert!(fs::read_to_string(&json).unwrap().contains("\"kind\":\"summary\""));
 
     let folder = tempfile::tempdir().unwrap();
     let json = folder.path().join("out.json");
@@ -184,7 +163,7 @@ fn root_files_are_opened_again_where_they_can_be() {
     });
     BufReader::new(run.0.stderr.take().unwrap()).read_line(&mut said).unwrap();
     assert!(said.contains("warning: SIGHUP cannot open") && said.contains("out.json again"), "{said}");
+    eventually("the file", || written(&json));
     kill(&["-TERM", &run.0.id().to_string()]);
     assert_eq!(run.wait(), Some(0));
-    assert!(fs::read_to_string(&json).unwrap().contains("\"kind\":\"summary\""));
 }

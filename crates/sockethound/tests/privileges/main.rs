@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod doctor;
+mod files;
 mod live;
+mod process;
 mod program;
