@@ -49,13 +49,19 @@ pub struct Batch<'a> {
 impl<'a> Batch<'a> {
     /// The packets, in order.
     #[inline]
-    pub fn packets(&self) -> impl Iterator<Item = Packet<'a>> + use<'a> {
+    pub fn packets(&self) -> impl Iterator<Item = Packet<'a>> + Clone + use<'a> {
         let (buffer, interfaces) = (self.buffer, self.interfaces);
+        let link_type = move |n: u32| interfaces.get(n as usize).map_or(LinkType::NULL, |i| i.link_type);
+        // Most packets come from the same interface as the one before.
+        let mut last = (0, link_type(0));
         self.records.iter().map(move |r| {
+            if r.interface != last.0 {
+                last = (r.interface, link_type(r.interface));
+            }
             let start = r.start as usize;
             Packet {
                 timestamp: r.timestamp,
-                link_type: interfaces.get(r.interface as usize).map_or(LinkType::NULL, |i| i.link_type),
+                link_type: last.1,
                 wire_len: r.wire_len,
                 bytes: buffer.get(start..start + r.captured as usize).unwrap_or_default(),
                 interface: r.interface,

@@ -124,6 +124,11 @@ impl FlowKey {
     #[inline]
     pub(crate) fn hash(&self, seed: &Seed) -> u32 {
         let Seed(secret) = seed;
+        if self.version() == 4 {
+            // Two words hold all of it.
+            let addresses = self.words[1] << 32 | self.words[3];
+            return (fold(addresses ^ secret[0], self.words[4] ^ secret[1]) >> 32) as u32;
+        }
         let mixed = |n: usize| self.words[n] ^ secret[n];
         let (low, high) = (fold(mixed(0), mixed(1)), fold(mixed(2), mixed(3)));
         (fold(low ^ mixed(4), high ^ secret[5]) >> 32) as u32

@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use dissect::packet::{Plain, Registry};
+use dissect::packet::{NotTaken, Plain, Registry, Take};
 use dissect::{Direction, Dissection, Icmp, Ip, Packet, Stop, Tcp, Timestamp};
 
 use crate::delta::Delta;
@@ -109,28 +109,69 @@ impl FlowTable {
     }
 
     /// Counts `packets`, in order.
-    pub fn observe_batch<'a>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
+    pub fn observe_batch<'a>(&mut self, packets: impl Iterator<Item = Packet<'a>> + Clone) {
+        self.count_seen(packets.clone());
+        if self.options.live.is_some() {
+            self.count_flows::<true>(packets);
+        } else {
+            self.count_flows::<false>(packets);
+        }
+    }
+
+    /// Counts `packets` for their interfaces and the capture.
+    fn count_seen<'a>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
         let (since, until) = self.window;
         let mut run = Run::default();
-        let mut group = Group::default();
         for packet in packets {
-            self.capture.frames += 1;
             if packet.timestamp < since || packet.timestamp >= until {
                 continue;
             }
             if packet.interface != run.interface {
-                self.close_run(&run);
+                self.close_run(run);
                 run = Run { interface: packet.interface, ..Run::default() };
             }
             run.add(&packet);
-            self.observe(&packet, &mut group);
         }
-        self.close_run(&run);
+        self.close_run(run);
+    }
+
+    /// Counts `packets` for their flows.
+    fn count_flows<'a, const LIVE: bool>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
+        let (since, until) = self.window;
+        let registry = self.registry;
+        let mut group = Group::default();
+        let mut frame = self.capture.frames;
+        let mut interface = (0, self.capture.interface(0));
+        for packet in packets {
+            frame += 1;
+            if packet.timestamp < since || packet.timestamp >= until {
+                continue;
+            }
+            if packet.interface != interface.0 {
+                interface = (packet.interface, self.capture.interface(packet.interface));
+            }
+            let count = Count::<LIVE> {
+                tally: &mut self.tally,
+                seed: &self.options.seed,
+                packet: &packet,
+                interface: interface.1,
+                group: &mut group,
+            };
+            let Err(reason) = Plain::read(&packet, registry, count) else { continue };
+            // A copy, so that other packets need no place in memory.
+            let rare = packet;
+            let origin = Origin { timestamp: rare.timestamp, frame, interface: interface.1 };
+            match reason {
+                NotTaken::Spoken => self.observe_spoken::<LIVE>(&rare, origin, &mut group),
+                NotTaken::Unusual => self.observe_unusual::<LIVE>(&rare, origin, &mut group),
+            }
+        }
+        self.capture.frames = frame;
         self.tally.flush(&mut group);
     }
 
     /// Adds packets of one interface to its account and the capture's.
-    fn close_run(&mut self, run: &Run) {
+    fn close_run(&mut self, run: Run) {
         if run.seen.packets == 0 {
             return;
         }
@@ -148,23 +189,29 @@ impl FlowTable {
         self.messages.said.lookups.len() + self.tally.eviction.evicted.len()
     }
 
-    #[inline]
-    fn observe<'a>(&mut self, packet: &Packet<'a>, group: &mut Group<'a>) {
-        let capture = &self.capture;
-        let interface = capture.interface(packet.interface);
-        let origin = Origin { timestamp: packet.timestamp, frame: capture.frames, interface };
-        let Some(plain) = Plain::of(packet, self.registry) else {
-            return self.observe_unusual(packet, origin, group);
-        };
+    /// Plain TCP and UDP whose payload somebody may read.
+    #[inline(never)]
+    fn observe_spoken<'a, const LIVE: bool>(
+        &mut self,
+        packet: &Packet<'a>,
+        origin: Origin,
+        group: &mut Group<'a>,
+    ) {
+        let Some(plain) = Plain::of(packet, self.registry) else { return };
+        let (ip, tcp) = (&plain.ip, plain.tcp.as_ref());
         let observation = self.tally.next(group);
-        let flow = FlowKey::of(&plain.ip);
-        observe(observation, packet, interface, &plain.ip, plain.tcp.as_ref(), flow, &self.options);
-        self.messages.read(origin, &plain.ip, plain.tcp.as_ref(), plain.payload);
+        observe::<LIVE>(observation, packet, origin.interface, ip, tcp, FlowKey::of(ip), &self.options.seed);
+        self.messages.read(origin, ip, tcp, plain.payload);
     }
 
     /// Everything but plain TCP and UDP: rarer, and allowed to take longer.
     #[inline(never)]
-    fn observe_unusual<'a>(&mut self, packet: &Packet<'a>, origin: Origin, group: &mut Group<'a>) {
+    fn observe_unusual<'a, const LIVE: bool>(
+        &mut self,
+        packet: &Packet<'a>,
+        origin: Origin,
+        group: &mut Group<'a>,
+    ) {
         let mut d = Dissection::start(packet);
         d.follow(packet, self.registry);
         let d = &d;
@@ -182,7 +229,7 @@ impl FlowTable {
         let told = self.options.decap || d.outer.is_none();
         let tcp = d.tcp.as_ref().filter(|_| told);
         let observation = self.tally.next(group);
-        observe(observation, packet, origin.interface, ip, tcp, flow, &self.options);
+        observe::<LIVE>(observation, packet, origin.interface, ip, tcp, flow, &self.options.seed);
         observation.icmp = d.icmp.filter(|_| told).unwrap_or_default();
         if self.options.decap && !d.tunnels().is_empty() {
             observation.enclosed = Some((packet.link_type, packet.bytes));
@@ -198,7 +245,17 @@ impl FlowTable {
     }
 
     /// Whose the packet is: a later fragment follows its first one, to the flow of the header that was cut up.
+    #[inline(always)]
     fn flow_of(&mut self, d: &Dissection<'_>, ip: &Ip) -> (FlowKey, Side) {
+        let whole = |ip: Option<&Ip>| ip.is_none_or(|ip| ip.fragment.is_none());
+        if whole(d.ip.as_ref()) && whole(d.outer.as_ref()) {
+            return FlowKey::of(ip);
+        }
+        self.flow_of_fragment(d, ip)
+    }
+
+    #[inline(never)]
+    fn flow_of_fragment(&mut self, d: &Dissection<'_>, ip: &Ip) -> (FlowKey, Side) {
         for ip in [d.ip.as_ref(), d.outer.as_ref()].into_iter().flatten() {
             if let Some(fragment) = ip.fragment.filter(|f| f.offset == 0) {
                 self.firsts.note(ip, fragment, FlowKey::of(ip));
@@ -253,25 +310,46 @@ impl FlowTable {
     }
 }
 
+/// Counts a plain packet whose payload nobody reads.
+struct Count<'t, 'g, 'a, const LIVE: bool> {
+    tally: &'t mut Tally,
+    seed: &'t Seed,
+    packet: &'t Packet<'a>,
+    interface: InterfaceId,
+    group: &'g mut Group<'a>,
+}
+
+impl<'a, const LIVE: bool> Take<'a> for Count<'_, '_, 'a, LIVE> {
+    type Out = ();
+    const SPOKEN: bool = false;
+
+    #[inline(always)]
+    fn take(self, plain: Plain<'a>) {
+        let (ip, tcp) = (&plain.ip, plain.tcp.as_ref());
+        let observation = self.tally.next(self.group);
+        observe::<LIVE>(observation, self.packet, self.interface, ip, tcp, FlowKey::of(ip), self.seed);
+    }
+}
+
 /// Writes down what every packet adds to its flow; the rest is set to nothing.
 #[inline(always)]
-fn observe(
+fn observe<const LIVE: bool>(
     o: &mut Observation<'_>,
     packet: &Packet<'_>,
     interface: InterfaceId,
     ip: &Ip,
     tcp: Option<&Tcp>,
     (mut key, side): (FlowKey, Side),
-    options: &Options,
+    seed: &Seed,
 ) {
     o.print = 0;
-    if options.live.is_some() {
+    if LIVE {
         key = key.on(interface.0);
         o.print = path::print(packet.bytes, ip, tcp);
     }
     o.set_tcp(tcp);
     o.key = key;
-    o.hash = key.hash(&options.seed);
+    o.hash = key.hash(seed);
     o.ip_bytes = ip.bytes;
     o.at = packet.timestamp;
     o.frame_bytes = packet.wire_len;
@@ -287,7 +365,7 @@ fn observe(
 }
 
 /// Packets of one interface, one after the other.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Run {
     interface: u32,
     seen: Frames,

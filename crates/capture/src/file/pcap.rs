@@ -222,40 +222,40 @@ impl Pcap {
     fn scan_in<const BIG: bool, const ODD: bool>(
         &self,
         bytes: &[u8],
-        mut position: usize,
+        position: usize,
         records: &mut Vec<Record>,
         most: usize,
     ) -> Scan {
         let size = if ODD { self.header } else { 16 };
-        while records.len() < most {
-            let rest = bytes.get(position..).unwrap_or_default();
+        let mut rest = bytes.get(position..).unwrap_or_default();
+        let end = loop {
+            if records.len() >= most {
+                break Ok(());
+            }
             let header = if ODD && rest.len() < size { None } else { self.header_in::<BIG, ODD>(rest) };
-            let Some(header) = header else {
-                return Scan { position, end: Err(Short::More(More::header(size))) };
-            };
+            let Some(header) = header else { break Err(Short::More(More::header(size))) };
             if header.captured > self.most {
                 let fault =
                     Fault::TooLong { claimed: header.captured, snaplen: self.snaplen, most: self.most };
-                return Scan { position, end: Err(Short::Fault(fault)) };
+                break Err(Short::Fault(fault));
             }
-            let end = size + header.captured as usize;
-            if rest.len() < end {
-                return Scan { position, end: Err(Short::More(More::packet(size, header.captured))) };
-            }
+            let Some(behind) = rest.get(size + header.captured as usize..) else {
+                break Err(Short::More(More::packet(size, header.captured)));
+            };
             // A fraction above a second carries; in 32 bits, as Wireshark has it.
             let nanos = header.fraction.wrapping_mul(self.unit);
             records.push(Record {
                 timestamp: Timestamp(i64::from(header.seconds) * 1_000_000_000 + i64::from(nanos)),
-                start: (position + size) as u32,
+                start: (bytes.len() - rest.len() + size) as u32,
                 captured: header.captured,
                 wire_len: linktype::wire_len(header.wire),
                 interface: 0,
                 vlan_tci: None,
                 direction: dissect::Direction::Unknown,
             });
-            position += end;
-        }
-        Scan { position, end: Ok(()) }
+            rest = behind;
+        };
+        Scan { position: bytes.len() - rest.len(), end }
     }
 
     /// Takes what was not on the wire out of the wire lengths.

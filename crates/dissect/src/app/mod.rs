@@ -71,11 +71,17 @@ pub trait AppDissector: Sync {
     }
 }
 
+/// The ports that some application dissector names.
+pub(crate) fn ports() -> impl Iterator<Item = u16> {
+    DISSECTORS.iter().flat_map(|d| d.ports()).map(|port| match port {
+        Port::Udp(port) | Port::Tcp(port) => *port,
+    })
+}
+
 /// The ports that some application dissector names, a bit each: most packets are none's.
 static NAMED: LazyLock<Box<[u64; 1024]>> = LazyLock::new(|| {
     let mut bits = Box::new([0; 1024]);
-    for port in DISSECTORS.iter().flat_map(|d| d.ports()) {
-        let (Port::Udp(port) | Port::Tcp(port)) = port;
+    for port in ports() {
         if let Some(word) = bits.get_mut(usize::from(port >> 6)) {
             *word |= 1 << (port & 63);
         }
@@ -101,6 +107,12 @@ fn registered(protocol: u8, src_port: u16, dst_port: u16) -> Option<&'static dyn
         DISSECTORS.iter().copied().find(|d| d.ports().contains(&wanted))
     };
     speaks(dst_port).or_else(|| speaks(src_port))
+}
+
+/// Whether [`by_content`] may know who sent `bytes`: no is sure, and soon said of most.
+#[inline]
+pub(crate) fn may_recognize(bytes: &[u8]) -> bool {
+    dns::may_begin(bytes)
 }
 
 /// Who sent the datagram `bytes` between ports where [`by_port`] knows nobody, told by the first bytes alone.

@@ -6,7 +6,7 @@
 
 use super::bytes::{be16, u8_at};
 use super::{DissectorId, Registry, ipv4, ipv6, tcp};
-use crate::{Ip, Layer, LinkType, MAX_LAYERS, Packet, Tcp};
+use crate::{Ip, Layer, LinkType, MAX_LAYERS, Packet, Tcp, app};
 
 const ETHERNET_HEADER: usize = 14;
 const TAG: usize = 4;
@@ -47,14 +47,61 @@ pub struct Plain<'a> {
     upper_at: u16,
 }
 
+/// What becomes of a plain packet.
+pub trait Take<'a> {
+    /// What it gives.
+    type Out;
+    /// Whether packets that an application dissector may read are taken too.
+    const SPOKEN: bool;
+    /// Takes a plain packet. Worth inlining: it is compiled for each kind of packet, of which half is known then.
+    fn take(self, plain: Plain<'a>) -> Self::Out;
+}
+
+/// Why a packet was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotTaken {
+    /// It is not plain.
+    Unusual,
+    /// Some application dissector is known by one of its ports, or may recognize it.
+    Spoken,
+}
+
+/// Takes every plain packet as it is.
+struct AsIs;
+
+impl<'a> Take<'a> for AsIs {
+    type Out = Plain<'a>;
+    const SPOKEN: bool = true;
+
+    #[inline(always)]
+    fn take(self, plain: Plain<'a>) -> Plain<'a> {
+        plain
+    }
+}
+
 impl<'a> Plain<'a> {
     /// Reads a plain packet; `None` sends it the general way.
-    #[inline(always)]
+    #[inline]
     pub fn of(packet: &Packet<'a>, registry: &Registry) -> Option<Self> {
+        Self::read(packet, registry, AsIs).ok()
+    }
+
+    /// Reads a plain packet and has it taken.
+    #[inline(always)]
+    pub fn read<T: Take<'a>>(packet: &Packet<'a>, registry: &Registry, taker: T) -> Result<T::Out, NotTaken> {
         if packet.link_type != LinkType::ETHERNET {
-            return None;
+            return Err(NotTaken::Unusual);
         }
-        let (header, mut rest) = packet.bytes.split_first_chunk::<ETHERNET_HEADER>()?;
+        Self::read_ethernet(packet.bytes, registry, taker).unwrap_or(Err(NotTaken::Unusual))
+    }
+
+    #[inline(always)]
+    fn read_ethernet<T: Take<'a>>(
+        bytes: &'a [u8],
+        registry: &Registry,
+        taker: T,
+    ) -> Option<Result<T::Out, NotTaken>> {
+        let (header, mut rest) = bytes.split_first_chunk::<ETHERNET_HEADER>()?;
         let mut ether_type = be16(header, 12);
         let mut tags = 0;
         while matches!(ether_type, 0x8100 | 0x88a8) && tags < MAX_TAGS {
@@ -63,20 +110,49 @@ impl<'a> Plain<'a> {
             tags += 1;
         }
         let at = ETHERNET_HEADER + tags * TAG;
-        let (mut ip, header_len) = match ether_type {
-            0x0800 => plain_ipv4(rest, at)?,
-            0x86dd => plain_ipv6(rest, at)?,
-            _ => return None,
-        };
+        let tags = tags as u8;
+        match ether_type {
+            0x0800 => Self::read_upper(plain_ipv4(rest, at)?, rest, tags, registry, taker),
+            0x86dd => Self::read_upper(plain_ipv6(rest, at)?, rest, tags, registry, taker),
+            _ => None,
+        }
+    }
+
+    /// Reads what follows an IP header of so many bytes.
+    #[inline(always)]
+    fn read_upper<T: Take<'a>>(
+        (mut ip, header_len): (Ip, usize),
+        rest: &'a [u8],
+        tags: u8,
+        registry: &Registry,
+        taker: T,
+    ) -> Option<Result<T::Out, NotTaken>> {
+        let upper_at = ip.at + header_len as u16;
         let upper_len = ip.bytes as usize - header_len;
         let upper = rest.get(header_len..)?;
         let upper = upper.get(..upper_len).unwrap_or(upper);
-        let (tcp, payload) = match ip.protocol {
-            TCP => plain_tcp(upper, upper_len, &mut ip)?,
-            UDP => (None, plain_udp(upper, &mut ip, registry)?),
-            _ => return None,
-        };
-        Some(Plain { ip, tcp, payload, tags: tags as u8, upper_at: (at + header_len) as u16 })
+        if ip.protocol == TCP {
+            let (tcp, payload) = plain_tcp(upper, upper_len, &mut ip)?;
+            if !T::SPOKEN && registry.is_spoken(ip.src_port, ip.dst_port) {
+                return Some(Err(NotTaken::Spoken));
+            }
+            return Some(Ok(taker.take(Plain { ip, tcp: Some(tcp), payload, tags, upper_at })));
+        }
+        if ip.protocol != UDP {
+            return None;
+        }
+        let payload = plain_udp(upper, &mut ip)?;
+        if registry.is_spoken(ip.src_port, ip.dst_port) {
+            if registry.claims_udp_port(ip.src_port) || registry.claims_udp_port(ip.dst_port) {
+                return None;
+            }
+            if !T::SPOKEN {
+                return Some(Err(NotTaken::Spoken));
+            }
+        } else if !T::SPOKEN && app::may_recognize(payload) {
+            return Some(Err(NotTaken::Spoken));
+        }
+        Some(Ok(taker.take(Plain { ip, tcp: None, payload, tags, upper_at })))
     }
 
     /// How many layers there are.
@@ -127,7 +203,7 @@ fn plain_ipv6(bytes: &[u8], at: usize) -> Option<(Ip, usize)> {
 
 /// A whole TCP header and what was captured of its payload.
 #[inline(always)]
-fn plain_tcp<'a>(bytes: &'a [u8], len: usize, ip: &mut Ip) -> Option<(Option<Tcp>, &'a [u8])> {
+fn plain_tcp<'a>(bytes: &'a [u8], len: usize, ip: &mut Ip) -> Option<(Tcp, &'a [u8])> {
     let (h, _) = bytes.split_first_chunk::<TCP_HEADER>()?;
     let header_len = usize::from(u8_at(h, 12) >> 4) * 4;
     if header_len < TCP_HEADER {
@@ -135,17 +211,14 @@ fn plain_tcp<'a>(bytes: &'a [u8], len: usize, ip: &mut Ip) -> Option<(Option<Tcp
     }
     let payload = bytes.get(header_len..)?;
     (ip.src_port, ip.dst_port) = (be16(h, 0), be16(h, 2));
-    Some((Some(tcp::facts(h, header_len, len)), payload))
+    Some((tcp::facts(h, header_len, len), payload))
 }
 
-/// What was captured of a UDP payload that no dissector claims.
+/// What was captured of a UDP payload.
 #[inline(always)]
-fn plain_udp<'a>(bytes: &'a [u8], ip: &mut Ip, registry: &Registry) -> Option<&'a [u8]> {
+fn plain_udp<'a>(bytes: &'a [u8], ip: &mut Ip) -> Option<&'a [u8]> {
     let (h, rest) = bytes.split_first_chunk::<UDP_HEADER>()?;
     (ip.src_port, ip.dst_port) = (be16(h, 0), be16(h, 2));
-    if registry.claims_udp_port(ip.src_port) || registry.claims_udp_port(ip.dst_port) {
-        return None;
-    }
     let payload = usize::from(be16(h, 4)).checked_sub(UDP_HEADER).and_then(|len| rest.get(..len));
     Some(payload.unwrap_or(rest))
 }

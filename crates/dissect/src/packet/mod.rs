@@ -87,7 +87,7 @@ mod vxlan_gpe;
 mod wlan;
 mod wlan_monitor;
 
-pub use fast::Plain;
+pub use fast::{NotTaken, Plain, Take};
 pub use registry::Registry;
 
 /// Every packet dissector.

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::{Claim, DISSECTORS, DissectorId, fast};
-use crate::LinkType;
+use crate::{LinkType, app};
 
 const NONE: u8 = u8::MAX;
 /// Registries of 16-bit numbers, which stand first in the table, with all their places.
@@ -17,8 +17,9 @@ const PLACES: usize = (WIDE << 16) + (NARROW << 8);
 pub struct Registry {
     table: Box<[u8; PLACES]>,
     others: Vec<(Claim, u8)>,
-    /// One bit a UDP port: whether it is claimed. Eight times denser than the table, so that it stays in the cache.
-    claimed_udp_ports: Box<[u64; 1024]>,
+    /// One bit a port: whether a dissector of this or the application's kind is known by it, over UDP or TCP. Eight
+    /// times denser than the table, so that it stays in the cache.
+    spoken_ports: Box<[u64; 1024]>,
     pub(crate) readers: fast::Readers,
 }
 
@@ -33,7 +34,7 @@ impl Registry {
         let mut r = Registry {
             table: boxed(NONE),
             others: Vec::new(),
-            claimed_udp_ports: boxed(0),
+            spoken_ports: boxed(0),
             readers: fast::Readers::default(),
         };
         for (number, dissector) in DISSECTORS.iter().enumerate() {
@@ -41,6 +42,9 @@ impl Registry {
                 debug_assert!(r.claimant(claim).is_none(), "{claim:?} is claimed twice");
                 r.claim(claim, number as u8);
             }
+        }
+        for port in app::ports() {
+            r.note_port(port);
         }
         let reader = |claim| r.claimant(claim).unwrap_or_default();
         r.readers = fast::Readers {
@@ -55,10 +59,8 @@ impl Registry {
     }
 
     fn claim(&mut self, claim: Claim, number: u8) {
-        if let Claim::UdpPort(port) = claim
-            && let Some(word) = self.claimed_udp_ports.get_mut(usize::from(port / 64))
-        {
-            *word |= 1 << (port % 64);
+        if let Claim::UdpPort(port) = claim {
+            self.note_port(port);
         }
         match place(claim).and_then(|at| self.table.get_mut(at)) {
             Some(slot) => *slot = number,
@@ -66,10 +68,23 @@ impl Registry {
         }
     }
 
-    /// Whether some dissector reads what UDP carries from or to `port`.
+    fn note_port(&mut self, port: u16) {
+        if let Some(word) = self.spoken_ports.get_mut(usize::from(port / 64)) {
+            *word |= 1 << (port % 64);
+        }
+    }
+
+    /// Whether some dissector is known by one of these ports: if not, nobody has to be asked.
     #[inline]
+    pub(crate) fn is_spoken(&self, src_port: u16, dst_port: u16) -> bool {
+        let bit =
+            |port: u16| self.spoken_ports.get(usize::from(port / 64)).map_or(0, |word| word >> (port % 64));
+        (bit(src_port) | bit(dst_port)) & 1 != 0
+    }
+
+    /// Whether some dissector reads what UDP carries from or to `port`.
     pub(crate) fn claims_udp_port(&self, port: u16) -> bool {
-        self.claimed_udp_ports.get(usize::from(port / 64)).is_none_or(|word| word >> (port % 64) & 1 != 0)
+        self.claimant(Claim::UdpPort(port)).is_some()
     }
 
     /// Who reads what `claim` names.

@@ -118,9 +118,16 @@ impl AppDissector for Dns {
 
     /// DNS on a port of its own choice, over UDP: one question or an answer, and every record whole.
     fn recognizes(&self, src_port: u16, dst_port: u16, bytes: &[u8]) -> bool {
-        Header::of(bytes).is_some_and(|header| header.common(bytes.len()) && whole(&header, bytes))
+        may_begin(bytes)
+            && Header::of(bytes).is_some_and(|header| header.common(bytes.len()) && whole(&header, bytes))
             && ![src_port, dst_port].contains(&NETBIOS_NAMES)
     }
+}
+
+/// Whether `bytes` may begin a plain query or answer: at most one question says no to most of anything else.
+#[inline]
+pub(super) fn may_begin(bytes: &[u8]) -> bool {
+    matches!(bytes, [_, _, _, _, 0, 0 | 1, ..])
 }
 
 /// Reads behind the length that precedes each message on TCP (RFC 1035, section 4.2.2).
