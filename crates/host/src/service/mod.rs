@@ -11,13 +11,10 @@ mod wire;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-
-use crate::{Answer, Owner, Owners, Question, Reason};
+use self::wire::{Heard, Told};
+use crate::{Answer, Owners, Question, Reason};
 
 /// Questions that hit a rate limit are tried again after this time …
 const AGAIN: Duration = Duration::from_millis(300);
@@ -25,7 +22,7 @@ const AGAIN: Duration = Duration::from_millis(300);
 const TRIES: u32 = 6;
 /// Bytes not yet sent above which a client takes no more questions.
 const UNSENT: usize = 1 << 20;
-/// Processes that a client keeps to share between answers.
+/// Processes of which both ends remember that they were told.
 const KEPT: usize = 16_384;
 const CHUNK: usize = 64 * 1024;
 
@@ -47,6 +44,7 @@ pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
     let mut output = Vec::new();
     let mut chunk = vec![0; CHUNK];
     let mut pending: Vec<Pending> = Vec::new();
+    let mut told = Told::default();
     loop {
         stream.set_read_timeout((!pending.is_empty()).then_some(AGAIN))?;
         match stream.read(&mut chunk) {
@@ -60,14 +58,14 @@ pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
             pending.push(Pending { id, question, tries: 0, due: Instant::now() });
             Some(())
         })?;
-        answer_due(owners, &mut pending, &mut output);
+        answer_due(owners, &mut pending, &mut told, &mut output);
         stream.write_all(&output)?;
         output.clear();
     }
 }
 
 /// Answers what is due, and puts off what hits a rate limit.
-fn answer_due(owners: &mut Owners, pending: &mut Vec<Pending>, output: &mut Vec<u8>) {
+fn answer_due(owners: &mut Owners, pending: &mut Vec<Pending>, told: &mut Told, output: &mut Vec<u8>) {
     let now = Instant::now();
     let due = |pending: &Pending| pending.due <= now;
     let questions: Vec<Question> = pending.iter().filter(|p| due(p)).map(|p| p.question).collect();
@@ -81,7 +79,7 @@ fn answer_due(owners: &mut Owners, pending: &mut Vec<Pending>, output: &mut Vec<
         pending.due = now + AGAIN;
         let again = answer.reason() == Some(Reason::Deferred) && pending.tries < TRIES;
         if !again {
-            wire::write_answer(output, pending.id, &answer);
+            wire::write_answer(output, pending.id, &answer, told);
         }
         again
     });
@@ -113,8 +111,7 @@ pub struct Client {
     chunk: Vec<u8>,
     next: u64,
     waiting: usize,
-    /// Processes by the bytes that told of them.
-    owners: HashMap<Box<[u8]>, Arc<Owner>, RandomState>,
+    heard: Heard,
 }
 
 impl Client {
@@ -128,7 +125,7 @@ impl Client {
             chunk: vec![0; CHUNK],
             next: 0,
             waiting: 0,
-            owners: HashMap::default(),
+            heard: Heard::default(),
         })
     }
 
@@ -165,10 +162,10 @@ impl Client {
                 Err(error) if is_idle(&error) => break,
                 Err(error) => return Err(error),
             }
-            let owners = &mut self.owners;
+            let heard = &mut self.heard;
             let waiting = &mut self.waiting;
             take_frames(&mut self.input, |body| {
-                let (id, answer) = wire::read_answer(body, |bytes| shared(owners, bytes))?;
+                let (id, answer) = wire::read_answer(body, heard)?;
                 *waiting = waiting.saturating_sub(1);
                 each(id, answer);
                 Some(())
@@ -196,21 +193,12 @@ impl AsFd for Client {
     }
 }
 
-/// The process as already known, so that many flows share one.
-fn shared(owners: &mut HashMap<Box<[u8]>, Arc<Owner>, RandomState>, bytes: &[u8]) -> Option<Arc<Owner>> {
-    if let Some(known) = owners.get(bytes) {
-        return Some(known.clone());
-    }
-    if owners.len() >= KEPT {
-        owners.clear();
-    }
-    let owner = Arc::new(wire::read_owner(bytes)?);
-    owners.insert(bytes.into(), owner.clone());
-    Some(owner)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use hashbrown::HashMap;
+
     use super::*;
     use crate::{Config, Protocol};
 

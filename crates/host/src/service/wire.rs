@@ -6,6 +6,10 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::KEPT;
 use crate::{Answer, Attributed, Container, End, Evidence, Owner, Protocol, Question, Reason, Runtime};
 
 /// A frame above this length is an error: command lines are bounded by the
@@ -57,7 +61,8 @@ pub(super) fn read_question(body: &[u8]) -> Option<(u64, Question)> {
     from.0.is_empty().then_some((id, question))
 }
 
-pub(super) fn write_answer(out: &mut Vec<u8>, id: u64, answer: &Answer) {
+/// `told` knows which processes the other end has been told of: their facts are not sent again.
+pub(super) fn write_answer(out: &mut Vec<u8>, id: u64, answer: &Answer, told: &mut Told) {
     frame(out, |out| {
         number(out, id);
         match answer {
@@ -69,18 +74,15 @@ pub(super) fn write_answer(out: &mut Vec<u8>, id: u64, answer: &Answer) {
                 out.push(1);
                 out.push(u8::from(attributed.end == End::Destination));
                 out.push(EVIDENCE.iter().position(|e| *e == attributed.evidence).unwrap_or_default() as u8);
-                frame(out, |out| write_owner(out, &attributed.owner));
-                option(out, attributed.peer.as_deref(), |out, peer| frame(out, |out| write_owner(out, peer)));
+                told.write(out, &attributed.owner);
+                option(out, attributed.peer.as_ref(), |out, peer| told.write(out, peer));
             }
         }
     });
 }
 
-/// `share` gives the process whose facts stand in some bytes: it need not be read again when it is known by these.
-pub(super) fn read_answer(
-    body: &[u8],
-    mut share: impl FnMut(&[u8]) -> Option<Arc<Owner>>,
-) -> Option<(u64, Answer)> {
+/// Reads an answer; `heard` are the processes that the other end has told of.
+pub(super) fn read_answer(body: &[u8], heard: &mut Heard) -> Option<(u64, Answer)> {
     let mut from = Reader(body);
     let id = from.number()?;
     let answer = if from.byte()? == 0 {
@@ -89,20 +91,60 @@ pub(super) fn read_answer(
         Answer::Owner(Attributed {
             end: if from.byte()? == 0 { End::Source } else { End::Destination },
             evidence: *EVIDENCE.get(usize::from(from.byte()?))?,
-            owner: share(from.framed()?)?,
-            peer: match from.option(Reader::framed)? {
-                Some(peer) => Some(share(peer)?),
-                None => None,
-            },
+            owner: heard.read(&mut from)?,
+            peer: from.option(|from| heard.read(from))?,
         })
     };
     from.0.is_empty().then_some((id, answer))
 }
 
-/// Reads the facts of a process.
-pub(super) fn read_owner(bytes: &[u8]) -> Option<Owner> {
-    let mut from = Reader(bytes);
-    from.owner().filter(|_| from.0.is_empty())
+/// Processes that the other end has been told of, by number; number 0 starts over.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    numbers: HashMap<(u32, u64), (u32, Arc<Owner>), RandomState>,
+    next: u32,
+}
+
+impl Told {
+    /// Writes a process's number, and its facts unless they are known.
+    fn write(&mut self, out: &mut Vec<u8>, owner: &Arc<Owner>) {
+        let key = (owner.pid, owner.start);
+        if let Some((known, facts)) = self.numbers.get(&key)
+            && (Arc::ptr_eq(facts, owner) || facts == owner)
+        {
+            out.extend_from_slice(&known.to_le_bytes());
+            out.push(0);
+            return;
+        }
+        if self.next as usize == KEPT {
+            *self = Self::default();
+        }
+        out.extend_from_slice(&self.next.to_le_bytes());
+        out.push(1);
+        write_owner(out, owner);
+        self.numbers.insert(key, (self.next, Arc::clone(owner)));
+        self.next += 1;
+    }
+}
+
+/// The same at the end that is told.
+#[derive(Debug, Default)]
+pub(super) struct Heard(Vec<Arc<Owner>>);
+
+impl Heard {
+    fn read(&mut self, from: &mut Reader<'_>) -> Option<Arc<Owner>> {
+        let number = u32::from_le_bytes(from.array()?) as usize;
+        if from.byte()? == 0 {
+            return self.0.get(number).cloned();
+        }
+        let owner = Arc::new(from.owner()?);
+        self.0.truncate(number);
+        if self.0.len() != number || number >= KEPT {
+            return None;
+        }
+        self.0.push(Arc::clone(&owner));
+        Some(owner)
+    }
 }
 
 fn frame(out: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
@@ -243,12 +285,6 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// What [`frame`] wrote.
-    fn framed(&mut self) -> Option<&'a [u8]> {
-        let length = u32::from_le_bytes(self.array()?);
-        self.take(length as usize)
-    }
-
     fn owner(&mut self) -> Option<Owner> {
         Some(Owner {
             pid: self.number()? as u32,
@@ -313,10 +349,6 @@ mod tests {
         })
     }
 
-    fn fresh(bytes: &[u8]) -> Option<Arc<Owner>> {
-        read_owner(bytes).map(Arc::new)
-    }
-
     fn body_of(bytes: &[u8]) -> &[u8] {
         let (body, rest) = split_frame(bytes).unwrap().unwrap();
         assert!(rest.is_empty());
@@ -328,8 +360,8 @@ mod tests {
         let permission = Answer::None(Reason::Permission { uid: 1000 });
         for answer in [attributed(), permission, Answer::None(Reason::Deferred)] {
             let mut out = Vec::new();
-            write_answer(&mut out, 9, &answer);
-            assert_eq!(read_answer(body_of(&out), fresh), Some((9, answer)));
+            write_answer(&mut out, 9, &answer, &mut Told::default());
+            assert_eq!(read_answer(body_of(&out), &mut Heard::default()), Some((9, answer)));
         }
     }
 
@@ -350,13 +382,38 @@ mod tests {
         }
     }
 
+    /// However often a process is told of, its facts cross once; when too many are known, all begin anew.
+    #[test]
+    fn facts_are_sent_once() {
+        let (mut told, mut heard) = (Told::default(), Heard::default());
+        let mut sent = |answer: &Answer| {
+            let mut out = Vec::new();
+            write_answer(&mut out, 1, answer, &mut told);
+            assert_eq!(read_answer(body_of(&out), &mut heard).unwrap().1, *answer);
+            out.len()
+        };
+        let of = |pid: u32| {
+            let owner = Arc::new(Owner { pid, ..owner() });
+            Answer::Owner(Attributed { owner, end: End::Source, evidence: Evidence::Exact, peer: None })
+        };
+        let first = sent(&of(1));
+        assert!(sent(&of(1)) < first / 4);
+        let renamed = Owner { name: "sh".to_owned(), pid: 1, ..owner() };
+        let (end, evidence) = (End::Source, Evidence::Exact);
+        sent(&Answer::Owner(Attributed { owner: Arc::new(renamed), end, evidence, peer: None }));
+        for pid in 0..KEPT as u32 + 3 {
+            sent(&of(pid));
+        }
+        assert!(sent(&of(KEPT as u32)) < first / 4);
+    }
+
     #[test]
     fn a_cut_body_is_no_answer() {
         let mut out = Vec::new();
-        write_answer(&mut out, 9, &attributed());
+        write_answer(&mut out, 9, &attributed(), &mut Told::default());
         let body = body_of(&out);
         for cut in 0..body.len() {
-            assert_eq!(read_answer(&body[..cut], fresh), None, "cut at {cut}");
+            assert_eq!(read_answer(&body[..cut], &mut Heard::default()), None, "cut at {cut}");
         }
         assert!(split_frame(&[0xff; 8]).is_err());
     }
@@ -365,7 +422,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = read_question(&bytes);
-            let _ = read_answer(&bytes, fresh);
+            let _ = read_answer(&bytes, &mut Heard::default());
         }
     }
 }

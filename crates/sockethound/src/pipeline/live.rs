@@ -163,7 +163,7 @@ impl Worker<'_> {
             if self.stopped() {
                 break None;
             }
-            if let Err(e) = self.take_packets(PATIENCE) {
+            if let Err(e) = self.take_packets(self.patience()) {
                 break Some(e);
             }
             self.heed_clock()?;
@@ -173,6 +173,12 @@ impl Worker<'_> {
 
     fn stopped(&self) -> bool {
         self.watch.stop.load(Ordering::Relaxed) || self.end.is_some_and(|end| Instant::now() >= end)
+    }
+
+    /// How long packets are waited for: not beyond what the clock asks for next.
+    fn patience(&self) -> Duration {
+        let next = [self.next_report, self.end].into_iter().flatten().min();
+        next.map_or(PATIENCE, |at| PATIENCE.min(at.saturating_duration_since(Instant::now())))
     }
 
     /// Counts the next block of packets; gives whether there was one.

@@ -29,8 +29,8 @@ use flow::{Collector, Config, Event, Options, Snapshot};
 pub use self::files::Files;
 pub use self::live::Live;
 
-/// How long a worker waits for packets before it looks at the clock and at `stop`.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a thread waits for what it works on before it looks at the clock and at signals.
+const PATIENCE: Duration = Duration::from_millis(250);
 /// Messages and evicted flows that a table holds before it hands them on: few enough to stay in the cache, many enough
 /// that handing on costs nothing.
 const EVENTS_AT_ONCE: usize = 1024;
