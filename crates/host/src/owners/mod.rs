@@ -30,10 +30,12 @@ use crate::namespaces::DiagSockets;
 use crate::owner::OwnerReader;
 use crate::proc::Proc;
 use crate::sockets::plain;
-use crate::{Answer, Attributed, End, Owner, Question, Reason};
+use crate::{Answer, Attributed, Budget, End, Owner, Question, Reason};
 
 /// How long a question is not looked up again after it had no owner.
 const NEGATIVE: Duration = Duration::from_secs(2);
+/// Ends in other namespaces looked up at once for flows that have an end in their own; half as many a second.
+const PEERS: f64 = 256.0;
 /// Negative answers and processes kept, before all are forgotten.
 const KEPT: usize = 16_384;
 
@@ -72,6 +74,8 @@ pub struct Owners {
     known: HashMap<u32, Arc<Owner>, RandomState>,
     negative: HashMap<Question, (Reason, Instant), RandomState>,
     costs: Costs,
+    /// How many ends in other namespaces may be looked up that could only be told beside the owner.
+    peers: Budget,
 }
 
 impl Owners {
@@ -89,6 +93,7 @@ impl Owners {
             known: HashMap::default(),
             negative: HashMap::default(),
             costs: Costs::default(),
+            peers: Budget::new(PEERS, PEERS / 2.0),
         })
     }
 
@@ -160,9 +165,23 @@ impl Owners {
                     of_this = self.ends(*index, question);
                 }
             }
+            self.leave_peers(question, &mut of_this, now);
             candidates.extend(of_this);
         }
         candidates
+    }
+
+    /// Leaves out ends in other namespaces that could only be told beside the owner, when there are too many of them to
+    /// look up: they cost as much as the owners themselves.
+    fn leave_peers(&mut self, question: &Question, ends: &mut Vec<Candidate>, now: Instant) {
+        let home = self.home(question);
+        let owns = |end: &Candidate| end.place == Place::Home && !self.is_group(end.lookup.local.ip(), home);
+        if ends.iter().any(owns) {
+            let peers = ends.iter().filter(|end| end.place != Place::Home).count();
+            if peers > 0 && !self.peers.take(peers as f64, now) {
+                ends.retain(|end| end.place == Place::Home);
+            }
+        }
     }
 
     fn ends(&self, index: usize, question: &Question) -> Vec<Candidate> {

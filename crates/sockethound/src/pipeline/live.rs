@@ -32,7 +32,7 @@ const EXPIRY: Duration = Duration::from_secs(1);
 /// How long packets that passed are waited for at the end: longer than the ring keeps them.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 /// How often the collector looks for answers, while there are questions; and otherwise.
-const BUSY: Duration = Duration::from_millis(5);
+const BUSY: Duration = Duration::from_millis(20);
 const QUIET: Duration = Duration::from_millis(250);
 /// How long the last answers are waited for.
 const LAST_ANSWERS: Duration = Duration::from_millis(1500);
