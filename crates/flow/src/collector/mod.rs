@@ -18,7 +18,7 @@ use crate::dns::{DnsEvent, DnsTotals};
 use crate::flow::{Counters, Flow};
 use crate::group::GroupBy;
 use crate::key::Seed;
-use crate::ledger::{CaptureRecord, InterfaceId, InterfaceName};
+use crate::ledger::{CaptureRecord, InterfaceId, InterfaceName, Readings};
 use crate::live::{Facts, LiveFlows, Ticket, Translation};
 use crate::lookup::LookupDelta;
 use crate::name::Names;
@@ -100,7 +100,7 @@ struct Live {
     ifindexes: Vec<u32>,
     /// By interface: what flows that are over were.
     shares: Vec<Shares>,
-    kernel: BTreeMap<InterfaceId, (u64, u64)>,
+    kernel: BTreeMap<InterfaceId, Readings>,
     dropped: u64,
     /// When the pace was last taken, and what stood then.
     ticked: (Timestamp, Counters),
@@ -170,8 +170,8 @@ impl Collector {
         self.names.give_fallback(addr, name);
     }
 
-    /// What an interface itself has counted since the start, in packets and frame bytes; `None` once it is gone.
-    pub fn set_kernel(&mut self, id: InterfaceId, counted: Option<(u64, u64)>) {
+    /// What an interface itself has counted since the start; `None` once it is gone.
+    pub fn set_kernel(&mut self, id: InterfaceId, counted: Option<Readings>) {
         let Some(live) = &mut self.live else { return };
         match counted {
             Some(counted) => drop(live.kernel.insert(id, counted)),
