@@ -51,7 +51,14 @@ pub(crate) fn transfer(lab: &Lab, client: &str, (server, at): (&str, &str), byte
             listener.accept().unwrap().0.read_to_end(&mut all).unwrap();
             all.len()
         });
-        let mut stream = lab.within(client, move || TcpStream::connect(at).unwrap());
+        // Who accepts must not wait for one that does not come.
+        let connect = || {
+            TcpStream::connect_timeout(&at, Duration::from_secs(5)).unwrap_or_else(|e| {
+                drop(lab.within(server, move || TcpStream::connect(at)));
+                panic!("{at}: {e}")
+            })
+        };
+        let mut stream = lab.within(client, connect);
         let from = stream.local_addr().unwrap();
         stream.write_all(&vec![9; bytes]).unwrap();
         drop(stream);
