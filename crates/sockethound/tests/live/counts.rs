@@ -132,7 +132,9 @@ fn root_several_workers() {
     let running = Running::start(&lab, "b", "--workers 3");
     let server = udp(&lab, "b", "10.N.1.2:7000");
     let clients: Vec<_> = (7100..7132).map(|port| udp(&lab, "a", &format!("10.N.1.1:{port}"))).collect();
-    clients.iter().for_each(|client| exchange(client, &server, 10, 100));
+    for client in &clients {
+        exchange(client, &server, 10, 100);
+    }
     let run = running.stop();
     for client in &clients {
         let flow = run.flow("udp", [client.local_addr().unwrap(), lab.at("10.N.1.2:7000")]);
