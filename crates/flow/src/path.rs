@@ -157,14 +157,13 @@ impl Strands {
         self.0.iter()
     }
 
-    /// The interfaces, in the order in which the flow's first packets passed them.
+    /// The interfaces, in the order in which the flow's first packets passed them; one that a translation leads back to
+    /// stands there twice.
     pub(crate) fn interfaces(&self) -> Vec<InterfaceId> {
         let mut order: Vec<_> =
             self.0.iter().map(|s| (s.first, s.place.translated, s.place.interface)).collect();
         order.sort_unstable();
-        let mut interfaces: Vec<_> = order.into_iter().map(|(.., interface)| interface).collect();
-        interfaces.dedup();
-        interfaces
+        order.into_iter().map(|(.., interface)| interface).collect()
     }
 
     /// Whether what is told of one strand alone is told at `place`.

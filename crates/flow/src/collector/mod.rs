@@ -351,8 +351,12 @@ impl Collector {
         }
         if let Some(facts) = facts {
             record.owner.clone_from(&facts.answer);
-            record.path =
-                facts.strands.interfaces().into_iter().filter_map(|id| self.interface_name(id)).collect();
+            // One that went and came back is two, of one name.
+            for name in facts.strands.interfaces().into_iter().filter_map(|id| self.interface_name(id)) {
+                if !record.path.contains(&name) {
+                    record.path.push(name);
+                }
+            }
             record.nat = facts.nat.map(|(from, to)| if facts.turned(flow) { (to, from) } else { (from, to) });
             record.pace = Some(facts.pace);
         }

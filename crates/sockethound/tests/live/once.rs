@@ -5,7 +5,7 @@ use std::net::SocketAddrV4;
 use crate::lab::Lab;
 use crate::program::{Running, counts, packets, path};
 use crate::sys::{RawSender, Tun, within};
-use crate::traffic::{exchange, frame, send, udp};
+use crate::traffic::{exchange, frame, send, transfer, udp};
 
 #[test]
 fn root_a_bridge_and_its_ports_count_once() {
@@ -47,6 +47,43 @@ fn root_a_router_counts_once() {
     assert_eq!(packets(flow), (50, 50));
     assert_eq!(path(flow), ["rc", "rs"]);
     assert_eq!(flow["source"]["bytes"], 50 * 128);
+    run.ledger("rc");
+    run.ledger("rs");
+}
+
+/// Neither has IPv6 numbers, nor do the pieces of a datagram have ports; segments may be put together on the way.
+#[test]
+fn root_a_router_counts_once_whatever_passes() {
+    let Some(lab) = Lab::routed() else { return };
+    for (side, dev, address) in [
+        ("c", "vc", "fd00:N:1::1/64"),
+        ("r", "rc", "fd00:N:1::fe/64"),
+        ("r", "rs", "fd00:N:2::fe/64"),
+        ("s", "vs", "fd00:N:2::1/64"),
+    ] {
+        lab.add_v6(side, dev, address);
+        lab.exec(side, &format!("ethtool -K {dev} tso on gso on gro on"));
+    }
+    lab.ip("c", "-6 route add default via fd00:N:1::fe");
+    lab.ip("s", "-6 route add default via fd00:N:2::fe");
+    lab.sysctl("r", "net.ipv6.conf.all.forwarding=1");
+    let running = Running::start(&lab, "r", "");
+    exchange(&udp(&lab, "c", "[fd00:N:1::1]:7001"), &udp(&lab, "s", "[fd00:N:2::1]:7000"), 50, 100);
+    exchange(&udp(&lab, "c", "10.N.1.1:7001"), &udp(&lab, "s", "10.N.2.1:7000"), 20, 8000);
+    let [four, six] =
+        ["10.N.2.1:7002", "[fd00:N:2::1]:7002"].map(|at| (transfer(&lab, "c", ("s", at), 5_000_000), at));
+    let run = running.stop();
+    let flow = run.flow("udp", [lab.at("[fd00:N:1::1]:7001"), lab.at("[fd00:N:2::1]:7000")]);
+    assert_eq!((packets(flow), path(flow)), ((50, 50), vec!["rc", "rs"]));
+    // 8008 bytes are six pieces, 4008 are three.
+    let flow = run.flow("udp", [lab.at("10.N.1.1:7001"), lab.at("10.N.2.1:7000")]);
+    assert_eq!((packets(flow), path(flow)), ((120, 60), vec!["rc", "rs"]));
+    for (from, at) in [four, six] {
+        let flow = run.flow("tcp", [from, lab.at(at)]);
+        let bytes = flow["source"]["bytes"].as_u64().unwrap();
+        assert!((5_000_000..5_600_000).contains(&bytes), "{flow}");
+        assert_eq!(path(flow), ["rc", "rs"]);
+    }
     run.ledger("rc");
     run.ledger("rs");
 }
