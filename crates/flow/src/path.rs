@@ -171,9 +171,13 @@ impl Strands {
         self.0.first().is_none_or(|s| s.place == place)
     }
 
-    /// Notes that no table counts at `place` any more; gives whether none does anywhere.
-    pub(crate) fn end(&mut self, place: Place) -> bool {
+    /// Notes that no table counts at `place` any more.
+    pub(crate) fn end(&mut self, place: Place) {
         self.0.iter_mut().filter(|s| s.place == place).for_each(|s| s.ended = true);
+    }
+
+    /// Whether no table counts anywhere any more.
+    pub(crate) fn are_over(&self) -> bool {
         self.0.iter().all(|s| s.ended)
     }
 
