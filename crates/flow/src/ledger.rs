@@ -154,6 +154,24 @@ impl InterfaceLedger {
     }
 }
 
+/// An interface's own counters, in packets and frame bytes, read before and after the instant that an account is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readings {
+    /// Not later.
+    pub before: (u64, u64),
+    /// Not earlier.
+    pub after: (u64, u64),
+}
+
+impl Readings {
+    /// The counters at the instant itself: as `accounted` for, unless that is not between the readings.
+    pub(crate) fn at(&self, accounted: (u64, u64)) -> (u64, u64) {
+        let between = |n: u64, before: u64, after: u64| n.clamp(before, after.max(before));
+        let (before, after) = (self.before, self.after);
+        (between(accounted.0, before.0, after.0), between(accounted.1, before.1, after.1))
+    }
+}
+
 /// The account of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
@@ -236,6 +254,14 @@ mod tests {
                 reasons: vec![("ended".to_owned(), 1), ("hidden".to_owned(), 1)],
             }),
         }
+    }
+
+    #[test]
+    fn what_passed_while_the_counters_were_read_is_no_gap() {
+        let readings = Readings { before: (100, 9000), after: (110, 9900) };
+        assert_eq!(readings.at((104, 9360)), (104, 9360));
+        assert_eq!(readings.at((99, 8910)), (100, 9000), "one is missing");
+        assert_eq!(readings.at((112, 10_080)), (110, 9900), "two are too many");
     }
 
     #[test]

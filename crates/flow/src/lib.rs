@@ -48,7 +48,7 @@ pub use flow::Counters;
 pub use group::{Group, GroupBy, GroupKey};
 pub use key::Seed;
 pub use ledger::{
-    CaptureEnd, CaptureRecord, InterfaceId, InterfaceLedger, InterfaceName, Ledger, LiveLedger,
+    CaptureEnd, CaptureRecord, InterfaceId, InterfaceLedger, InterfaceName, Ledger, LiveLedger, Readings,
 };
 pub use live::{Ticket, Translation};
 pub use lookup::Keep;

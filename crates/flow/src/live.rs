@@ -222,10 +222,19 @@ impl LiveFlows {
         }
     }
 
-    /// Notes that a table counts a flow no more; gives its facts if none does.
-    pub(crate) fn end(&mut self, number: u32, place: Place) -> Option<Facts> {
+    /// Notes that a table counts a flow no more; gives whether none does.
+    pub(crate) fn end(&mut self, number: u32, place: Place) -> bool {
+        self.facts.get_mut(number as usize).is_some_and(|facts| {
+            facts.strands.end(place);
+            facts.strands.are_over()
+        })
+    }
+
+    /// Takes the facts of an open flow if no table counts it any more.
+    pub(crate) fn take_over(&mut self, flows: &FlowStore, number: u32) -> Option<Facts> {
+        flows.open(number)?;
         let facts = self.facts.get_mut(number as usize)?;
-        facts.strands.end(place).then(|| mem::take(facts))
+        facts.strands.are_over().then(|| mem::take(facts))
     }
 
     /// Takes the pace of every flow over an interval of `seconds`.

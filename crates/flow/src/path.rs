@@ -157,14 +157,13 @@ impl Strands {
         self.0.iter()
     }
 
-    /// The interfaces, in the order in which the flow's first packets passed them.
+    /// The interfaces, in the order in which the flow's first packets passed them; one that a translation leads back to
+    /// stands there twice.
     pub(crate) fn interfaces(&self) -> Vec<InterfaceId> {
         let mut order: Vec<_> =
             self.0.iter().map(|s| (s.first, s.place.translated, s.place.interface)).collect();
         order.sort_unstable();
-        let mut interfaces: Vec<_> = order.into_iter().map(|(.., interface)| interface).collect();
-        interfaces.dedup();
-        interfaces
+        order.into_iter().map(|(.., interface)| interface).collect()
     }
 
     /// Whether what is told of one strand alone is told at `place`.
@@ -172,9 +171,13 @@ impl Strands {
         self.0.first().is_none_or(|s| s.place == place)
     }
 
-    /// Notes that no table counts at `place` any more; gives whether none does anywhere.
-    pub(crate) fn end(&mut self, place: Place) -> bool {
+    /// Notes that no table counts at `place` any more.
+    pub(crate) fn end(&mut self, place: Place) {
         self.0.iter_mut().filter(|s| s.place == place).for_each(|s| s.ended = true);
+    }
+
+    /// Whether no table counts anywhere any more.
+    pub(crate) fn are_over(&self) -> bool {
         self.0.iter().all(|s| s.ended)
     }
 

@@ -77,8 +77,8 @@ pub struct RingSource {
     received: u64,
     captured: u64,
     totals: Cell<RingStats>,
-    /// What the interfaces had counted when capturing began.
-    baseline: Vec<InterfaceCounters>,
+    /// What the interfaces had counted before and after capturing began.
+    baseline: [Vec<InterfaceCounters>; 2],
 }
 
 impl RingSource {
@@ -86,8 +86,9 @@ impl RingSource {
     pub fn open(options: &Options) -> Result<Self, Error> {
         let mut source = Self::prepare(options, options.interfaces.len() == 1)?;
         source.attach(&source.filter())?;
-        source.baseline = source.counters()?;
+        source.baseline[0] = source.counters()?;
         source.bind()?;
+        source.baseline[1] = source.counters()?;
         source.make_promiscuous()?;
         Ok(source)
     }
@@ -117,12 +118,13 @@ impl RingSource {
             group.push(source);
         }
         if let Some(first) = group.first_mut() {
-            first.baseline = first.counters()?;
+            first.baseline[0] = first.counters()?;
         }
         for source in &group {
             source.attach(&source.filter())?;
         }
-        if let Some(first) = group.first() {
+        if let Some(first) = group.first_mut() {
+            first.baseline[1] = first.counters()?;
             first.make_promiscuous()?;
         }
         Ok(group)
@@ -157,7 +159,7 @@ impl RingSource {
             received: 0,
             captured: 0,
             totals: Cell::default(),
-            baseline: Vec::new(),
+            baseline: Default::default(),
         })
     }
 
@@ -196,8 +198,9 @@ impl RingSource {
         Ok(all)
     }
 
-    /// What the captured interfaces had counted when capturing began; of a group, its first source knows.
-    pub fn baseline(&self) -> &[InterfaceCounters] {
+    /// What the captured interfaces had counted before the first packet was captured, and after nothing was missed any
+    /// more; of a group, its first source knows.
+    pub fn baseline(&self) -> &[Vec<InterfaceCounters>; 2] {
         &self.baseline
     }
 

@@ -105,15 +105,21 @@ impl Collector {
         for ((id, ledger), shares) in (0..).map(InterfaceId).zip(interfaces).zip(shares) {
             let totals = self.totals.interfaces.get(usize::from(id.0));
             let offload = totals.map_or((0, 0), |t| (t.offload.packets, t.offload.bytes));
-            let kernel = live.kernel.get(&id).copied();
+            let readings = live.kernel.get(&id);
             // The ring does not say on which interface it lost what: what is missing there is taken to be it.
-            let missing = kernel.map(|(packets, _)| packets.saturating_sub(ledger.seen.0 + offload.0));
+            let missing = readings.map(|r| r.before.0.saturating_sub(ledger.seen.0 + offload.0));
             let dropped = match missing {
                 _ if alone => Some(live.dropped),
                 _ if live.dropped == 0 => Some(0),
                 missing => missing.map(|missing| missing.min(left)),
             };
             left -= dropped.unwrap_or(0).min(left);
+            let (packets, bytes) = (ledger.seen.0 + offload.0, ledger.seen.1 + offload.1);
+            let kernel = readings.map(|r| match dropped {
+                Some(0) => r.at((packets, bytes)),
+                // Nobody knows how long those were.
+                dropped => r.at((packets + dropped.unwrap_or(0), u64::MAX)),
+            });
             ledger.live = Some(LiveLedger {
                 kernel,
                 dropped,

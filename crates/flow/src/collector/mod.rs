@@ -18,7 +18,7 @@ use crate::dns::{DnsEvent, DnsTotals};
 use crate::flow::{Counters, Flow};
 use crate::group::GroupBy;
 use crate::key::Seed;
-use crate::ledger::{CaptureRecord, InterfaceId, InterfaceName};
+use crate::ledger::{CaptureRecord, InterfaceId, InterfaceName, Readings};
 use crate::live::{Facts, LiveFlows, Ticket, Translation};
 use crate::lookup::LookupDelta;
 use crate::name::Names;
@@ -30,6 +30,9 @@ use crate::select::Selection;
 use crate::snapshot::Event;
 use crate::store::{FlowParts, FlowStore};
 use crate::totals::Totals;
+
+/// Deltas for which a flow that is over stays open.
+const LINGER: usize = 2;
 
 /// What views want of snapshots.
 #[derive(Clone, Debug)]
@@ -100,8 +103,10 @@ struct Live {
     ifindexes: Vec<u32>,
     /// By interface: what flows that are over were.
     shares: Vec<Shares>,
-    kernel: BTreeMap<InterfaceId, (u64, u64)>,
+    kernel: BTreeMap<InterfaceId, Readings>,
     dropped: u64,
+    /// Flows that were over when the last deltas were told, evicted or not, the latest last.
+    over: VecDeque<Vec<(u32, bool)>>,
     /// When the pace was last taken, and what stood then.
     ticked: (Timestamp, Counters),
     /// The last interval, in nanoseconds.
@@ -119,6 +124,7 @@ impl Collector {
             shares: Vec::new(),
             kernel: BTreeMap::new(),
             dropped: 0,
+            over: VecDeque::new(),
             ticked: (config.started, Counters::default()),
             interval: 0,
             now: Rate::default(),
@@ -170,8 +176,8 @@ impl Collector {
         self.names.give_fallback(addr, name);
     }
 
-    /// What an interface itself has counted since the start, in packets and frame bytes; `None` once it is gone.
-    pub fn set_kernel(&mut self, id: InterfaceId, counted: Option<(u64, u64)>) {
+    /// What an interface itself has counted since the start; `None` once it is gone.
+    pub fn set_kernel(&mut self, id: InterfaceId, counted: Option<Readings>) {
         let Some(live) = &mut self.live else { return };
         match counted {
             Some(counted) => drop(live.kernel.insert(id, counted)),
@@ -212,8 +218,8 @@ impl Collector {
             for part in delta.changed.into_iter().chain(delta.flows.parts()) {
                 self.add_live(part);
             }
-            delta.ended.into_iter().for_each(|part| self.end_live(part, false));
-            delta.evicted.into_iter().for_each(|part| self.end_live(part, true));
+            let over = delta.ended.into_iter().map(|part| (part, false));
+            self.end_live(over.chain(delta.evicted.into_iter().map(|part| (part, true))));
         } else {
             for part in delta.changed {
                 self.flows.merge(part);
@@ -259,12 +265,25 @@ impl Collector {
         Some(live.flows.add(&mut self.flows, part, ifindex))
     }
 
-    /// A table counts a flow no more on one interface: it is over if none does on any.
-    fn end_live(&mut self, part: FlowParts, evicted: bool) {
-        let Some((number, place)) = self.add_live(part) else { return };
-        let Some(facts) = self.live.as_mut().and_then(|live| live.flows.end(number, place)) else { return };
-        let whole = self.flows.remove(number);
-        self.close(&whole, Some(&facts), evicted);
+    /// A table counts these flows no more on one interface: they are over if none does on any. What the same packets
+    /// were on another interface may be told a little later, so it is waited for.
+    fn end_live(&mut self, parts: impl Iterator<Item = (FlowParts, bool)>) {
+        let mut over = Vec::new();
+        for (part, evicted) in parts {
+            let Some((number, place)) = self.add_live(part) else { return };
+            if self.live.as_mut().is_some_and(|live| live.flows.end(number, place)) {
+                over.push((number, evicted));
+            }
+        }
+        let Some(live) = &mut self.live else { return };
+        live.over.push_back(over);
+        let due = if live.over.len() > LINGER { live.over.pop_front() } else { None };
+        for (number, evicted) in due.into_iter().flatten() {
+            let Some(live) = &mut self.live else { return };
+            let Some(facts) = live.flows.take_over(&self.flows, number) else { continue };
+            let whole = self.flows.remove(number);
+            self.close(&whole, Some(&facts), evicted);
+        }
     }
 
     /// A flow that the table had no room for: its account is closed here.
@@ -351,8 +370,12 @@ impl Collector {
         }
         if let Some(facts) = facts {
             record.owner.clone_from(&facts.answer);
-            record.path =
-                facts.strands.interfaces().into_iter().filter_map(|id| self.interface_name(id)).collect();
+            // One that went and came back is two, of one name.
+            for name in facts.strands.interfaces().into_iter().filter_map(|id| self.interface_name(id)) {
+                if !record.path.contains(&name) {
+                    record.path.push(name);
+                }
+            }
             record.nat = facts.nat.map(|(from, to)| if facts.turned(flow) { (to, from) } else { (from, to) });
             record.pace = Some(facts.pace);
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use capture::ring::{InterfaceCounters, LinkChange, LinkChangeKind, RingStats};
-use flow::{Collector, InterfaceId, InterfaceName, Snapshot};
+use flow::{Collector, InterfaceId, InterfaceName, Readings, Snapshot};
 use hashbrown::HashMap;
 
 use super::Output;
@@ -27,8 +27,10 @@ pub(super) struct Desk {
     ids: HashMap<u32, InterfaceId>,
     /// Each worker's numbers of interfaces.
     numbers: Vec<Vec<InterfaceId>>,
-    /// What the interfaces had counted when capturing began.
-    baseline: HashMap<u32, (u64, u64)>,
+    /// What the interfaces had counted before and after capturing began.
+    baseline: HashMap<u32, [(u64, u64); 2]>,
+    /// What they had counted when they were last asked.
+    latest: HashMap<u32, (u64, u64)>,
     /// Each worker's ring.
     rings: Vec<RingStats>,
     drops: Drops,
@@ -46,17 +48,24 @@ impl Desk {
         attribution: Attribution,
         resolver: Option<Resolver>,
         workers: usize,
-        baseline: &[InterfaceCounters],
+        baseline: &[Vec<InterfaceCounters>; 2],
         drops: Drops,
         quiet: bool,
     ) -> Self {
+        let mut start: HashMap<u32, [(u64, u64); 2]> = HashMap::default();
+        for (at, readings) in baseline.iter().enumerate() {
+            for c in readings {
+                start.entry(c.ifindex).or_default()[at] = counted(c);
+            }
+        }
         Desk {
             collector,
             attribution,
             resolver,
             ids: HashMap::default(),
             numbers: vec![Vec::new(); workers],
-            baseline: baseline.iter().map(|c| (c.ifindex, counted(c))).collect(),
+            baseline: start,
+            latest: HashMap::default(),
             rings: vec![RingStats::default(); workers],
             drops,
             down: Vec::new(),
@@ -84,7 +93,7 @@ impl Desk {
         let (seen, dropped) = (sum(|ring| ring.seen), sum(|ring| ring.dropped));
         self.collector.set_dropped(dropped);
         if let Some(counters) = &news.counters {
-            self.take_counters(counters);
+            self.take_counters(news.counters_before.as_deref(), counters);
         }
         self.ready[worker] += u64::from(news.report);
         let mut outputs = Vec::new();
@@ -115,19 +124,26 @@ impl Desk {
     }
 
     /// Compares with what the interfaces say themselves.
-    fn take_counters(&mut self, counters: &[InterfaceCounters]) {
-        for c in counters {
-            let (packets, bytes) = counted(c);
-            let (before, bytes_before) = self.baseline.get(&c.ifindex).copied().unwrap_or_default();
-            let since = (packets.saturating_sub(before), bytes.saturating_sub(bytes_before));
+    fn take_counters(&mut self, before: Option<&[InterfaceCounters]>, after: &[InterfaceCounters]) {
+        if let Some(before) = before {
+            self.latest = before.iter().map(|c| (c.ifindex, counted(c))).collect();
+        }
+        for c in after {
+            let start = self.baseline.get(&c.ifindex).copied().unwrap_or_default();
+            let since = |now: (u64, u64), then: (u64, u64)| {
+                (now.0.saturating_sub(then.0), now.1.saturating_sub(then.1))
+            };
+            let now = counted(c);
+            let earlier = self.latest.insert(c.ifindex, now).unwrap_or(start[0]);
+            let readings = Readings { before: since(earlier, start[1]), after: since(now, start[0]) };
             // One that is silent is not spoken of.
-            if since.0 > 0 || self.ids.contains_key(&c.ifindex) {
+            if readings.after.0 > 0 || self.ids.contains_key(&c.ifindex) {
                 let id = self.interface(c.ifindex, &c.name);
-                self.collector.set_kernel(id, Some(since));
+                self.collector.set_kernel(id, Some(readings));
             }
         }
         for (ifindex, &id) in &self.ids {
-            if !counters.iter().any(|c| c.ifindex == *ifindex) {
+            if !after.iter().any(|c| c.ifindex == *ifindex) {
                 self.collector.set_kernel(id, None);
             }
         }
@@ -139,6 +155,7 @@ impl Desk {
         match &change.kind {
             LinkChangeKind::Removed => {
                 self.baseline.remove(&change.ifindex);
+                self.latest.remove(&change.ifindex);
                 self.down.retain(|(_, ifindex, _)| *ifindex != change.ifindex);
                 Some(format!("interface {name} is gone; it is captured again when it comes back"))
             }

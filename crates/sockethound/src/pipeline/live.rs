@@ -7,7 +7,7 @@
 //! while they live, and of everything at every report.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::Scope;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -31,6 +31,8 @@ const NEWS: Duration = Duration::from_millis(100);
 const EXPIRY: Duration = Duration::from_secs(1);
 /// How long packets that passed are waited for at the end: longer than the ring keeps them.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+/// How long one worker waits for packets while it waits for the others.
+const TOGETHER: Duration = Duration::from_millis(2);
 /// How often the collector looks for answers, while there are questions; and otherwise.
 const BUSY: Duration = Duration::from_millis(20);
 const QUIET: Duration = Duration::from_millis(250);
@@ -58,8 +60,9 @@ pub(super) struct News {
     pub(super) interfaces: Vec<(u32, String)>,
     pub(super) delta: Option<Delta>,
     pub(super) changes: Vec<LinkChange>,
-    /// What the interfaces have counted, from the worker that asks.
+    /// What the interfaces have counted, from the worker that asks; at the end, also what they had shortly before.
     pub(super) counters: Option<Vec<InterfaceCounters>>,
+    pub(super) counters_before: Option<Vec<InterfaceCounters>>,
     /// What its ring has had so far, and had no room for.
     pub(super) ring: RingStats,
     /// A report is due.
@@ -85,7 +88,10 @@ impl Live {
         outputs: SyncSender<Output>,
     ) {
         let (news, incoming) = sync_channel(2 * self.rings.len().max(1));
-        let baseline = self.rings.first().map(RingSource::baseline).unwrap_or_default();
+        let none = Default::default();
+        let baseline = self.rings.first().map_or(&none, RingSource::baseline);
+        let ending = Arc::new(Ending::default());
+        let workers = self.rings.len();
         let began = job.config.live.as_ref().map(|live| Began {
             at: live.started,
             interfaces: self
@@ -119,6 +125,8 @@ impl Live {
                 to: news.clone(),
                 waiting: None,
                 known: 0,
+                workers,
+                ending: Arc::clone(&ending),
                 reports: Arc::clone(&reports),
                 reported: 0,
                 interval: job.interval,
@@ -136,9 +144,19 @@ impl Live {
     }
 }
 
+/// How workers end together: the interfaces' counters are read before the first and after the last one.
+#[derive(Debug, Default)]
+struct Ending {
+    begun: AtomicBool,
+    /// Workers that take no packets any more.
+    stopped: AtomicUsize,
+}
+
 /// Takes the packets of one ring into one table.
 struct Worker<'a> {
     number: usize,
+    workers: usize,
+    ending: Arc<Ending>,
     ring: RingSource,
     table: FlowTable,
     watch: &'a Watch,
@@ -265,14 +283,38 @@ impl Worker<'_> {
         }
     }
 
+    /// Has the ring take no packets any more; gives what the interfaces had counted before and after, from the worker
+    /// that asks.
+    fn stop_ring(&mut self, fault: &mut Option<Error>) -> [Option<Vec<InterfaceCounters>>; 2] {
+        let asks = self.number == 0;
+        let before = asks.then(|| self.ring.counters().ok()).flatten();
+        if asks {
+            self.ending.begun.store(true, Ordering::Release);
+        }
+        self.wait_until(fault, |ending, _| ending.begun.load(Ordering::Acquire));
+        if fault.is_none() {
+            *fault = self.ring.stop().err();
+        }
+        self.ending.stopped.fetch_add(1, Ordering::AcqRel);
+        if !asks {
+            return [None, None];
+        }
+        self.wait_until(fault, |ending, workers| ending.stopped.load(Ordering::Acquire) == workers);
+        [before, self.ring.counters().ok()]
+    }
+
+    /// Waits for the other workers, which may wait for packets, and takes packets meanwhile.
+    fn wait_until(&mut self, fault: &mut Option<Error>, holds: fn(&Ending, usize) -> bool) {
+        let until = Instant::now() + 5 * PATIENCE;
+        while fault.is_none() && !holds(&self.ending, self.workers) && Instant::now() < until {
+            *fault = self.take_packets(TOGETHER).err();
+        }
+    }
+
     /// Takes the packets that passed before the end, and tells everything.
     fn finish(mut self, fault: Option<Error>) -> Result<(), Gone> {
         let mut fault = fault;
-        if fault.is_none() {
-            // From here on nothing passes: what the interfaces have counted now is what is to be found in the ring.
-            fault = self.ring.stop().err();
-        }
-        let counters = if self.number == 0 { self.ring.counters().ok() } else { None };
+        let [before, counters] = self.stop_ring(&mut fault);
         let until = Instant::now() + LAST_WORDS;
         while fault.is_none() {
             let left = until.saturating_duration_since(Instant::now());
@@ -287,7 +329,7 @@ impl Worker<'_> {
         }
         let mut news = self.news(None, false);
         news.ring = self.ring.ring_stats();
-        news.counters = counters;
+        (news.counters_before, news.counters) = (before, counters);
         news.fault = fault.map(|e| e.to_string());
         let Worker { table, to, .. } = self;
         news.delta = Some(table.finish());

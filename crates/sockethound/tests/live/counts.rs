@@ -110,6 +110,39 @@ fn root_every_interface_has_its_account() {
 }
 
 /// Packets pass while it begins and while it ends: the interface's account and the ring's are of the same ones.
+/// What an interface that segments by itself is given whole passes whole.
+#[test]
+fn root_segments_that_are_put_off() {
+    let Some(lab) = Lab::pair() else { return };
+    for (side, dev) in [("a", "va"), ("b", "vb")] {
+        lab.exec(side, &format!("ethtool -K {dev} tso on gso on gro on"));
+    }
+    let mut from = None;
+    let run =
+        closes(&lab, ("b", "vb"), || from = Some(transfer(&lab, "a", ("b", "10.N.1.2:7002"), 20_000_000)));
+    let flow = run.flow("tcp", [from.unwrap(), lab.at("10.N.1.2:7002")]);
+    let (packets, bytes) = (packets(flow).0, bytes(flow).0);
+    assert!(bytes > 20_000_000 && bytes / packets > 1500, "{flow}");
+}
+
+/// Both directions of a flow are one worker's; all of them are added up.
+#[test]
+fn root_several_workers() {
+    let Some(lab) = Lab::pair() else { return };
+    let running = Running::start(&lab, "b", "--workers 3");
+    let server = udp(&lab, "b", "10.N.1.2:7000");
+    let clients: Vec<_> = (7100..7132).map(|port| udp(&lab, "a", &format!("10.N.1.1:{port}"))).collect();
+    for client in &clients {
+        exchange(client, &server, 10, 100);
+    }
+    let run = running.stop();
+    for client in &clients {
+        let flow = run.flow("udp", [client.local_addr().unwrap(), lab.at("10.N.1.2:7000")]);
+        assert_eq!(packets(flow), (10, 10));
+    }
+    assert_eq!(counts(&run.ledger("vb")["counted"]).0, 640);
+}
+
 #[test]
 fn root_the_account_closes_amid_traffic() {
     let Some(lab) = Lab::pair() else { return };
@@ -118,17 +151,26 @@ fn root_the_account_closes_amid_traffic() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                send(&client, &server, 4);
-                std::thread::sleep(Duration::from_millis(1));
+                send(&client, &server, 8);
+                std::thread::sleep(Duration::from_micros(100));
             }
         });
-        for _ in 0..5 {
-            let running = Running::start(&lab, "b", "");
+        let _over = Over(&over);
+        for words in ["", "-i vb", "", "--workers 2", "--workers 3"] {
+            let running = Running::start(&lab, "b", words);
             std::thread::sleep(Duration::from_millis(300));
             let run = running.stop();
             let ledger = run.ledger("vb");
-            assert!(counts(&ledger["counted"]).0 > 100, "{ledger}");
+            assert!(counts(&ledger["counted"]).0 > 1000, "{ledger}");
         }
-        over.store(true, Ordering::Relaxed);
     });
+}
+
+/// Sets it in the end, and be it a panic's.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

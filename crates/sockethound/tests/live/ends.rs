@@ -10,7 +10,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::lab::{Lab, run as run_program, wait_until};
 use crate::program::{Running, counts, packets, path, program};
-use crate::traffic::{send, udp};
+use crate::traffic::{send, transfer, udp};
 
 #[test]
 fn root_an_interface_that_goes_away() {
@@ -55,6 +55,60 @@ fn root_an_interface_that_comes() {
     assert_eq!(packets(flow), (30, 0));
     assert_eq!(path(flow), ["wb"]);
     assert!(counts(&run.ledger("wb")["counted"]).0 >= 30);
+}
+
+#[test]
+fn root_an_interface_that_is_renamed() {
+    let Some(lab) = Lab::pair() else { return };
+    let (client, server) = (udp(&lab, "a", "10.N.1.1:7001"), udp(&lab, "b", "10.N.1.2:7000"));
+    let before = lab.counters("b", "vb");
+    let running = Running::start(&lab, "b", "");
+    send(&client, &server, 20);
+    std::thread::sleep(Duration::from_millis(400));
+    for words in ["link set vb down", "link set vb name vz", "link set vz up"] {
+        lab.ip("b", words);
+    }
+    lab.wait_for_carrier("b", "vz");
+    send(&client, &server, 30);
+    let run = running.stop();
+    let after = lab.counters("b", "vz");
+    let flow = run.flow("udp", [lab.at("10.N.1.1:7001"), lab.at("10.N.1.2:7000")]);
+    assert_eq!(packets(flow), (50, 0));
+    assert_eq!(path(flow), ["vz"]);
+    assert_eq!(counts(&run.ledger("vz")["kernel"]), (after.0 - before.0, after.1 - before.1));
+}
+
+/// It has the same name, and is another one: what each counted stands apart, and together it is all.
+#[test]
+fn root_an_interface_that_comes_back() {
+    let Some(lab) = Lab::pair() else { return };
+    let running = Running::start(&lab, "b", "-i vb");
+    send(&udp(&lab, "a", "10.N.1.1:7001"), &udp(&lab, "b", "10.N.1.2:7000"), 20);
+    std::thread::sleep(Duration::from_millis(400));
+    lab.ip("b", "link del vb");
+    std::thread::sleep(Duration::from_millis(400));
+    lab.join(("a", "va", "10.N.1.1/24"), ("b", "vb", "10.N.1.2/24"));
+    send(&udp(&lab, "a", "10.N.1.1:7001"), &udp(&lab, "b", "10.N.1.2:7000"), 30);
+    let run = running.stop();
+    let flow = run.flow("udp", [lab.at("10.N.1.1:7001"), lab.at("10.N.1.2:7000")]);
+    assert_eq!(packets(flow), (50, 0));
+    assert_eq!(path(flow), ["vb"]);
+    assert_eq!(run.in_ledgers(), run.in_flows());
+}
+
+/// A flow that is closed is written when it is over, and only then.
+#[test]
+fn root_a_flow_that_ends() {
+    let Some(lab) = Lab::pair() else { return };
+    let running = Running::start(&lab, "b", "-i vb --tcp-closed 0.5");
+    let from = transfer(&lab, "a", ("b", "10.N.1.2:7002"), 10_000);
+    let ended = || running.text("json").lines().any(|line| line.starts_with(r#"{"kind":"flow""#));
+    assert!(!ended(), "not yet");
+    wait_until("the flow is written", ended);
+    let run = running.stop();
+    run.flow("tcp", [from, lab.at("10.N.1.2:7002")]);
+    assert_eq!(run.in_ledgers(), run.in_flows());
+    run.ledger("vb");
 }
 
 /// Numbers of the processes that a process has started.

@@ -129,3 +129,36 @@ fn root_a_ring_that_is_too_small() {
     assert!(run.stderr.contains("--ring"), "what to do: {}", run.stderr);
     assert!(run.stdout.contains(&format!("dropped {dropped}")), "{}", run.stdout);
 }
+
+/// Flows that are put out of the table at once, on each of three interfaces: each is written once all the same.
+#[test]
+fn root_a_flood_that_passes_a_bridge() {
+    const SENT: u32 = 100_000;
+    let Some(lab) = Lab::new(&["a", "m", "b"]) else { return };
+    lab.join(("a", "va", "10.N.1.1/24"), ("m", "pa", ""));
+    lab.join(("b", "vb", "10.N.1.2/24"), ("m", "pb", ""));
+    for words in [
+        "link add br0 type bridge mcast_snooping 0",
+        "link set pa master br0",
+        "link set pb master br0",
+        "link set br0 up",
+    ] {
+        lab.ip("m", words);
+    }
+    let sender = within(&lab.path("a"), || RawSender::open("va"));
+    let running = Running::start(&lab, "m", "--max-flows 1000 --ring 128");
+    for first in (0..SENT).step_by(1000) {
+        sender.send_all(&syns(first, 1000));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let run = running.stop();
+    for dev in ["pa", "pb", "br0"] {
+        let ledger = run.ledger_of_packets(dev);
+        assert_eq!(ledger["dropped"], 0, "{ledger}");
+        // A bridge passes nothing on in its first moment.
+        assert!(u64::from(SENT) - counts(&ledger["counted"]).0 < 10, "{ledger}");
+    }
+    // A flow whose turn comes between two looks may be told of twice.
+    let (packets, most) = (run.in_flows().0, u64::from(SENT + SENT / 100));
+    assert!((u64::from(SENT)..most).contains(&packets), "{packets}");
+}

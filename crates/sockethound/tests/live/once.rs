@@ -5,7 +5,7 @@ use std::net::SocketAddrV4;
 use crate::lab::Lab;
 use crate::program::{Running, counts, packets, path};
 use crate::sys::{RawSender, Tun, within};
-use crate::traffic::{exchange, frame, send, udp};
+use crate::traffic::{bulk, exchange, frame, send, transfer, udp};
 
 #[test]
 fn root_a_bridge_and_its_ports_count_once() {
@@ -49,6 +49,70 @@ fn root_a_router_counts_once() {
     assert_eq!(flow["source"]["bytes"], 50 * 128);
     run.ledger("rc");
     run.ledger("rs");
+}
+
+/// Neither has IPv6 numbers, nor do the pieces of a datagram have ports; segments may be put together on the way.
+#[test]
+fn root_a_router_counts_once_whatever_passes() {
+    let Some(lab) = Lab::routed() else { return };
+    for (side, dev, address) in [
+        ("c", "vc", "fd00:N:1::1/64"),
+        ("r", "rc", "fd00:N:1::fe/64"),
+        ("r", "rs", "fd00:N:2::fe/64"),
+        ("s", "vs", "fd00:N:2::1/64"),
+    ] {
+        lab.add_v6(side, dev, address);
+        lab.exec(side, &format!("ethtool -K {dev} tso on gso on gro on"));
+    }
+    lab.ip("c", "-6 route add default via fd00:N:1::fe");
+    lab.ip("s", "-6 route add default via fd00:N:2::fe");
+    lab.sysctl("r", "net.ipv6.conf.all.forwarding=1");
+    let running = Running::start(&lab, "r", "");
+    exchange(&udp(&lab, "c", "[fd00:N:1::1]:7001"), &udp(&lab, "s", "[fd00:N:2::1]:7000"), 50, 100);
+    exchange(&udp(&lab, "c", "10.N.1.1:7001"), &udp(&lab, "s", "10.N.2.1:7000"), 20, 8000);
+    let [four, six] =
+        ["10.N.2.1:7002", "[fd00:N:2::1]:7002"].map(|at| (transfer(&lab, "c", ("s", at), 5_000_000), at));
+    let run = running.stop();
+    let flow = run.flow("udp", [lab.at("[fd00:N:1::1]:7001"), lab.at("[fd00:N:2::1]:7000")]);
+    assert_eq!((packets(flow), path(flow)), ((50, 50), vec!["rc", "rs"]));
+    // 8008 bytes are six pieces, 4008 are three.
+    let flow = run.flow("udp", [lab.at("10.N.1.1:7001"), lab.at("10.N.2.1:7000")]);
+    assert_eq!((packets(flow), path(flow)), ((120, 60), vec!["rc", "rs"]));
+    for (from, at) in [four, six] {
+        let flow = run.flow("tcp", [from, lab.at(at)]);
+        let bytes = flow["source"]["bytes"].as_u64().unwrap();
+        assert!((5_000_000..5_600_000).contains(&bytes), "{flow}");
+        assert_eq!(path(flow), ["rc", "rs"]);
+    }
+    run.ledger("rc");
+    run.ledger("rs");
+}
+
+/// In full flight when the program begins: the two interfaces are never at the same packet.
+#[test]
+fn root_a_stream_from_before_counts_once() {
+    let Some(lab) = Lab::routed() else { return };
+    for offloads in ["off", "on"] {
+        for (side, dev) in [("c", "vc"), ("r", "rc"), ("r", "rs"), ("s", "vs")] {
+            lab.exec(side, &format!("ethtool -K {dev} tso {offloads} gso {offloads} gro {offloads}"));
+        }
+        let mut run = None;
+        let from = bulk(&lab, "c", ("s", "10.N.2.1:7002"), || {
+            let running = Running::start(&lab, "r", "");
+            std::thread::sleep(std::time::Duration::from_millis(1500));
+            run = Some(running.stop());
+        });
+        let run = run.unwrap();
+        let flow = run.flow("tcp", [from, lab.at("10.N.2.1:7002")]);
+        assert_eq!(path(flow), ["rc", "rs"]);
+        let frames = |flow: &serde_json::Value| {
+            let of = |name: &str| flow["sockethound"][name].as_u64().unwrap();
+            of("source_frame_bytes") + of("destination_frame_bytes")
+        };
+        let all = ["rc", "rs"].map(|dev| counts(&run.ledger(dev)["counted"]).1);
+        let (once, least, most) = (frames(flow), all[0].min(all[1]), all[0].max(all[1]));
+        assert!(once >= least && once <= most + most / 20, "{once} bytes, of {all:?}");
+    }
 }
 
 #[test]
@@ -180,6 +244,28 @@ fn root_a_direction_that_changes_its_way_is_added_up() {
     let flow = run.flow("udp", [lab.at("10.N.9.1:7001"), lab.at("10.N.9.2:7000")]);
     assert_eq!(packets(flow), (100, 0));
     assert_eq!(path(flow), ["vb1", "vb2"]);
+}
+
+/// Packets that say always the same, and have no number: what passes one link seconds after the other is not it again.
+#[test]
+fn root_what_repeats_itself_is_added_up() {
+    let Some(lab) = two_links() else { return };
+    lab.ip("a", "route add 10.N.9.2/32 via 10.N.1.2 src 10.N.9.1");
+    let (client, server) = (udp(&lab, "a", "10.N.9.1:7001"), udp(&lab, "b", "10.N.9.2:7000"));
+    let beat = || {
+        for _ in 0..10 {
+            client.send_to(b"alive", server.local_addr().unwrap()).unwrap();
+            server.recv(&mut [0; 9]).unwrap();
+        }
+    };
+    let running = Running::start(&lab, "b", "");
+    beat();
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    lab.ip("a", "route replace 10.N.9.2/32 via 10.N.2.2 src 10.N.9.1");
+    beat();
+    let run = running.stop();
+    let flow = run.flow("udp", [lab.at("10.N.9.1:7001"), lab.at("10.N.9.2:7000")]);
+    assert_eq!(packets(flow), (20, 0));
 }
 
 /// Flows over two equal routes: each keeps to one, and none is lost or doubled.

@@ -168,7 +168,8 @@ impl Sockets {
     fn start_worker(&mut self, name: &str) -> u32 {
         let folder = tempfile::tempdir().unwrap();
         let listener = self.listener.as_ref().unwrap().try_clone().unwrap();
-        let worker = named(&folder, name, "accept").stdin(OwnedFd::from(listener)).spawn().unwrap();
+        let mut worker = named(&folder, name, "accept");
+        let worker = worker.stdin(OwnedFd::from(listener)).stdout(Stdio::null()).spawn().unwrap();
         let pid = worker.id();
         self.worker = Some((worker, folder));
         pid

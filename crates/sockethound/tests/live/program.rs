@@ -170,6 +170,12 @@ impl Run {
         ledger
     }
 
+    /// Packets and frame bytes that all interfaces together counted in flows.
+    pub(crate) fn in_ledgers(&self) -> (u64, u64) {
+        let ledgers = self.records.iter().filter(|record| record["kind"] == "ledger");
+        sum(&ledgers.map(|record| counts(&record["sockethound"]["counted"])).collect::<Vec<_>>())
+    }
+
     /// Packets and frame bytes in all flow records.
     pub(crate) fn in_flows(&self) -> (u64, u64) {
         let of = |flow: &Value| {

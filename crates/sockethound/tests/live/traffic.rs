@@ -51,13 +51,45 @@ pub(crate) fn transfer(lab: &Lab, client: &str, (server, at): (&str, &str), byte
             listener.accept().unwrap().0.read_to_end(&mut all).unwrap();
             all.len()
         });
-        let mut stream = lab.within(client, move || TcpStream::connect(at).unwrap());
+        // Who accepts must not wait for one that does not come.
+        let connect = || {
+            TcpStream::connect_timeout(&at, Duration::from_secs(5)).unwrap_or_else(|e| {
+                drop(lab.within(server, move || TcpStream::connect(at)));
+                panic!("{at}: {e}")
+            })
+        };
+        let mut stream = lab.within(client, connect);
         let from = stream.local_addr().unwrap();
         stream.write_all(&vec![9; bytes]).unwrap();
         drop(stream);
         assert_eq!(received.join().unwrap(), bytes);
         from
     })
+}
+
+/// Runs `meanwhile` while a TCP stream sends as fast as it can; the client's address.
+pub(crate) fn bulk(
+    lab: &Lab,
+    client: &str,
+    (server, at): (&str, &str),
+    meanwhile: impl FnOnce(),
+) -> SocketAddr {
+    let at = lab.at(at);
+    let listener = lab.within(server, move || TcpListener::bind(at).unwrap());
+    let mut stream =
+        lab.within(client, move || TcpStream::connect_timeout(&at, Duration::from_secs(5)).unwrap());
+    let mut accepted = listener.accept().unwrap().0;
+    let (from, end) = (stream.local_addr().unwrap(), stream.try_clone().unwrap());
+    let (sending, receiving) = (
+        std::thread::spawn(move || while stream.write_all(&[9; 65_536]).is_ok() {}),
+        std::thread::spawn(move || while accepted.read(&mut [0; 65_536]).is_ok_and(|n| n > 0) {}),
+    );
+    std::thread::sleep(Duration::from_millis(300));
+    meanwhile();
+    end.shutdown(std::net::Shutdown::Both).unwrap();
+    sending.join().unwrap();
+    receiving.join().unwrap();
+    from
 }
 
 /// `count` echoes of 100 bytes and their answers.

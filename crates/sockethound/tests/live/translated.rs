@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::lab::Lab;
+use crate::peer::Peer;
 use crate::program::{Running, end, packets, path};
 use crate::traffic::{exchange, ping, transfer, udp};
 
@@ -103,4 +104,50 @@ fn root_a_translation_from_before() {
     assert_eq!(packets(flow), (20, 20));
     assert_eq!(path(flow), ["rc", "rs"]);
     assert_eq!(run.flows().count(), 1);
+}
+
+/// A container as it is usual: its interface, a bridge, and a translation on the way out. One flow, of the process in
+/// the container.
+#[test]
+fn root_a_container_behind_a_bridge() {
+    const RULES: &str = "\
+table ip nat {
+  chain post {
+    type nat hook postrouting priority 100;
+    oifname rs masquerade
+  }
+}
+";
+    let Some(lab) = router(RULES) else { return };
+    // The client's network hangs on a bridge, which has the router's address in it.
+    for words in [
+        "link add br0 type bridge mcast_snooping 0",
+        "addr flush dev rc",
+        "link set rc master br0",
+        "addr add 10.N.1.254/24 dev br0",
+        "link set br0 up",
+    ] {
+        lab.ip("r", words);
+    }
+    let running = Running::start(&lab, "r", "");
+    let (mut client, mut server) =
+        (Peer::start(&lab, "c", "the-client"), Peer::start(&lab, "s", "the-server"));
+    let at = server.end(&lab.filled("listen 10.N.2.1:0"));
+    let from = client.end(&format!("connect {at}"));
+    server.tell("accept");
+    for _ in 0..20 {
+        client.tell("say");
+        server.tell("hear");
+        server.tell("say");
+        client.tell("hear");
+    }
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    let run = running.stop();
+    let flow = run.flow("tcp", [from, at]);
+    // Each says 20 times 100 bytes; with the handshake and acknowledgements it is less than twice the packets.
+    assert!((21..60).contains(&packets(flow).0) && (21..60).contains(&packets(flow).1), "{flow}");
+    assert_eq!(path(flow), ["br0", "rc", "rs"]);
+    assert_eq!(end(&flow["sockethound"]["nat"]["source"]).ip(), lab.at("10.N.2.254:0").ip());
+    assert_eq!(flow["process"]["pid"], client.pid(), "{flow:#}");
+    assert_eq!(run.flows().count(), 1, "nothing under the other five-tuple");
 }
