@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{self, Mode, OFlags, RawDir};
+use rustix::io::Errno;
 
 use crate::proc::bracketed;
 
@@ -48,7 +49,7 @@ impl FdFolder {
         while let Some(entry) = entries.next() {
             let entry = match entry {
                 Ok(entry) => entry,
-                Err(rustix::io::Errno::NOENT) => return Ok(()), // it ended meanwhile
+                Err(Errno::NOENT) => return Ok(()), // it ended meanwhile
                 Err(errno) => return Err(errno.into()),
             };
             if let Some(number) = entry.file_name().to_str().ok().and_then(|name| name.parse().ok()) {
@@ -60,12 +61,19 @@ impl FdFolder {
 
     /// Inode of the socket behind a file number; `None` if it is no socket, or
     /// not open.
-    pub(crate) fn socket(&self, number: u32) -> Option<u64> {
+    ///
+    /// # Errors
+    /// `PermissionDenied`, alike for every number: some processes may be listed
+    /// but not read (ptrace(2), access mode checking).
+    pub(crate) fn socket(&self, number: u32) -> io::Result<Option<u64>> {
         let mut name = [0; 11];
-        let name = decimal(number, &mut name)?;
+        let Some(name) = decimal(number, &mut name) else { return Ok(None) };
         let mut link = [MaybeUninit::<u8>::uninit(); 40];
-        let (link, _) = fs::readlinkat_raw(&self.0, name, &mut link[..]).ok()?;
-        bracketed(link, b"socket:[")
+        match fs::readlinkat_raw(&self.0, name, &mut link[..]) {
+            Ok((link, _)) => Ok(bracketed(link, b"socket:[")),
+            Err(errno @ (Errno::ACCESS | Errno::PERM)) => Err(errno.into()),
+            Err(_) => Ok(None),
+        }
     }
 }
 
@@ -103,9 +111,9 @@ mod tests {
         folder.list(|number| numbers.push(number)).unwrap();
         let number = socket.as_raw_fd() as u32;
         assert!(numbers.contains(&number));
-        assert!(folder.socket(number).is_some_and(|inode| inode > 0));
-        assert_eq!(folder.socket(u32::MAX), None);
+        assert!(folder.socket(number).unwrap().is_some_and(|inode| inode > 0));
+        assert_eq!(folder.socket(u32::MAX).unwrap(), None);
         let file = std::fs::File::open("/proc/self/stat").unwrap();
-        assert_eq!(folder.socket(file.as_raw_fd() as u32), None);
+        assert_eq!(folder.socket(file.as_raw_fd() as u32).unwrap(), None);
     }
 }

@@ -285,8 +285,10 @@ impl Holders {
         let numbers: Vec<u32> = free.iter().chain(&process.recent).copied().collect();
         self.charge(numbers.len() as f64);
         for number in numbers {
-            if let Some(inode) = folder.socket(number) {
-                self.set(pid, number, Some(inode));
+            match folder.socket(number) {
+                Ok(None) => {}
+                Ok(inode) => self.set(pid, number, inode),
+                Err(_) => return self.deny(pid),
             }
         }
     }
@@ -313,16 +315,14 @@ impl Holders {
         };
         let mut numbers = Vec::new();
         let count = folder.count();
-        if folder.list(|number| numbers.push(number)).is_err() {
-            // Since some kernels check again at this point.
-            self.processes.entry(pid).or_default().denied = true;
-        }
+        // Some kernels check again at this point.
+        let denied = folder.list(|number| numbers.push(number)).is_err();
         let ticks = &mut self.ticks;
         let process = self.processes.entry(pid).or_insert_with(|| {
             *ticks += 1;
             Process { touched: *ticks, ..Process::default() }
         });
-        process.count = count;
+        (process.count, process.denied) = (count, denied);
         let open: HashSet<u32, RandomState> = numbers.iter().copied().collect();
         let closed: Vec<u32> =
             process.open.keys().filter(|number| !open.contains(*number)).copied().collect();
@@ -332,8 +332,16 @@ impl Holders {
             self.set(pid, number, None);
         }
         for number in read {
-            self.set(pid, number, Some(folder.socket(number).unwrap_or(0)));
+            match folder.socket(number) {
+                Ok(inode) => self.set(pid, number, Some(inode.unwrap_or(0))),
+                Err(_) => return self.deny(pid),
+            }
         }
+    }
+
+    /// Notes that what a process holds is not known.
+    fn deny(&mut self, pid: u32) {
+        self.processes.entry(pid).or_default().denied = true;
     }
 
     /// Notes what a file number is now: a socket, something else (0), or closed.

@@ -43,7 +43,6 @@ pub enum Source {
 
 /// What is captured of which interfaces.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "one switch, one field")]
 pub struct Interfaces {
     /// Their names; none for all.
     pub names: Vec<String>,

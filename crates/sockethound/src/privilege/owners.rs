@@ -23,6 +23,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, Result};
 use host::service::{Client, serve};
 use host::{Config, Owners};
+use rustix::thread::CapabilitySet;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 use super::{capabilities, seccomp};
@@ -89,9 +90,15 @@ pub fn run(no_sandbox: bool) -> Result<()> {
 }
 
 /// Keeps what reading others' `/proc` takes, no writing, no sockets, no programs.
+///
+/// Without `SYS_PTRACE`, as in most containers, a process may be read by its own user, and only by one that may do all it
+/// may (ptrace(2), access mode checking): then the user and the capabilities stay, and the system calls must do.
 fn confine() -> Result<()> {
+    let held = capabilities::held()?;
+    let any_process = held.contains(CapabilitySet::SYS_PTRACE);
+    let keep = if any_process { capabilities::ATTRIBUTION } else { held };
     // Whatever there is to say, the asking process has said it.
-    super::drop_privileges(capabilities::ATTRIBUTION, false, &mut Vec::new())?;
+    super::drop_privileges(keep, !any_process, &mut Vec::new())?;
     seccomp::install(&seccomp::owners())?;
     Ok(())
 }

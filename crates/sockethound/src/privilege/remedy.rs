@@ -11,23 +11,23 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 use rustix::process::geteuid;
 use rustix::thread::{CapabilitySet, no_new_privs};
 
-use super::capabilities::{ATTRIBUTION, CAPTURE, bounding_set, names};
+use super::capabilities::{ATTRIBUTION, CAPTURE, bounding_set, held, names};
 
 /// What a live report works best with.
 pub const WANTED: CapabilitySet = CAPTURE.union(ATTRIBUTION);
 
 /// What was refused, with the command that would allow it: `…: sudo setcap cap_net_raw,…+ep /usr/bin/sockethound`.
 pub fn refusal(error: impl Display) -> String {
-    format!("{error}: {}", command(WANTED))
+    command(WANTED).map_or_else(|| error.to_string(), |command| format!("{error}: {command}"))
 }
 
-/// The command that gives this program `capabilities`, with the real path of the executable.
-pub fn command(capabilities: CapabilitySet) -> String {
-    let path = std::env::current_exe()
-        .and_then(std::fs::canonicalize)
-        .unwrap_or_else(|_| PathBuf::from("sockethound"));
+/// The command that gives this program `capabilities`, with the real path of the executable; `None` if none does.
+pub fn command(capabilities: CapabilitySet) -> Option<String> {
+    let path = std::env::current_exe().and_then(std::fs::canonicalize);
+    let path = path.unwrap_or_else(|_| PathBuf::from("sockethound"));
     let situation = Situation {
         root: geteuid().is_root(),
+        held: held().unwrap_or(CapabilitySet::empty()),
         grantable: bounding_set(),
         files_grant: files_grant(&path),
         stuck: no_new_privs() == Ok(true),
@@ -39,6 +39,8 @@ pub fn command(capabilities: CapabilitySet) -> String {
 #[derive(Clone, Copy, Debug)]
 struct Situation {
     root: bool,
+    /// What this process has.
+    held: CapabilitySet,
     /// What any program started here could get.
     grantable: CapabilitySet,
     /// File capabilities are heeded.
@@ -49,23 +51,24 @@ struct Situation {
 
 impl Situation {
     /// All of `capabilities` that is to be had; if nothing is, that is for whoever started the container to change.
-    fn command(self, capabilities: CapabilitySet, path: &str) -> String {
-        let granted = capabilities & self.grantable;
+    fn command(self, capabilities: CapabilitySet, path: &str) -> Option<String> {
+        let granted = (capabilities - self.held) & self.grantable;
         if granted.is_empty() {
+            let missing = capabilities - self.held - CapabilitySet::SYS_ADMIN;
             let options: Vec<String> =
-                capabilities.iter_names().map(|(name, _)| format!("--cap-add={name}")).collect();
-            return format!("start the container with {}", options.join(" "));
+                missing.iter_names().map(|(name, _)| format!("--cap-add={name}")).collect();
+            return (!options.is_empty()).then(|| format!("start the container with {}", options.join(" ")));
         }
         if self.stuck {
-            return format!("from where no_new_privs is not set: sudo {path}");
+            return Some(format!("from where no_new_privs is not set: sudo {path}"));
         }
         // Nothing that may do as SYS_ADMIN does is left lying around in a file.
         if self.root || !self.files_grant || granted == CapabilitySet::SYS_ADMIN {
-            return format!("sudo {path}");
+            return Some(format!("sudo {path}"));
         }
         // A file has one set of capabilities: what it has already must be in it.
         let set = (granted | WANTED & self.grantable) - CapabilitySet::SYS_ADMIN;
-        format!("sudo setcap {}+ep {path} (or: sudo {path})", names(set))
+        Some(format!("sudo setcap {}+ep {path} (or: sudo {path})", names(set)))
     }
 }
 
@@ -85,29 +88,53 @@ fn quoted(path: &Path) -> String {
 mod tests {
     use super::*;
 
-    const ORDINARY: Situation =
-        Situation { root: false, grantable: CapabilitySet::all(), files_grant: true, stuck: false };
+    const ORDINARY: Situation = Situation {
+        root: false,
+        held: CapabilitySet::empty(),
+        grantable: CapabilitySet::all(),
+        files_grant: true,
+        stuck: false,
+    };
+
+    fn command(situation: Situation, capabilities: CapabilitySet) -> String {
+        situation.command(capabilities, "x").unwrap_or_default()
+    }
 
     #[test]
     fn the_command_that_would_help() {
-        assert_eq!(
-            ORDINARY.command(WANTED, "/usr/bin/sockethound"),
-            "sudo setcap cap_net_raw,cap_sys_ptrace,cap_dac_read_search+ep /usr/bin/sockethound (or: sudo /usr/bin/sockethound)"
-        );
-        let conntrack = ORDINARY.command(WANTED | CapabilitySet::NET_ADMIN, "x");
+        let all_three = "sudo setcap cap_net_raw,cap_sys_ptrace,cap_dac_read_search+ep x (or: sudo x)";
+        assert_eq!(command(ORDINARY, WANTED), all_three);
+        // What a file has already must be said again.
+        let capturing = Situation { held: CAPTURE, ..ORDINARY };
+        assert_eq!(command(capturing, ATTRIBUTION), all_three);
+        let conntrack = command(ORDINARY, WANTED | CapabilitySet::NET_ADMIN);
         assert!(conntrack.contains("cap_dac_read_search,cap_net_admin+ep x"), "{conntrack}");
-        assert_eq!(ORDINARY.command(CapabilitySet::SYS_ADMIN, "x"), "sudo x");
-        let all = ORDINARY.command(CapabilitySet::SYS_ADMIN | CapabilitySet::SYS_PTRACE, "x");
-        assert!(all.contains("cap_dac_read_search+ep x"), "{all}");
-        let nosuid = Situation { files_grant: false, ..ORDINARY };
-        assert_eq!(nosuid.command(WANTED, "x"), "sudo x");
-        let stuck = Situation { stuck: true, ..ORDINARY };
-        assert_eq!(stuck.command(WANTED, "x"), "from where no_new_privs is not set: sudo x");
-        let container = Situation { grantable: CapabilitySet::SYS_PTRACE, root: true, ..ORDINARY };
-        assert_eq!(container.command(CAPTURE, "x"), "start the container with --cap-add=NET_RAW");
+        assert_eq!(command(ORDINARY, CapabilitySet::SYS_ADMIN), "sudo x");
+        let all = command(ORDINARY, CapabilitySet::SYS_ADMIN | CapabilitySet::SYS_PTRACE);
+        assert_eq!(all, all_three);
+        assert_eq!(command(Situation { files_grant: false, ..ORDINARY }, WANTED), "sudo x");
+        let stuck = command(Situation { stuck: true, ..ORDINARY }, WANTED);
+        assert_eq!(stuck, "from where no_new_privs is not set: sudo x");
+    }
+
+    #[test]
+    fn nothing_in_a_container_gets_what_that_was_not_given() {
+        let root = Situation { root: true, held: CAPTURE, grantable: CAPTURE, ..ORDINARY };
+        let wanted = command(root, WANTED | CapabilitySet::SYS_ADMIN);
+        assert_eq!(wanted, "start the container with --cap-add=DAC_READ_SEARCH --cap-add=SYS_PTRACE");
         // A file that asks for more than there is could not be run at all.
-        let container = Situation { grantable: CAPTURE, ..ORDINARY };
-        assert_eq!(container.command(WANTED, "x"), "sudo setcap cap_net_raw+ep x (or: sudo x)");
+        let user = Situation { grantable: CAPTURE, ..ORDINARY };
+        assert_eq!(command(user, WANTED), "sudo setcap cap_net_raw+ep x (or: sudo x)");
+    }
+
+    #[test]
+    fn whoever_has_all_gets_no_more() {
+        let root = Situation { root: true, held: CapabilitySet::all(), ..ORDINARY };
+        assert_eq!(root.command(WANTED, "x"), None);
+        assert_eq!(
+            Situation { held: WANTED, grantable: WANTED, ..root }.command(CapabilitySet::SYS_ADMIN, "x"),
+            None
+        );
     }
 
     #[test]

@@ -7,8 +7,10 @@
 //! record in the audit log.
 //!
 //! seccomp sees numbers, not what pointers point at: which address a socket is
-//! bound or sent to, and which file is opened, it cannot tell. There are no new
-//! sockets, so the old ones' kinds are what counts; files are Landlock's.
+//! bound, and which file is opened, it cannot tell. There are no new sockets, and
+//! the old ones send only to whom they were connected; files are Landlock's. What
+//! is left to whoever takes the process over is to send frames through the packet
+//! socket, which the kernel cannot be told to use for receiving only.
 
 use std::collections::BTreeMap;
 
@@ -76,8 +78,6 @@ const ALL: &[c_long] = &[
     libc::SYS_rt_sigreturn,
     libc::SYS_sched_getaffinity,
     libc::SYS_sched_yield,
-    libc::SYS_sendmsg,
-    libc::SYS_sendto,
     libc::SYS_setsockopt,
     libc::SYS_sigaltstack,
     libc::SYS_statx,
@@ -119,7 +119,6 @@ const PACKETS: &[c_long] = &[
     libc::SYS_rt_sigsuspend,
     libc::SYS_rt_sigtimedwait,
     libc::SYS_sched_setaffinity,
-    libc::SYS_sendmmsg,
     libc::SYS_set_robust_list,
     libc::SYS_shutdown,
     libc::SYS_timerfd_create,
@@ -174,10 +173,11 @@ const FATAL: &[c_long] = &[
     libc::SYS_userfaultfd,
 ];
 
-/// No memory becomes code.
-const NO_CODE: [Only; 2] = [
+/// For every process: no memory becomes code, and nothing is sent but to whom the socket was connected before.
+const NARROW: [Only; 3] = [
     Only { call: libc::SYS_mmap, argument: 2, mask: libc::PROT_EXEC as u64, value: 0 },
     Only { call: libc::SYS_mprotect, argument: 2, mask: libc::PROT_EXEC as u64, value: 0 },
+    Only { call: libc::SYS_sendto, argument: 4, mask: WHOLE, value: 0 },
 ];
 
 /// Every bit of an argument.
@@ -201,7 +201,7 @@ pub(super) fn packets() -> Calls {
         ioctl(libc::FIONBIO as u64),
         ioctl(libc::FIONREAD as u64),
     ];
-    all.extend(NO_CODE);
+    all.extend(NARROW);
     Calls { always: [ALL, PACKETS, PACKETS_FORMER].concat(), only: all }
 }
 
@@ -214,7 +214,7 @@ pub(super) fn owners() -> Calls {
         Only { call: libc::SYS_open, argument: 1, mask: writing, value: libc::O_RDONLY as u64 },
         Only { call: libc::SYS_tgkill, argument: 0, mask: WHOLE, value: u64::from(std::process::id()) },
     ];
-    only.extend(NO_CODE);
+    only.extend(NARROW);
     Calls { always: [ALL, OWNERS_FORMER].concat(), only }
 }
 
@@ -300,6 +300,8 @@ mod tests {
             libc::SYS_setns,
             libc::SYS_unshare,
             libc::SYS_kill,
+            libc::SYS_sendmsg,
+            libc::SYS_sendmmsg,
         ];
         for calls in [packets(), owners()] {
             for call in never {

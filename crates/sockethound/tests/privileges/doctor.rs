@@ -86,6 +86,29 @@ fn root_what_the_unit_grants_is_enough() {
     }
 }
 
+/// Most containers have no more; processes of the container's own root are its root's to read.
+#[test]
+fn root_in_a_container_owners_are_found() {
+    if !root() {
+        return;
+    }
+    let Some(program) = Program::new() else { return };
+    let sets = "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+net_bind_service,+net_raw,\
+        +sys_chroot,+mknod,+audit_write,+setfcap";
+    let output = Command::new("setpriv")
+        .args(["--bounding-set", sets])
+        .arg(program.path())
+        .args(["doctor", "--json"])
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    for name in ["capture", "owners", "landlock", "seccomp"] {
+        assert_eq!(probe(&report, name)["works"], true, "{name}: {report}");
+    }
+    let command = report["sockethound"]["command"].as_str().unwrap();
+    assert!(command.starts_with("start the container with ") && command.contains("--cap-add=SYS_PTRACE"));
+}
+
 #[test]
 fn the_owner_process_is_nobodys_to_start() {
     let output = Command::new(env!("CARGO_BIN_EXE_sockethound"))

@@ -82,6 +82,9 @@ impl Program {
     pub(crate) fn json(&self) -> Value {
         let text = self.doctor(&["--json"]);
         assert_eq!(text.lines().count(), 1);
-        serde_json::from_str(&text).unwrap()
+        let report = serde_json::from_str(&text).unwrap();
+        let schema = serde_json::from_str(sockethound::view::SCHEMA).unwrap();
+        jsonschema::validate(&schema, &report).unwrap();
+        report
     }
 }
