@@ -121,7 +121,7 @@ impl FlowKey {
     ///
     /// Multiplies pairs of words and folds the product, as foldhash and wyhash do, without the state that a hasher
     /// for keys of any length carries.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn hash(&self, seed: &Seed) -> u32 {
         let Seed(secret) = seed;
         if self.version() == 4 {

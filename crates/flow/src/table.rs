@@ -127,12 +127,12 @@ impl FlowTable {
                 continue;
             }
             if packet.interface != run.interface {
-                self.close_run(run);
+                self.close_run(run.interface, run.seen, run.start, run.end);
                 run = Run { interface: packet.interface, ..Run::default() };
             }
             run.add(&packet);
         }
-        self.close_run(run);
+        self.close_run(run.interface, run.seen, run.start, run.end);
     }
 
     /// Counts `packets` for their flows.
@@ -170,18 +170,19 @@ impl FlowTable {
         self.tally.flush(&mut group);
     }
 
-    /// Adds packets of one interface to its account and the capture's.
-    fn close_run(&mut self, run: Run) {
-        if run.seen.packets == 0 {
+    /// Adds packets of one interface, the first at `start`, to its account and the capture's.
+    #[inline(never)] // By value, so that the loop above keeps its account in registers.
+    fn close_run(&mut self, interface: u32, seen: Frames, start: Timestamp, end: Timestamp) {
+        if seen.packets == 0 {
             return;
         }
         let capture = &mut self.capture;
-        capture.packets += run.seen.packets;
-        capture.bytes += run.seen.bytes;
-        capture.start = capture.start.min(run.start);
-        capture.end = capture.end.max(run.end);
-        let interface = capture.interface(run.interface);
-        self.totals.interface(interface).seen += run.seen;
+        capture.packets += seen.packets;
+        capture.bytes += seen.bytes;
+        capture.start = capture.start.min(start);
+        capture.end = capture.end.max(end);
+        let interface = capture.interface(interface);
+        self.totals.interface(interface).seen += seen;
     }
 
     /// Messages and evicted flows that wait to be taken with the next delta.

@@ -124,10 +124,11 @@ impl AppDissector for Dns {
     }
 }
 
-/// Whether `bytes` may begin a plain query or answer: at most one question says no to most of anything else.
+/// Whether `bytes` may begin a plain query or answer: one question, or an answer without, says no to most of anything
+/// else, and to zeros.
 #[inline]
 pub(super) fn may_begin(bytes: &[u8]) -> bool {
-    matches!(bytes, [_, _, _, _, 0, 0 | 1, ..])
+    matches!(bytes, [_, _, _, _, 0, 1, ..] | [_, _, 0x80..=0xff, _, 0, 0, ..])
 }
 
 /// Reads behind the length that precedes each message on TCP (RFC 1035, section 4.2.2).

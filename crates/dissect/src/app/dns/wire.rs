@@ -302,9 +302,25 @@ impl<'a> Wire<'a> {
                 return Ok(());
             }
         }
-        self.walk(|_| {})?;
+        match self.labels_end() {
+            Some(end) => self.at = end,
+            None => drop(self.walk(|_| {})?),
+        }
         self.passed = start;
         Ok(())
+    }
+
+    /// Where a name ends that has nothing but labels; anything else is left to [`Self::walk`].
+    #[inline]
+    fn labels_end(&self) -> Option<usize> {
+        let mut at = self.at;
+        loop {
+            match *self.message.get(at)? {
+                0 => return Some(at + 1),
+                length @ 1..=63 => at += 1 + usize::from(length),
+                _ => return None,
+            }
+        }
     }
 
     /// Passes a question; gives its name as it stands on the wire, and its type.
