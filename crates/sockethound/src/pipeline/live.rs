@@ -239,7 +239,9 @@ impl Worker<'_> {
             }
             self.watch.packets.store(self.ring.stats().received, Ordering::Relaxed);
             let delta = self.table.take_delta();
-            let news = self.news(Some(delta), true);
+            let mut news = self.news(Some(delta), true);
+            // Where reports are as frequent as wake-ups, nothing else would tell of them.
+            news.changes = self.ring.take_changes();
             return self.hand_on(news);
         }
         let changes = self.ring.take_changes();
