@@ -108,7 +108,7 @@ impl Stage {
 
     fn heed_signals(&mut self) {
         if self.signals.reopen.swap(false, Ordering::Relaxed) {
-            self.sinks.iter_mut().for_each(Sink::reopen);
+            self.sinks.iter_mut().filter_map(Sink::reopen).for_each(|line| say(&line));
         }
         if self.signals.resized.swap(false, Ordering::Relaxed)
             && let Some(snapshot) = &self.latest

@@ -66,16 +66,21 @@ impl Sink {
         self.attempt(|_, out| out.flush());
     }
 
-    /// Opens the file again, which a rotation has moved away; one that was not moved is added to.
-    pub(crate) fn reopen(&mut self) {
-        let Some(path) = &self.path else { return };
-        let _ = self.out.flush();
+    /// Opens the file again, which a rotation has moved away; one that was not moved is added to. If that fails, the old
+    /// one is kept, and the line says so.
+    pub(crate) fn reopen(&mut self) -> Option<String> {
+        self.flush();
+        let path = self.path.as_ref()?;
         match File::options().create(true).append(true).open(path) {
             Ok(file) => {
                 self.out = buffered(Box::new(file));
                 self.state = State::Open;
+                None
             }
-            Err(e) => self.state = State::Failed(e),
+            Err(e) => Some(format!(
+                "cannot open {} again, going on with the file that is open: {e}",
+                path.display()
+            )),
         }
     }
 
