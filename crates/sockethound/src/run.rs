@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, anyhow};
 use capture::file::FileSource;
-use flow::Snapshot;
+use flow::{Event, Snapshot};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGWINCH};
 use signal_hook::flag;
 
@@ -78,7 +78,13 @@ impl Stage {
     fn take(&mut self, output: Output) -> bool {
         self.heed_signals();
         match output {
-            Output::Events(events) => self.sinks.iter_mut().for_each(|s| s.events(&events)),
+            Output::Events(events) => {
+                self.sinks.iter_mut().for_each(|s| s.events(&events));
+                // Whoever reads along is to know at once that capturing has begun.
+                if matches!(events.first(), Some(Event::Began(_))) {
+                    self.sinks.iter_mut().for_each(Sink::flush);
+                }
+            }
             // Nothing could be read: the fault has said so, and an empty report would say something else.
             Output::Snapshot(snapshot)
                 if self.exit == Exit::Failed && snapshot.captures.is_empty() && snapshot.live.is_none() => {}

@@ -332,6 +332,7 @@ impl Worker<'_> {
         let mut news = self.news(None, false);
         news.ring = self.ring.ring_stats();
         (news.counters_before, news.counters) = (before, counters);
+        news.changes = self.ring.take_changes();
         news.fault = fault.map(|e| e.to_string());
         let Worker { table, to, .. } = self;
         news.delta = Some(table.finish());

@@ -111,6 +111,31 @@ fn root_a_flow_that_ends() {
     run.ledger("vb");
 }
 
+#[test]
+fn root_the_end_of_its_time() {
+    let Some(lab) = Lab::pair() else { return };
+    let running = Running::start(&lab, "b", "-i vb -t 60 --duration 1.5");
+    send(&udp(&lab, "a", "10.N.1.1:7001"), &udp(&lab, "b", "10.N.1.2:7000"), 20);
+    let run = running.wait();
+    assert!(run.status.success(), "{}", run.stderr);
+    assert_eq!(packets(run.flow("udp", [lab.at("10.N.1.1:7001"), lab.at("10.N.1.2:7000")])), (20, 0));
+    assert_eq!(run.stdout.matches("Network Traffic Summary").count(), 1, "{}", run.stdout);
+    run.ledger("vb");
+}
+
+#[test]
+fn root_a_report_that_is_asked_for() {
+    let Some(lab) = Lab::pair() else { return };
+    let running = Running::start(&lab, "b", "-i vb -t 60");
+    send(&udp(&lab, "a", "10.N.1.1:7001"), &udp(&lab, "b", "10.N.1.2:7000"), 20);
+    running.signal(Signal::USR1);
+    wait_until("it reports", || running.text("stdout").contains("Count:     20"));
+    running.signal(Signal::TERM);
+    let run = running.wait();
+    assert!(run.status.success(), "{}", run.stderr);
+    assert_eq!(run.stdout.matches("Network Traffic Summary").count(), 2, "{}", run.stdout);
+}
+
 /// Numbers of the processes that a process has started.
 fn children(of: Pid) -> Vec<Pid> {
     let of = of.as_raw_nonzero();

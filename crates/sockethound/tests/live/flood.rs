@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::lab::{Lab, wait_until};
 use crate::program::{Running, counts, program};
 use crate::sys::{RawSender, within};
-use crate::traffic::{frame, stranger};
+use crate::traffic::{exchange, frame, stranger, udp};
 
 const SYNS: u32 = 2_000_000;
 /// Length of a SYN's frame.
@@ -108,26 +108,33 @@ fn root_a_flood_of_new_flows() {
     assert!(memory.iter().all(|kib| (1..bound).contains(kib)), "{memory:?} KiB, of which the ring is 8 MiB");
 }
 
-/// What finds no room in the ring while nobody reads it is in the account, and is said.
+/// What finds no room in the ring while nobody reads it is in the account, and is said; on which of several
+/// interfaces it was, their own counters tell.
 #[test]
 fn root_a_ring_that_is_too_small() {
     const SENT: u32 = 50_000;
     let Some(lab) = Lab::pair() else { return };
     let sender = within(&lab.path("a"), || RawSender::open("va"));
-    let running = Running::start(&lab, "b", "-i vb --ring 1");
-    running.signal(Signal::STOP);
-    sender.send_all(&syns(0, SENT));
-    running.signal(Signal::CONT);
-    std::thread::sleep(Duration::from_millis(700));
-    sender.send_all(&syns(SENT, 10));
-    let run = running.stop();
-    let ledger = run.ledger("vb");
-    let dropped = ledger["dropped"].as_u64().unwrap();
-    assert!(dropped > 0, "{ledger}");
-    assert_eq!(counts(&ledger["counted"]).0 + dropped, u64::from(SENT) + 10, "{ledger}");
-    assert!(run.stderr.contains(&format!("dropped {dropped}")), "{}", run.stderr);
-    assert!(run.stderr.contains("--ring"), "what to do: {}", run.stderr);
-    assert!(run.stdout.contains(&format!("dropped {dropped}")), "{}", run.stdout);
+    for words in ["-i vb --ring 1", "--ring 1"] {
+        let running = Running::start(&lab, "b", words);
+        exchange(&udp(&lab, "b", "127.0.0.1:7001"), &udp(&lab, "b", "127.0.0.1:7000"), 20, 100);
+        running.signal(Signal::STOP);
+        sender.send_all(&syns(0, SENT));
+        running.signal(Signal::CONT);
+        std::thread::sleep(Duration::from_millis(700));
+        sender.send_all(&syns(SENT, 10));
+        let run = running.stop();
+        let ledger = run.ledger("vb");
+        let dropped = ledger["dropped"].as_u64().unwrap();
+        assert!(dropped > 0, "{ledger}");
+        assert_eq!(counts(&ledger["counted"]).0 + dropped, u64::from(SENT) + 10, "{ledger}");
+        assert!(run.stderr.contains(&format!("dropped {dropped}")), "{}", run.stderr);
+        assert!(run.stderr.contains("--ring"), "what to do: {}", run.stderr);
+        assert!(run.stdout.contains(&format!("dropped {dropped}")), "{}", run.stdout);
+        if !words.contains("vb") {
+            assert_eq!(counts(&run.ledger("lo")["kernel"]).0, 40);
+        }
+    }
 }
 
 /// Flows that are put out of the table at once, on each of three interfaces: each is written once all the same.

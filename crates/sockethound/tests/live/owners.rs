@@ -84,6 +84,22 @@ fn root_a_connection_from_before() {
     owned_by(run.flow("tcp", ends), client.pid(), "the-client");
 }
 
+/// Who has been found once is known when it is gone.
+#[test]
+fn root_a_client_that_has_ended() {
+    let Some(lab) = Lab::pair() else { return };
+    let running = Running::start(&lab, "a", "-i va");
+    let (mut client, mut server) =
+        (Peer::start(&lab, "a", "the-client"), Peer::start(&lab, "b", "the-server"));
+    let ends = connected(&lab, &mut client, &mut server, "10.N.1.2:0");
+    settle();
+    let pid = client.pid();
+    drop(client);
+    settle();
+    let run = running.stop();
+    owned_by(run.flow("tcp", ends), pid, "the-client");
+}
+
 /// The listener is its master's too, but the connection is the worker's alone.
 #[test]
 fn root_a_forked_server() {

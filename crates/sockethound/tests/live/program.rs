@@ -33,12 +33,18 @@ pub(crate) fn program() -> Command {
 }
 
 impl Running {
-    /// Starts to capture in a namespace, with these words added, and waits until it does.
+    /// Starts to capture in a namespace, with these words, and waits until it does. It reports often, and ends some time
+    /// by itself, unless the words say otherwise.
     pub(crate) fn start(lab: &Lab, side: &str, words: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = |name| folder.path().join(name);
         let mut command = program();
-        command.args(["-t", "0.25", "--duration", "60"]).args(lab.filled(words).split_whitespace());
+        command.args(lab.filled(words).split_whitespace());
+        for (option, value) in [("-t", "0.25"), ("--duration", "60")] {
+            if !words.contains(option) {
+                command.args([option, value]);
+            }
+        }
         command.arg(format!("--json={}", place("json").display()));
         command.stdout(File::create(place("stdout")).unwrap());
         command.stderr(File::create(place("stderr")).unwrap());

@@ -81,8 +81,8 @@ pub(crate) fn bulk(
     let mut accepted = listener.accept().unwrap().0;
     let (from, end) = (stream.local_addr().unwrap(), stream.try_clone().unwrap());
     let (sending, receiving) = (
-        std::thread::spawn(move || while stream.write_all(&[9; 65_536]).is_ok() {}),
-        std::thread::spawn(move || while accepted.read(&mut [0; 65_536]).is_ok_and(|n| n > 0) {}),
+        std::thread::spawn(move || while stream.write_all(&[9; 16_384]).is_ok() {}),
+        std::thread::spawn(move || while accepted.read(&mut [0; 16_384]).is_ok_and(|n| n > 0) {}),
     );
     std::thread::sleep(Duration::from_millis(300));
     meanwhile();
