@@ -142,7 +142,7 @@ impl<'a> Dissection<'a> {
         let outermost = Claim::Link(packet.link_type);
         let mut turn = self.turn(outermost, registry);
         while let Turn::Of(id) = turn {
-            turn = id.dissector().advance(id, self, registry);
+            turn = registry.dissector(id).advance(id, self, registry);
         }
         // Only what was offered can be declined, or a whole packet.
         if turn == Turn::Declined {
@@ -199,7 +199,7 @@ impl<'a> Dissection<'a> {
         for claim in offers {
             let Some(id) = registry.claimant(claim) else { continue };
             let depth = self.depth;
-            match id.dissector().advance(id, self, registry) {
+            match registry.dissector(id).advance(id, self, registry) {
                 Turn::Declined => self.depth = depth,
                 turn => return turn,
             }

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Claim, DISSECTORS, DissectorId, fast};
+use super::{Claim, DISSECTORS, Dissector, DissectorId, fast};
 use crate::{LinkType, app};
 
 const NONE: u8 = u8::MAX;
@@ -13,14 +13,21 @@ const NARROW: usize = 4;
 const PLACES: usize = (WIDE << 16) + (NARROW << 8);
 
 /// Claim → dissector, built once from [`DISSECTORS`]. A look-up is one read, but for the few SNAP numbers.
-#[derive(Debug)]
 pub struct Registry {
     table: Box<[u8; PLACES]>,
     others: Vec<(Claim, u8)>,
     /// One bit a port: whether a dissector of this or the application's kind is known by it, over UDP or TCP. Eight
     /// times denser than the table, so that it stays in the cache.
     spoken_ports: Box<[u64; 1024]>,
+    /// By number; as many as a number's 8 bits can tell apart.
+    dissectors: [&'static dyn Dissector; 256],
     pub(crate) readers: fast::Readers,
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry").field("dissectors", &DISSECTORS.len()).finish_non_exhaustive()
+    }
 }
 
 impl Registry {
@@ -35,6 +42,7 @@ impl Registry {
             table: boxed(NONE),
             others: Vec::new(),
             spoken_ports: boxed(0),
+            dissectors: std::array::from_fn(|n| DissectorId(n as u16).dissector()),
             readers: fast::Readers::default(),
         };
         for (number, dissector) in DISSECTORS.iter().enumerate() {
@@ -85,6 +93,13 @@ impl Registry {
     /// Whether some dissector reads what UDP carries from or to `port`.
     pub(crate) fn claims_udp_port(&self, port: u16) -> bool {
         self.claimant(Claim::UdpPort(port)).is_some()
+    }
+
+    /// The dissector of a number that [`Self::claimant`] gave.
+    #[inline]
+    pub(crate) fn dissector(&self, id: DissectorId) -> &'static dyn Dissector {
+        let Some(dissector) = self.dissectors.get(usize::from(id.0 as u8)) else { return id.dissector() };
+        *dissector
     }
 
     /// Who reads what `claim` names.
