@@ -34,7 +34,7 @@ impl Default for Options {
             interfaces: Vec::new(),
             snaplen: Snaplen::Adaptive,
             ring_bytes: 32 << 20,
-            block_bytes: 256 << 10,
+            block_bytes: 1 << 20,
             patience: Duration::from_millis(50),
             promiscuous: false,
             hardware_clock: false,
