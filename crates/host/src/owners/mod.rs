@@ -132,15 +132,15 @@ impl Owners {
         let mut candidates = self.candidates(questions, &open, now);
         self.portless(&mut candidates, now);
         self.with_ports(&mut candidates, now);
-        let mut of_question: HashMap<usize, Vec<&Candidate>, RandomState> = HashMap::default();
-        for candidate in &candidates {
-            of_question.entry(candidate.question).or_default().push(candidate);
-        }
         let mut read = HashMap::default();
+        let mut rest = candidates.as_slice();
         for index in open {
             let Some(question) = questions.get(index) else { continue };
-            let candidates = of_question.remove(&index).unwrap_or_default();
-            let answer = self.conclude(question, &candidates, &mut read);
+            // They stand in the order of their questions.
+            let ends = rest.iter().take_while(|candidate| candidate.question == index).count();
+            let (ends, after) = rest.split_at(ends);
+            rest = after;
+            let answer = self.conclude(question, ends, &mut read);
             self.remember(question, &answer, now);
             if let Some(slot) = answers.get_mut(index) {
                 *slot = Some(answer);
@@ -155,40 +155,47 @@ impl Owners {
         let mut refreshed = false;
         for index in open {
             let Some(question) = questions.get(*index) else { continue };
-            let mut of_this = self.ends(*index, question);
+            let start = candidates.len();
+            self.ends(*index, question, &mut candidates);
             let group = self.is_group(plain(question.destination).ip(), self.home(question));
-            let incomplete =
-                of_this.iter().filter(|candidate| !(group && candidate.end == End::Destination)).count();
-            if incomplete == 0 && !refreshed {
+            let of_this = candidates.iter().skip(start);
+            let complete = of_this.filter(|end| !(group && end.end == End::Destination)).count() == 0;
+            if complete && !refreshed {
                 refreshed = true;
                 if self.sockets.refresh(now) {
-                    of_this = self.ends(*index, question);
+                    candidates.truncate(start);
+                    self.ends(*index, question, &mut candidates);
                 }
             }
-            self.leave_peers(question, &mut of_this, now);
-            candidates.extend(of_this);
+            self.leave_peers(question, &mut candidates, start, now);
         }
         candidates
     }
 
     /// Leaves out ends in other namespaces that could only be told beside the owner, when there are too many of them to
     /// look up: they cost as much as the owners themselves.
-    fn leave_peers(&mut self, question: &Question, ends: &mut Vec<Candidate>, now: Instant) {
+    fn leave_peers(
+        &mut self,
+        question: &Question,
+        candidates: &mut Vec<Candidate>,
+        start: usize,
+        now: Instant,
+    ) {
         let home = self.home(question);
         let owns = |end: &Candidate| end.place == Place::Home && !self.is_group(end.lookup.local.ip(), home);
-        if ends.iter().any(owns) {
-            let peers = ends.iter().filter(|end| end.place != Place::Home).count();
+        if candidates.iter().skip(start).any(owns) {
+            let peers = candidates.iter().skip(start).filter(|end| end.place != Place::Home).count();
             if peers > 0 && !self.peers.take(peers as f64, now) {
-                ends.retain(|end| end.place == Place::Home);
+                candidates.extract_if(start.., |end| end.place != Place::Home).for_each(drop);
             }
         }
     }
 
-    fn ends(&self, index: usize, question: &Question) -> Vec<Candidate> {
+    /// Adds the ends of one question.
+    fn ends(&self, index: usize, question: &Question, ends: &mut Vec<Candidate>) {
         let home = self.home(question);
         let source = plain(question.source);
         let destination = plain(question.destination);
-        let mut ends = Vec::new();
         for (end, local, remote) in
             [(End::Source, source, destination), (End::Destination, destination, source)]
         {
@@ -223,7 +230,6 @@ impl Owners {
                 }
             }
         }
-        ends
     }
 
     /// Index of the namespace in which the flow was seen.
@@ -242,7 +248,7 @@ impl Owners {
     ///
     /// The owner is at an end in the flow's own namespace, if there is one:
     /// what happens at the other end never stands in for it.
-    fn conclude(&mut self, question: &Question, ends: &[&Candidate], read: &mut Read) -> Answer {
+    fn conclude(&mut self, question: &Question, ends: &[Candidate], read: &mut Read) -> Answer {
         let home = self.home(question);
         let at_home =
             ends.iter().any(|end| end.place == Place::Home && !self.is_group(end.lookup.local.ip(), home));
