@@ -185,9 +185,9 @@ impl FlowTable {
         self.totals.interface(interface).seen += seen;
     }
 
-    /// Messages and evicted flows that wait to be taken with the next delta.
+    /// Messages, and flows that ended or were evicted, that wait to be taken with the next delta.
     pub fn events(&self) -> usize {
-        self.messages.said.lookups.len() + self.tally.eviction.evicted.len()
+        self.messages.said.lookups.len() + self.tally.eviction.evicted.len() + self.expiry.ended.len()
     }
 
     /// Plain TCP and UDP whose payload somebody may read.

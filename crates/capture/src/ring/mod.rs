@@ -38,6 +38,10 @@ pub use self::filter::Snaplen;
 pub use self::link::{InterfaceCounters, LinkChange, LinkChangeKind};
 pub use self::options::Options;
 
+/// How long it takes at most from an interface's counting packets to a ring's seeing them: an interface counts what it
+/// has at once before it passes it on.
+pub const ON_THE_WAY: Duration = Duration::from_millis(10);
+
 /// The kernel's account of a ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RingStats {
@@ -87,6 +91,7 @@ impl RingSource {
         let mut source = Self::prepare(options, options.interfaces.len() == 1)?;
         source.attach(&source.filter())?;
         source.baseline[0] = source.counters()?;
+        std::thread::sleep(ON_THE_WAY);
         source.bind()?;
         source.baseline[1] = source.counters()?;
         source.make_promiscuous()?;
@@ -120,6 +125,7 @@ impl RingSource {
         if let Some(first) = group.first_mut() {
             first.baseline[0] = first.counters()?;
         }
+        std::thread::sleep(ON_THE_WAY);
         for source in &group {
             source.attach(&source.filter())?;
         }

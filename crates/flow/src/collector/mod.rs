@@ -31,8 +31,8 @@ use crate::snapshot::Event;
 use crate::store::{FlowParts, FlowStore};
 use crate::totals::Totals;
 
-/// Deltas for which a flow that is over stays open.
-const LINGER: usize = 2;
+/// A flow that is over stays open for so many deltas, but not longer than this, in nanoseconds.
+const LINGER: (usize, i64) = (2, 500_000_000);
 
 /// What views want of snapshots.
 #[derive(Clone, Debug)]
@@ -105,8 +105,10 @@ struct Live {
     shares: Vec<Shares>,
     kernel: BTreeMap<InterfaceId, Readings>,
     dropped: u64,
-    /// Flows that were over when the last deltas were told, evicted or not, the latest last.
-    over: VecDeque<Vec<(u32, bool)>>,
+    /// Flows that were over when the last deltas were told, and when that was; evicted or not.
+    over: VecDeque<(Timestamp, Vec<(u32, bool)>)>,
+    /// When events were last asked for.
+    asked: Timestamp,
     /// When the pace was last taken, and what stood then.
     ticked: (Timestamp, Counters),
     /// The last interval, in nanoseconds.
@@ -125,6 +127,7 @@ impl Collector {
             kernel: BTreeMap::new(),
             dropped: 0,
             over: VecDeque::new(),
+            asked: config.started,
             ticked: (config.started, Counters::default()),
             interval: 0,
             now: Rate::default(),
@@ -276,13 +279,34 @@ impl Collector {
             }
         }
         let Some(live) = &mut self.live else { return };
-        live.over.push_back(over);
-        let due = if live.over.len() > LINGER { live.over.pop_front() } else { None };
-        for (number, evicted) in due.into_iter().flatten() {
+        if !over.is_empty() {
+            live.over.push_back((live.asked, over));
+        }
+        if live.over.len() > LINGER.0 {
+            self.close_first();
+        }
+    }
+
+    /// Closes the flows that have waited longest.
+    fn close_first(&mut self) {
+        let due = self.live.as_mut().and_then(|live| live.over.pop_front());
+        for (number, evicted) in due.into_iter().flat_map(|(_, over)| over) {
             let Some(live) = &mut self.live else { return };
             let Some(facts) = live.flows.take_over(&self.flows, number) else { continue };
             let whole = self.flows.remove(number);
             self.close(&whole, Some(&facts), evicted);
+        }
+    }
+
+    /// Closes the flows that have waited long enough by `now`.
+    fn close_waiting(&mut self, now: Timestamp) {
+        while let Some(live) = &mut self.live {
+            live.asked = now;
+            let first = live.over.front().map(|(since, _)| now.0.saturating_sub(since.0));
+            if first.is_none_or(|waited| waited < LINGER.1) {
+                return;
+            }
+            self.close_first();
         }
     }
 
@@ -325,6 +349,9 @@ impl Collector {
     /// Takes what views are to be told since the last call. Live, messages wait for who asked, but not beyond `now` for
     /// long; `None` lets all of them go.
     pub fn take_events(&mut self, now: Option<Timestamp>) -> Vec<Event> {
+        if let Some(now) = now {
+            self.close_waiting(now);
+        }
         if let Some(live) = &mut self.live {
             let ready = live.flows.take_messages(&self.flows, now);
             self.events.extend(ready.into_iter().map(Event::Dns));

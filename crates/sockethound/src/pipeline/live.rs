@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::Scope;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use capture::ring::{Error, InterfaceCounters, LinkChange, RingSource, RingStats};
+use capture::ring::{Error, InterfaceCounters, LinkChange, ON_THE_WAY, RingSource, RingStats};
 use capture::{Next, PacketSource};
 use dissect::Timestamp;
 use flow::{Began, Collector, Delta, Event, FlowTable};
@@ -291,6 +291,11 @@ impl Worker<'_> {
         let asks = self.number == 0;
         let before = asks.then(|| self.ring.counters().ok()).flatten();
         if asks {
+            // What was counted by then must be seen.
+            let until = Instant::now() + ON_THE_WAY;
+            while fault.is_none() && Instant::now() < until {
+                *fault = self.take_packets(TOGETHER).err();
+            }
             self.ending.begun.store(true, Ordering::Release);
         }
         self.wait_until(fault, |ending, _| ending.begun.load(Ordering::Acquire));

@@ -16,3 +16,4 @@ mod program;
 mod sys;
 mod traffic;
 mod translated;
+mod ways;

@@ -41,7 +41,7 @@ impl Running {
         let mut command = program();
         command.args(lab.filled(words).split_whitespace());
         for (option, value) in [("-t", "0.25"), ("--duration", "60")] {
-            if !words.contains(option) {
+            if !words.split(' ').any(|word| word == option) {
                 command.args([option, value]);
             }
         }
