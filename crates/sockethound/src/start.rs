@@ -52,6 +52,7 @@ pub(crate) fn open(
         seed: job.options.seed,
         started: now(),
         owners_from: if owners.is_some() { "sock_diag" } else { "no owners" },
+        timeouts: job.options.live.unwrap_or_default(),
     });
     Ok(Live { rings, attribution: Attribution::new(owners, conntrack), resolver, quiet })
 }

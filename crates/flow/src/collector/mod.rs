@@ -4,17 +4,20 @@ mod account;
 mod freeze;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::iter::repeat;
 use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use dissect::Timestamp;
+use hashbrown::HashSet;
 
 use self::account::Shares;
 use crate::attribution::{Answer, Question};
-use crate::closed::Closed;
+use crate::closed::{Closed, Over};
 use crate::delta::Delta;
 use crate::dns::{DnsEvent, DnsTotals};
+use crate::expiry::Timeouts;
 use crate::flow::{Counters, Flow};
 use crate::group::GroupBy;
 use crate::key::Seed;
@@ -62,6 +65,8 @@ pub struct LiveConfig {
     pub started: Timestamp,
     /// What owners are learned from.
     pub owners_from: &'static str,
+    /// When the tables end flows.
+    pub timeouts: Timeouts,
 }
 
 impl Default for Config {
@@ -103,14 +108,18 @@ struct Live {
     ifindexes: Vec<u32>,
     /// By interface: what flows that are over were.
     shares: Vec<Shares>,
+    /// Why it is not known whose those were: how many.
+    reasons: BTreeMap<&'static str, u64>,
     kernel: BTreeMap<InterfaceId, Readings>,
     dropped: u64,
-    /// Flows that were over when the last deltas were told, evicted or not, the latest last.
-    over: VecDeque<Vec<(u32, bool)>>,
+    /// Flows that were over when the last deltas were told, the latest last.
+    over: VecDeque<Vec<u32>>,
     /// When the pace was last taken, and what stood then.
     ticked: (Timestamp, Counters),
     /// The last interval, in nanoseconds.
     interval: i64,
+    /// How many there have been.
+    intervals: usize,
     now: Rate,
     peak: Rate,
 }
@@ -122,11 +131,13 @@ impl Collector {
             flows: LiveFlows::new(config.seed),
             ifindexes: Vec::new(),
             shares: Vec::new(),
+            reasons: BTreeMap::new(),
             kernel: BTreeMap::new(),
             dropped: 0,
             over: VecDeque::new(),
             ticked: (config.started, Counters::default()),
             interval: 0,
+            intervals: 0,
             now: Rate::default(),
             peak: Rate::default(),
             config,
@@ -215,16 +226,14 @@ impl Collector {
     pub fn absorb(&mut self, delta: Delta) {
         self.totals.absorb(delta.totals);
         if self.live.is_some() {
-            for part in delta.changed.into_iter().chain(delta.flows.parts()) {
-                self.add_live(part);
-            }
-            let over = delta.ended.into_iter().map(|part| (part, false));
-            self.end_live(over.chain(delta.evicted.into_iter().map(|part| (part, true))));
+            let changed = delta.changed.into_iter().chain(delta.flows.parts());
+            self.absorb_live(delta.ended, delta.evicted, changed);
         } else {
+            // What was evicted comes first: the same five-tuple may have begun anew since.
+            delta.evicted.into_iter().for_each(|part| self.close_evicted(part));
             for part in delta.changed {
                 self.flows.merge(part);
             }
-            delta.evicted.into_iter().for_each(|part| self.close_evicted(part));
             if self.flows.len() == 0 {
                 self.flows = delta.flows;
             } else {
@@ -260,30 +269,71 @@ impl Collector {
     }
 
     fn add_live(&mut self, part: FlowParts) -> Option<(u32, Place)> {
+        // What begins where another flow of the same five-tuple has ended, and that on all interfaces, is another one.
+        if part.flow.total().packets > 0
+            && self.live.as_ref()?.over.iter().any(|over| !over.is_empty())
+            && let Some((number, place)) = self.find_live(&part)
+            && self.live.as_ref()?.flows.has_ended(&self.flows, number, place)
+        {
+            self.close_live(number);
+        }
         let live = self.live.as_mut()?;
         let ifindex = live.ifindexes.get(usize::from(part.flow.interface)).copied().unwrap_or(0);
-        Some(live.flows.add(&mut self.flows, part, ifindex))
+        live.flows.add(&mut self.flows, part, ifindex)
     }
 
-    /// A table counts these flows no more on one interface: they are over if none does on any. What the same packets
-    /// were on another interface may be told a little later, so it is waited for.
-    fn end_live(&mut self, parts: impl Iterator<Item = (FlowParts, bool)>) {
-        let mut over = Vec::new();
-        for (part, evicted) in parts {
-            let Some((number, place)) = self.add_live(part) else { return };
-            if self.live.as_mut().is_some_and(|live| live.flows.end(number, place)) {
-                over.push((number, evicted));
+    /// What one table counted on each interface of flows that ended there, and of others.
+    ///
+    /// A flow is over if no table counts it on any interface. On which ones it was is only known when all parts have been
+    /// added; those of other tables may be told a little later, so they are waited for.
+    fn absorb_live(
+        &mut self,
+        ended: Vec<FlowParts>,
+        evicted: Vec<FlowParts>,
+        changed: impl Iterator<Item = FlowParts>,
+    ) {
+        let mut ends: Vec<((u32, Place), bool)> = Vec::new();
+        let ended = ended.into_iter().zip(repeat(false));
+        for (part, evicted) in ended.chain(evicted.into_iter().zip(repeat(true))) {
+            ends.extend(self.add_live(part).zip(Some(evicted)));
+        }
+        let places: HashSet<(u32, Place)> = ends.iter().map(|(end, _)| *end).collect();
+        let mut anew = Vec::new();
+        for part in changed {
+            if !places.is_empty() && self.find_live(&part).is_some_and(|found| places.contains(&found)) {
+                anew.push(part);
+            } else {
+                self.add_live(part);
             }
         }
         let Some(live) = &mut self.live else { return };
+        let mut over = Vec::new();
+        for ((number, place), evicted) in ends {
+            if live.flows.end(number, place, evicted) {
+                over.push(number);
+            }
+        }
         live.over.push_back(over);
         let due = if live.over.len() > LINGER { live.over.pop_front() } else { None };
-        for (number, evicted) in due.into_iter().flatten() {
-            let Some(live) = &mut self.live else { return };
-            let Some(facts) = live.flows.take_over(&self.flows, number) else { continue };
-            let whole = self.flows.remove(number);
-            self.close(&whole, Some(&facts), evicted);
+        for number in due.into_iter().flatten() {
+            if self.live.as_ref().is_some_and(|live| live.flows.is_over(&self.flows, number)) {
+                self.close_live(number);
+            }
         }
+        for part in anew {
+            self.add_live(part);
+        }
+    }
+
+    fn find_live(&self, part: &FlowParts) -> Option<(u32, Place)> {
+        let (number, place) = self.live.as_ref()?.flows.find(&self.flows, &part.flow);
+        number.map(|number| (number, place))
+    }
+
+    fn close_live(&mut self, number: u32) {
+        let Some(live) = &mut self.live else { return };
+        let (whole, facts) = live.flows.take(&mut self.flows, number);
+        self.close(&whole, Some(&facts), facts.evicted);
     }
 
     /// A flow that the table had no room for: its account is closed here.
@@ -298,7 +348,7 @@ impl Collector {
         let flow = &whole.flow;
         let sum = flow.total();
         let shown = self.config.selection.shows(flow, facts.and_then(|f| f.answer.as_ref()));
-        let strands = self.share(flow, facts);
+        let strands = self.share(facts);
         self.closed.counted += strands.unwrap_or(sum);
         self.closed.count(sum, shown, flow.first, flow.last);
         if evicted {
@@ -309,12 +359,13 @@ impl Collector {
             let (key, one) = self.group_of_one(by, flow, facts);
             self.closed.add_to_group(key, one);
         }
-        let place = self.config.sort.place(flow);
+        let place = self.config.sort.place(flow, facts.map(|facts| &facts.pace));
         let ranks = shown && !evicted && self.closed.rows.takes(&place);
         if self.config.events || ranks {
             let record = self.record(flow, &whole.tunnels, facts);
             if ranks {
-                self.closed.rows.offer(place, record.clone());
+                let intervals = self.live.as_ref().map_or(0, |live| live.intervals);
+                self.closed.rows.offer(place, Over { record: record.clone(), intervals });
             }
             if self.config.events {
                 self.events.push(Event::Flow(record));
@@ -329,7 +380,7 @@ impl Collector {
             let ready = live.flows.take_messages(&self.flows, now);
             self.events.extend(ready.into_iter().map(Event::Dns));
             if let Some(now) = now {
-                live.flows.forget(now);
+                live.flows.forget(&self.flows, now);
             }
         }
         mem::take(&mut self.events)
