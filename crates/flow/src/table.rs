@@ -394,7 +394,7 @@ impl Reading {
     /// The number within the run of an interface of this capture.
     #[inline]
     fn interface(&self, number: u32) -> InterfaceId {
-        InterfaceId(self.first_interface.saturating_add(number as u16))
+        InterfaceId(self.first_interface.saturating_add(u16::try_from(number).unwrap_or(u16::MAX)))
     }
 
     fn new(path: Arc<str>, first_interface: u16) -> Self {
