@@ -271,6 +271,11 @@ impl FlowTable {
         self.tally.begun.as_ref().is_some_and(|begun| !begun.is_empty())
     }
 
+    /// Whether flows ended since the last delta.
+    pub fn has_ended(&self) -> bool {
+        !self.expiry.ended.is_empty()
+    }
+
     /// Ends flows of a live capture that are over or have been idle too long by `now`: some of them at each call, all
     /// within [`ROUNDS`] calls. They go into the next delta.
     pub fn expire(&mut self, now: Timestamp) {

@@ -34,8 +34,8 @@ use crate::snapshot::Event;
 use crate::store::{FlowParts, FlowStore};
 use crate::totals::Totals;
 
-/// Deltas for which a flow that is over stays open.
-const LINGER: usize = 2;
+/// How long a flow that is over stays open, in nanoseconds: longer than the tables are apart in telling.
+const LINGER: i64 = 500_000_000;
 
 /// What views want of snapshots.
 #[derive(Clone, Debug)]
@@ -112,8 +112,9 @@ struct Live {
     reasons: BTreeMap<&'static str, u64>,
     kernel: BTreeMap<InterfaceId, Readings>,
     dropped: u64,
-    /// Flows that were over when the last deltas were told, the latest last.
-    over: VecDeque<Vec<u32>>,
+    /// Flows that are over by what was told since somebody asked, and those that were at such times before.
+    over: Vec<u32>,
+    lingering: VecDeque<(Timestamp, Vec<u32>)>,
     /// When the pace was last taken, and what stood then.
     ticked: (Timestamp, Counters),
     /// The last interval, in nanoseconds.
@@ -134,7 +135,8 @@ impl Collector {
             reasons: BTreeMap::new(),
             kernel: BTreeMap::new(),
             dropped: 0,
-            over: VecDeque::new(),
+            over: Vec::new(),
+            lingering: VecDeque::new(),
             ticked: (config.started, Counters::default()),
             interval: 0,
             intervals: 0,
@@ -271,7 +273,7 @@ impl Collector {
     fn add_live(&mut self, part: FlowParts) -> Option<(u32, Place)> {
         // What begins where another flow of the same five-tuple has ended, and that on all interfaces, is another one.
         if part.flow.total().packets > 0
-            && self.live.as_ref()?.over.iter().any(|over| !over.is_empty())
+            && self.live.as_ref().is_some_and(|live| !live.over.is_empty() || !live.lingering.is_empty())
             && let Some((number, place)) = self.find_live(&part)
             && self.live.as_ref()?.flows.has_ended(&self.flows, number, place)
         {
@@ -307,21 +309,33 @@ impl Collector {
             }
         }
         let Some(live) = &mut self.live else { return };
-        let mut over = Vec::new();
         for ((number, place), evicted) in ends {
             if live.flows.end(number, place, evicted) {
-                over.push(number);
-            }
-        }
-        live.over.push_back(over);
-        let due = if live.over.len() > LINGER { live.over.pop_front() } else { None };
-        for number in due.into_iter().flatten() {
-            if self.live.as_ref().is_some_and(|live| live.flows.is_over(&self.flows, number)) {
-                self.close_live(number);
+                live.over.push(number);
             }
         }
         for part in anew {
             self.add_live(part);
+        }
+    }
+
+    /// Closes flows that have been over for some time: tables that counted them elsewhere have told so by now.
+    pub fn settle(&mut self, now: Timestamp) {
+        let Some(live) = &mut self.live else { return };
+        if !live.over.is_empty() {
+            live.lingering.push_back((now, mem::take(&mut live.over)));
+        }
+        let mut due = Vec::new();
+        // A clock that was set back makes no flow linger.
+        while let Some((since, _)) = live.lingering.front()
+            && now.0.abs_diff(since.0) >= LINGER as u64
+        {
+            due.extend(live.lingering.pop_front().map(|(_, flows)| flows).unwrap_or_default());
+        }
+        for number in due {
+            if self.live.as_ref().is_some_and(|live| live.flows.is_over(&self.flows, number)) {
+                self.close_live(number);
+            }
         }
     }
 

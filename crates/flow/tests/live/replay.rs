@@ -83,7 +83,10 @@ fn replay(capture: &mut Capture, packets: &[Kept], interfaces: u32, tables: usiz
             Step::Nothing => {}
             Step::TellEvents => capture.tell_events(table),
             Step::Tell => capture.tell(table),
-            Step::Report => drop(capture.report()),
+            Step::Report => {
+                capture.report();
+                capture.collector.settle(dissect::Timestamp(capture.now));
+            }
             Step::Wait(seconds) => {
                 capture.now += seconds * 1_000_000_000;
                 capture.expire(table);

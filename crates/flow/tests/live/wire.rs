@@ -142,8 +142,10 @@ impl Capture {
         for _ in 0..flow::ROUNDS {
             (0..self.tables.len()).for_each(|table| self.expire(table));
         }
-        // What other tables may still tell is waited for.
-        (0..3).for_each(|_| drop(self.report()));
+        self.report();
+        self.collector.settle(Timestamp(self.now));
+        self.now += SECOND;
+        self.collector.settle(Timestamp(self.now));
     }
 
     /// Only what began and ended.

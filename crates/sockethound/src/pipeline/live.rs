@@ -258,7 +258,8 @@ impl Worker<'_> {
         }
         let changes = self.take_changes();
         let piled = self.table.events() >= EVENTS_AT_ONCE;
-        let due = now >= self.next_news && (self.table.has_begun() || self.table.events() > 0);
+        let told = self.table.has_begun() || self.table.has_ended() || self.table.events() > 0;
+        let due = now >= self.next_news && told;
         if piled || due || !changes.is_empty() {
             self.next_news = now + NEWS;
             let delta = self.table.take_events();
@@ -379,6 +380,7 @@ fn collect(
         for notice in desk.ask().into_iter().chain(desk.take_notices()) {
             put(Output::Notice(notice))?;
         }
+        desk.collector.settle(now());
         let happened = desk.collector.take_events(Some(now()));
         if !happened.is_empty() {
             put(Output::Events(happened))?;
