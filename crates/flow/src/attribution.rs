@@ -136,9 +136,10 @@ pub enum Reason {
     Deferred,
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Reason {
+    /// In words.
+    pub const fn text(self) -> &'static str {
+        match self {
             Self::Forwarded => "forwarded",
             Self::Kernel => "kernel",
             Self::Namespace => "in another network namespace, not permitted to look",
@@ -147,7 +148,13 @@ impl fmt::Display for Reason {
             Self::Permission { .. } => "not permitted to read the process",
             Self::Ambiguous => "several processes have equal claims",
             Self::Deferred => "not looked up yet",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
     }
 }
 

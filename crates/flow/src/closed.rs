@@ -13,6 +13,22 @@ const MAX_GROUPS: usize = 65_536;
 /// Flows that are over and still have a row, at most.
 const MAX_ROWS: usize = 65_536;
 
+/// The row of a flow that is over.
+#[derive(Debug)]
+pub(crate) struct Over {
+    pub(crate) record: FlowRecord,
+    /// How many intervals there had been by then.
+    pub(crate) intervals: usize,
+}
+
+impl Over {
+    /// As it stands after so many intervals, counted as its own: the first after its end is the one it ended in.
+    pub(crate) fn record(&self, intervals: usize) -> FlowRecord {
+        let since = intervals.saturating_sub(self.intervals + 1);
+        FlowRecord { pace: self.record.pace.map(|pace| pace.later(since)), ..self.record.clone() }
+    }
+}
+
 /// Flows that are over.
 #[derive(Debug)]
 pub(crate) struct Closed {
@@ -27,7 +43,7 @@ pub(crate) struct Closed {
     /// First and last packet.
     pub(crate) span: Option<(Timestamp, Timestamp)>,
     /// The first of those that ended, by the order of rows.
-    pub(crate) rows: Top<FlowRecord>,
+    pub(crate) rows: Top<Over>,
     pub(crate) groups: HashMap<GroupKey, Group>,
 }
 
@@ -61,5 +77,27 @@ impl Closed {
             Some(group) => group.absorb(&one),
             None => drop(self.groups.insert(key.clone(), Group { key, ..one })),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::Flow;
+    use crate::key::{FlowKey, Side};
+
+    #[test]
+    fn groups_beyond_the_bound_add_up_under_one() {
+        let mut closed = Closed::new(0);
+        let flow = Flow::new(FlowKey::default(), 0, Timestamp(0), Side::Low);
+        let mut add = |n: usize| {
+            let key = GroupKey::Service((n >> 16) as u8, n as u16);
+            closed.add_to_group(key.clone(), Group::of(key, &flow, None));
+        };
+        (0..MAX_GROUPS + 10).for_each(&mut add);
+        add(0);
+        assert_eq!(closed.groups.len(), MAX_GROUPS + 1);
+        assert_eq!(closed.groups[&GroupKey::Others].flows, 10);
+        assert_eq!(closed.groups[&GroupKey::Service(0, 0)].flows, 2);
     }
 }

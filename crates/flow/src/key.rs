@@ -193,6 +193,29 @@ mod tests {
     }
 
     #[test]
+    fn an_interface_is_part_of_the_key() {
+        for version in [4, 6] {
+            let ip = Ip { version, ..ip(0x0a00_0001, 40000, 0x0a00_0002, 80) };
+            let (key, _) = FlowKey::of(&ip);
+            assert_eq!((key.on(0), key.anywhere()), (key, key));
+            for interface in [1, 255, 256, u16::MAX] {
+                let there = key.on(interface);
+                assert_ne!(there, key);
+                assert_ne!(there, key.on(interface - 1));
+                assert_eq!(there.anywhere(), key);
+                assert_eq!(there.on(interface), there);
+                let known = (
+                    there.protocol(),
+                    there.version(),
+                    there.endpoint(Side::Low),
+                    there.endpoint(Side::High),
+                );
+                assert_eq!(known, (6, version, key.endpoint(Side::Low), key.endpoint(Side::High)));
+            }
+        }
+    }
+
+    #[test]
     fn equal_addresses_are_told_apart_by_port() {
         let (key, side) = FlowKey::of(&ip(0x7f00_0001, 9, 0x7f00_0001, 7));
         assert_eq!(side, Side::High);

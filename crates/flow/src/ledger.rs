@@ -104,7 +104,7 @@ impl LiveLedger {
         sum([self.owned, self.forwarded, self.by_kernel, self.unknown].into_iter())
     }
 
-    /// Adds what became of another interface's packets.
+    /// Adds what became of another interface's packets; but for the reasons, since flows pass several interfaces.
     ///
     /// What is not known of one is not known of both.
     fn add(&mut self, other: &LiveLedger) {
@@ -120,13 +120,6 @@ impl LiveLedger {
         ] {
             *ours = both(*ours, theirs);
         }
-        for (reason, flows) in &other.reasons {
-            match self.reasons.iter_mut().find(|(known, _)| known == reason) {
-                Some((_, sum)) => *sum += flows,
-                None => self.reasons.push((reason.clone(), *flows)),
-            }
-        }
-        self.reasons.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     }
 }
 
@@ -185,6 +178,8 @@ pub struct Ledger {
     pub evicted: Counters,
     /// What the shown flows leave out: flows and their counters.
     pub hidden: (u64, Counters),
+    /// Live, why it is not known whose flows are: reason, flows over all interfaces; most first.
+    pub reasons: Vec<(String, u64)>,
     /// Packets that have a flow, with an oddity further in: what, how many; most first.
     pub odd: Vec<(String, u64)>,
     /// Application messages that are malformed: what, how many; most first.
@@ -212,6 +207,7 @@ impl Ledger {
         let mut parts = self.interfaces.iter().filter_map(|i| i.live.as_ref());
         let mut all = parts.next()?.clone();
         parts.for_each(|part| all.add(part));
+        all.reasons.clone_from(&self.reasons);
         Some(all)
     }
 
@@ -292,11 +288,12 @@ mod tests {
         let mut other = interface();
         let live = other.live.as_mut().unwrap();
         (live.dropped, live.reasons) = (None, vec![("hidden".to_owned(), 3)]);
-        let ledger = Ledger { interfaces: vec![interface(), other], ..Ledger::default() };
+        let reasons = vec![("hidden".to_owned(), 3), ("ended".to_owned(), 1)];
+        let ledger = Ledger { interfaces: vec![interface(), other], reasons, ..Ledger::default() };
         let all = ledger.live().unwrap();
         assert_eq!((all.kernel, all.dropped, all.offload), (Some((224, 19_800)), None, (20, 1080)));
         assert_eq!(all.attributed(), ledger.counted());
-        assert_eq!(all.reasons, [("hidden".to_owned(), 4), ("ended".to_owned(), 1)]);
+        assert_eq!(all.reasons, ledger.reasons, "a flow that passes both is one flow");
         assert_eq!(Ledger::default().live(), None);
     }
 }

@@ -12,19 +12,22 @@ use crate::attribution::{Answer, Protocol, Question, Reason};
 use crate::dns::DnsEvent;
 use crate::flow::Flow;
 use crate::key::{FlowKey, Seed, Side};
+use crate::ledger::InterfaceId;
 use crate::owner::Owner;
-use crate::pace::{Pace, RECENT};
+use crate::pace::Pace;
 use crate::path::{Place, Strands};
 use crate::store::{FlowParts, FlowStore};
 
 /// Questions that wait to be asked; beyond, flows are not asked about.
 const MAX_QUESTIONS: usize = 65_536;
-/// Translations that are known at once; beyond, all are forgotten.
+/// Translations that are known at once; beyond, those that ended are forgotten, and then no further ones are learned.
 const MAX_TRANSLATIONS: usize = 262_144;
 /// A translation is remembered so long after the kernel forgot it: packets of it may not have been counted yet.
 const AFTERLIFE: i64 = 30_000_000_000;
-/// So long a DNS message waits for the process that asked, in nanoseconds.
+/// So long a DNS message waits for the process that asked, in nanoseconds …
 const DNS_PATIENCE: i64 = 2_000_000_000;
+/// … unless so many wait.
+const MAX_MESSAGES: usize = 16_384;
 
 /// A five-tuple that the kernel exchanges for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +58,19 @@ pub(crate) struct Facts {
     pub(crate) pace: Pace,
     /// IP bytes when its pace was last taken.
     counted: u64,
+    /// The table that ended it last had no room for it.
+    pub(crate) evicted: bool,
 }
 
 impl Facts {
     /// Whether `flow` runs against the translation's own direction.
     pub(crate) fn turned(&self, flow: &Flow) -> bool {
         self.translated_by != flow.initiator
+    }
+
+    /// Closes the account of a flow that is over.
+    fn close(&mut self, flow: &Flow) {
+        self.pace.close(flow.total().ip_bytes.saturating_sub(self.counted));
     }
 }
 
@@ -73,6 +83,8 @@ struct Alias {
     /// The side that the translation's initiator has in the original's key.
     initiator: Side,
     translated: (Endpoint, Endpoint),
+    /// When the kernel forgot it.
+    ended: Option<Timestamp>,
 }
 
 /// The flows of a live capture, beside their store.
@@ -102,10 +114,25 @@ impl LiveFlows {
         self.facts.get(number as usize)
     }
 
-    /// Adds what a table counted of a flow on one interface; gives the flow's number, and where it was counted.
-    pub(crate) fn add(&mut self, flows: &mut FlowStore, part: FlowParts, ifindex: u32) -> (u32, Place) {
+    /// The number of a table's flow, if it is known, and where that was counted.
+    pub(crate) fn find(&self, flows: &FlowStore, part: &Flow) -> (Option<u32>, Place) {
+        let key = part.key.anywhere();
+        let alias = self.aliases.get(&key);
+        let key = alias.map_or(key, |alias| alias.key);
+        let place = Place { interface: InterfaceId(part.interface), translated: alias.is_some() };
+        (flows.find(key.hash(&self.seed), &key), place)
+    }
+
+    /// Adds what a table counted of a flow on one interface; gives the flow's number, and where it was counted. `None`
+    /// if there was nothing to add, to a flow that is gone.
+    pub(crate) fn add(
+        &mut self,
+        flows: &mut FlowStore,
+        part: FlowParts,
+        ifindex: u32,
+    ) -> Option<(u32, Place)> {
         let FlowParts { mut flow, tunnels, mut prints } = part;
-        let interface = crate::ledger::InterfaceId(flow.interface);
+        let interface = InterfaceId(flow.interface);
         let mut key = flow.key.anywhere();
         let alias = self.aliases.get(&key).copied();
         if let Some(alias) = alias {
@@ -120,6 +147,7 @@ impl LiveFlows {
         let place = Place { interface, translated: alias.is_some() };
         let number = match flows.find(flow.hash, &key) {
             Some(number) => number,
+            None if flow.packets == [0; 2] => return None,
             None => self.begin(flows, &flow, ifindex),
         };
         let facts = &mut self.facts[number as usize];
@@ -133,7 +161,7 @@ impl LiveFlows {
         if whole.tunnels == 0 && !tunnels.is_empty() {
             flows.set_tunnels(number, tunnels);
         }
-        (number, place)
+        Some((number, place))
     }
 
     /// A flow that was not known: somebody is to be asked whose it is.
@@ -159,13 +187,18 @@ impl LiveFlows {
 
     /// Takes an answer; one for a flow that is gone is dropped.
     pub(crate) fn answer(&mut self, flows: &FlowStore, ticket: Ticket, answer: Answer) {
-        let key = self.aliases.get(&ticket.key).map_or(ticket.key, |alias| alias.key);
+        let alias = self.aliases.get(&ticket.key);
+        let key = alias.map_or(ticket.key, |alias| alias.key);
         let Some(number) = flows.find(key.hash(&self.seed), &key) else { return };
-        // The number may have been another flow's when the question was asked: that one began later or earlier.
-        if flows.get(number).first <= ticket.first
-            && let Some(facts) = self.facts.get_mut(number as usize)
-            && facts.answer.as_ref().and_then(Answer::owner).is_none()
-        {
+        let Some(facts) = self.facts.get_mut(number as usize) else { return };
+        // The same five-tuple may have been another flow's when the question was asked: that one began earlier.
+        let same = flows.get(number).first <= ticket.first;
+        // Beyond a translation nobody has a socket: that says nothing, unless somebody has.
+        let better = match &facts.answer {
+            Some(known) => known.owner().is_none() && (alias.is_none() || answer.owner().is_some()),
+            None => true,
+        };
+        if same && better {
             facts.answer = Some(refused_here(flows.get(number), answer));
         }
     }
@@ -178,14 +211,22 @@ impl LiveFlows {
             return;
         }
         if translation.ended {
-            self.forgotten.push_back((now, beyond));
+            // The kernel may have used the same five-tuple for another flow's translation meanwhile.
+            if let Some(alias) = self.aliases.get_mut(&beyond).filter(|alias| alias.key == key) {
+                alias.ended = Some(now);
+                self.forgotten.push_back((now, beyond));
+            }
             return;
         }
         if self.aliases.len() >= MAX_TRANSLATIONS {
-            self.aliases.clear();
+            self.aliases.retain(|_, alias| alias.ended.is_none());
+        }
+        if self.aliases.len() >= MAX_TRANSLATIONS {
+            return;
         }
         let translated = (translation.translated.src, translation.translated.dst);
-        let alias = Alias { key, flipped: side != side_beyond, initiator: side, translated };
+        let flipped = side != side_beyond;
+        let alias = Alias { key, flipped, initiator: side, translated, ended: None };
         self.aliases.insert(beyond, alias);
         self.rejoin(flows, beyond, &alias);
     }
@@ -200,10 +241,16 @@ impl LiveFlows {
         }
         part.flow.key = alias.key;
         part.flow.hash = alias.key.hash(&self.seed);
-        let joined = match flows.find(part.flow.hash, &alias.key) {
-            Some(joined) => joined,
-            None => self.begin(flows, &part.flow, 0),
-        };
+        let joined = flows.find(part.flow.hash, &alias.key).unwrap_or_else(|| {
+            let joined = self.begin(flows, &part.flow, 0);
+            let begun = &mut self.facts[joined as usize];
+            // What was counted before the last interval is not of this one.
+            (begun.pace, begun.counted) = (facts.pace, facts.counted);
+            joined
+        });
+        if flows.get(joined).tunnels == 0 && !part.tunnels.is_empty() {
+            flows.set_tunnels(joined, part.tunnels);
+        }
         let whole = &mut self.facts[joined as usize];
         flows.get_mut(joined).learn(&part.flow, whole.strands.iter().next().is_none());
         whole.strands.adopt(facts.strands, alias.flipped);
@@ -212,29 +259,51 @@ impl LiveFlows {
         flows.get_mut(joined).count(|side| whole.strands.sent(side));
     }
 
-    /// Forgets translations that ended some time ago.
-    pub(crate) fn forget(&mut self, now: Timestamp) {
-        while let Some((at, key)) = self.forgotten.front().copied()
+    /// Forgets translations that ended some time ago, unless a table still counts what passed them: it will have to be
+    /// told whose that was.
+    pub(crate) fn forget(&mut self, flows: &FlowStore, now: Timestamp) {
+        while let Some((at, beyond)) = self.forgotten.front().copied()
             && now.0.saturating_sub(at.0) > AFTERLIFE
         {
             self.forgotten.pop_front();
-            self.aliases.remove(&key);
+            let Some(alias) = self.aliases.get(&beyond).filter(|alias| alias.ended == Some(at)) else {
+                continue;
+            };
+            let number = flows.find(alias.key.hash(&self.seed), &alias.key);
+            let counted = number.and_then(|n| self.facts(n)).is_some_and(|f| f.strands.is_translated());
+            if !counted {
+                self.aliases.remove(&beyond);
+            } else if let Some(alias) = self.aliases.get_mut(&beyond) {
+                alias.ended = Some(now);
+                self.forgotten.push_back((now, beyond));
+            }
         }
     }
 
     /// Notes that a table counts a flow no more; gives whether none does.
-    pub(crate) fn end(&mut self, number: u32, place: Place) -> bool {
-        self.facts.get_mut(number as usize).is_some_and(|facts| {
-            facts.strands.end(place);
-            facts.strands.are_over()
-        })
+    pub(crate) fn end(&mut self, number: u32, place: Place, evicted: bool) -> bool {
+        let Some(facts) = self.facts.get_mut(number as usize) else { return false };
+        facts.strands.end(place);
+        facts.evicted = evicted;
+        facts.strands.are_over()
     }
 
-    /// Takes the facts of an open flow if no table counts it any more.
-    pub(crate) fn take_over(&mut self, flows: &FlowStore, number: u32) -> Option<Facts> {
-        flows.open(number)?;
-        let facts = self.facts.get_mut(number as usize)?;
-        facts.strands.are_over().then(|| mem::take(facts))
+    /// Whether there is a flow of this number, and no table counts it any more.
+    pub(crate) fn is_over(&self, flows: &FlowStore, number: u32) -> bool {
+        flows.open(number).is_some() && self.facts(number).is_some_and(|facts| facts.strands.are_over())
+    }
+
+    /// Whether that is so of a flow that was counted at `place`.
+    pub(crate) fn has_ended(&self, flows: &FlowStore, number: u32, place: Place) -> bool {
+        self.is_over(flows, number) && self.facts(number).is_some_and(|facts| facts.strands.has(place))
+    }
+
+    /// Takes a flow that is over out of `flows`, with its facts.
+    pub(crate) fn take(&mut self, flows: &mut FlowStore, number: u32) -> (FlowParts, Facts) {
+        let whole = flows.remove(number);
+        let mut facts = self.facts.get_mut(number as usize).map(mem::take).unwrap_or_default();
+        facts.close(&whole.flow);
+        (whole, facts)
     }
 
     /// Takes the pace of every flow over an interval of `seconds`.
@@ -243,10 +312,7 @@ impl LiveFlows {
             let Some(flow) = flows.open(number as u32) else { continue };
             let bytes = flow.total().ip_bytes;
             let fresh = bytes.saturating_sub(mem::replace(&mut facts.counted, bytes));
-            facts.pace.recent.copy_within(1.., 0);
-            facts.pace.recent[RECENT - 1] = fresh;
-            facts.pace.now = fresh as f64 / seconds;
-            facts.pace.peak = facts.pace.peak.max(facts.pace.now);
+            facts.pace.take(fresh, seconds);
         }
     }
 
@@ -268,8 +334,9 @@ impl LiveFlows {
         let mut ready = Vec::new();
         while let Some(event) = self.messages.front() {
             let answer = self.owner(flows, &event.tuple);
-            let waited = now.is_none_or(|now| now.0.saturating_sub(event.timestamp.0) > DNS_PATIENCE);
-            if answer.is_none() && !waited {
+            // Clocks may be set back, and those of network cards may be wrong.
+            let waited = now.is_none_or(|now| now.0.abs_diff(event.timestamp.0) > DNS_PATIENCE as u64);
+            if answer.is_none() && !waited && self.messages.len() <= MAX_MESSAGES {
                 break;
             }
             let owner = answer.and_then(Answer::owner).map(Arc::<Owner>::clone);

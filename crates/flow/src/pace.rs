@@ -22,3 +22,46 @@ pub struct Pace {
     /// IP bytes of the last intervals, the latest last.
     pub recent: [u64; RECENT],
 }
+
+impl Pace {
+    /// Takes note of the next interval.
+    pub(crate) fn take(&mut self, bytes: u64, seconds: f64) {
+        *self = self.later(1);
+        self.recent[RECENT - 1] = bytes;
+        self.now = bytes as f64 / seconds;
+        self.peak = self.peak.max(self.now);
+    }
+
+    /// The flow is over, with so many bytes since the last interval.
+    pub(crate) fn close(&mut self, bytes: u64) {
+        *self = self.later(1);
+        self.recent[RECENT - 1] = bytes;
+        self.now = 0.0;
+    }
+
+    /// The pace of a flow without packets, so many intervals on.
+    pub(crate) fn later(mut self, intervals: usize) -> Self {
+        let intervals = intervals.min(RECENT);
+        self.recent.copy_within(intervals.., 0);
+        self.recent[RECENT - intervals..].fill(0);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_over_is_not_fast() {
+        let mut pace = Pace::default();
+        pace.take(10, 2.0);
+        pace.take(40, 2.0);
+        assert_eq!((pace.now, pace.peak, &pace.recent[RECENT - 3..]), (20.0, 20.0, &[0, 10, 40][..]));
+        pace.close(7);
+        assert_eq!((pace.now, pace.peak, &pace.recent[RECENT - 3..]), (0.0, 20.0, &[10, 40, 7][..]));
+        assert_eq!(pace.later(0), pace);
+        assert_eq!(pace.later(2).recent[RECENT - 4..], [40, 7, 0, 0]);
+        assert_eq!(pace.later(1000).recent, [0; RECENT]);
+    }
+}

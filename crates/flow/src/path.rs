@@ -57,18 +57,22 @@ impl Prints {
 #[inline]
 pub(crate) fn print(bytes: &[u8], ip: &Ip, tcp: Option<&Tcp>) -> u32 {
     let at = usize::from(ip.at);
-    let word =
-        |at: usize| bytes.get(at..at + 8).and_then(|b| b.first_chunk()).map_or(0, |b| u64::from_le_bytes(*b));
+    // What stands behind the IP packet was not sent: some interfaces fill short frames up, others do not.
+    let end = bytes.len().min(at.saturating_add(ip.bytes as usize));
+    let word = |at: usize| match bytes.get(at..end).unwrap_or_default() {
+        whole if whole.len() >= 8 => whole.first_chunk().map_or(0, |b| u64::from_le_bytes(*b)),
+        part => part.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    };
     let (number, header) = match ip.version {
         4 => ((word(at) >> 32) & 0xffff, usize::from(bytes.get(at).copied().unwrap_or(0) & 15) * 4),
         _ => (0, 40),
     };
     let [a, b] = match (tcp, ip.protocol) {
         (Some(tcp), _) => [u64::from(tcp.seq) << 32 | u64::from(tcp.ack), 0],
-        (None, UDP | UDPLITE) => [word(at + header + 8), word(at + header + 16)],
+        // Of TCP that is a later fragment, or a header that was cut short.
+        (None, UDP | UDPLITE | TCP) => [word(at + header + 8), word(at + header + 16)],
         // A translated echo has another identifier, but the same number.
         (None, ICMP | ICMPV6) => [word(at + header + 6), word(at + header + 14)],
-        (None, TCP) => [0, 0],
         (None, _) => [word(at + header), word(at + header + 8)],
     };
     let product = u128::from(a ^ number.rotate_left(47) ^ 0x9e37_79b9_7f4a_7c15)
@@ -88,12 +92,26 @@ pub(crate) struct Strand {
     pub(crate) ended: bool,
     /// The latest interval's.
     prints: Prints,
-    /// The path that it is part of, a side: strands of one path have the same number.
-    path: [u8; 2],
+    /// The path that it is part of, a side: the place of the first of its strands.
+    path: [usize; 2],
+}
+
+impl Strand {
+    /// Adds what another one counted at the same place.
+    fn merge(&mut self, other: &Strand) {
+        self.first = self.first.min(other.first);
+        self.ended &= other.ended;
+        for side in 0..2 {
+            self.sent[side] += other.sent[side];
+            if other.prints.of(side).next().is_some() {
+                self.prints.0[side] = other.prints.0[side];
+            }
+        }
+    }
 }
 
 /// Where packets were seen: on which interface, and whether beyond a translation of their addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) interface: InterfaceId,
     pub(crate) translated: bool,
@@ -107,7 +125,7 @@ impl Strands {
     /// Adds what was counted at `place`.
     pub(crate) fn add(&mut self, place: Place, part: &Flow, prints: &Prints) {
         let at = self.0.iter().position(|s| s.place == place).unwrap_or_else(|| {
-            let path = [self.0.len() as u8; 2];
+            let path = [self.0.len(); 2];
             let (first, prints) = (part.first, Prints::default());
             self.0.push(Strand { place, first, sent: Default::default(), ended: false, prints, path });
             self.0.len() - 1
@@ -141,12 +159,8 @@ impl Strands {
     /// What `side` sent, every packet counted once: of each path the fullest strand.
     pub(crate) fn sent(&self, side: usize) -> Counters {
         let mut sum = Counters::default();
-        for (at, strand) in self.0.iter().enumerate() {
-            let path = strand.path[side];
-            if self.0[..at].iter().any(|earlier| earlier.path[side] == path) {
-                continue;
-            }
-            let same = self.0[at..].iter().filter(|s| s.path[side] == path).map(|s| s.sent[side]);
+        for (at, _) in self.0.iter().enumerate().filter(|(at, strand)| strand.path[side] == *at) {
+            let same = self.0[at..].iter().filter(|s| s.path[side] == at).map(|s| s.sent[side]);
             sum += same.max_by_key(|c| (c.packets, c.frame_bytes)).unwrap_or_default();
         }
         sum
@@ -181,6 +195,16 @@ impl Strands {
         self.0.iter().all(|s| s.ended)
     }
 
+    /// Whether anything was counted at `place`.
+    pub(crate) fn has(&self, place: Place) -> bool {
+        self.0.iter().any(|s| s.place == place)
+    }
+
+    /// Whether some table still counts beyond a translation.
+    pub(crate) fn is_translated(&self) -> bool {
+        self.0.iter().any(|s| s.place.translated && !s.ended)
+    }
+
     /// Takes the strands that were counted as a flow of their own before the translation was known.
     pub(crate) fn adopt(&mut self, others: Strands, flipped: bool) {
         for mut other in others.0 {
@@ -189,9 +213,12 @@ impl Strands {
                 other.sent.reverse();
                 other.prints = other.prints.flipped();
             }
-            other.path = [self.0.len() as u8; 2];
-            self.0.push(other);
-            let at = self.0.len() - 1;
+            let known = self.0.iter().position(|s| s.place == other.place);
+            let at = known.unwrap_or(self.0.len());
+            match self.0.get_mut(at) {
+                Some(strand) => strand.merge(&other),
+                None => self.0.push(Strand { path: [at; 2], ..other }),
+            }
             (0..2).for_each(|side| self.join(at, side));
         }
     }

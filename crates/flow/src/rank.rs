@@ -8,6 +8,7 @@ use dissect::Timestamp;
 use crate::flow::Flow;
 use crate::key::FlowKey;
 use crate::key::Side;
+use crate::pace::Pace;
 use crate::tcp::TcpState;
 
 /// What rows are sorted by; the greatest comes first, but for `First`.
@@ -16,7 +17,7 @@ pub enum SortKey {
     /// IP bytes, both ways.
     #[default]
     Bytes,
-    /// IP bytes by the flow's own duration.
+    /// IP bytes by the flow's own duration; live, over the last interval, and then IP bytes.
     Rate,
     /// Packets, both ways.
     Packets,
@@ -35,21 +36,23 @@ pub enum SortKey {
 pub(crate) type Place = (Reverse<u128>, Timestamp, FlowKey);
 
 impl SortKey {
-    pub(crate) fn place(self, flow: &Flow) -> Place {
+    /// Where `flow` stands; live, at this pace.
+    pub(crate) fn place(self, flow: &Flow, pace: Option<&Pace>) -> Place {
         let tcp = flow.tcp();
         let total = flow.total();
-        let score = match self {
-            SortKey::Bytes => u128::from(total.ip_bytes),
-            SortKey::Rate => {
+        let score = match (self, pace) {
+            (SortKey::Bytes, _) => u128::from(total.ip_bytes),
+            (SortKey::Rate, Some(pace)) => u128::from(pace.now as u64) << 64 | u128::from(total.ip_bytes),
+            (SortKey::Rate, None) => {
                 let nanos = (flow.last.0 - flow.first.0).max(1_000_000) as u128;
                 u128::from(total.ip_bytes) * 1_000_000_000 / nanos
             }
-            SortKey::Packets => u128::from(total.packets),
-            SortKey::Rtt => tcp.and_then(TcpState::rtt).map_or(0, |rtt| rtt.as_nanos()),
-            SortKey::Retrans => tcp
+            (SortKey::Packets, _) => u128::from(total.packets),
+            (SortKey::Rtt, _) => tcp.and_then(TcpState::rtt).map_or(0, |rtt| rtt.as_nanos()),
+            (SortKey::Retrans, _) => tcp
                 .map_or(0, |t| u128::from(t.retransmits(Side::Low)) + u128::from(t.retransmits(Side::High))),
-            SortKey::First => 0,
-            SortKey::Last => (i128::from(flow.last.0) - i128::from(i64::MIN)) as u128,
+            (SortKey::First, _) => 0,
+            (SortKey::Last, _) => (i128::from(flow.last.0) - i128::from(i64::MIN)) as u128,
         };
         (Reverse(score), flow.first, flow.key)
     }

@@ -109,6 +109,10 @@ impl FlowStore {
     pub(crate) fn insert(&mut self, flow: Flow) -> u32 {
         let number = if let Some(number) = self.free.pop() {
             self.flows[number] = flow;
+            // They were another flow's.
+            if let Some(prints) = self.prints.get_mut(number as usize) {
+                *prints = Prints::default();
+            }
             number
         } else {
             self.flows.push(flow)

@@ -271,6 +271,11 @@ impl FlowTable {
         self.tally.begun.as_ref().is_some_and(|begun| !begun.is_empty())
     }
 
+    /// Whether flows ended since the last delta.
+    pub fn has_ended(&self) -> bool {
+        !self.expiry.ended.is_empty()
+    }
+
     /// Ends flows of a live capture that are over or have been idle too long by `now`: some of them at each call, all
     /// within [`ROUNDS`] calls. They go into the next delta.
     pub fn expire(&mut self, now: Timestamp) {
@@ -394,7 +399,7 @@ impl Reading {
     /// The number within the run of an interface of this capture.
     #[inline]
     fn interface(&self, number: u32) -> InterfaceId {
-        InterfaceId(self.first_interface.saturating_add(number as u16))
+        InterfaceId(self.first_interface.saturating_add(u16::try_from(number).unwrap_or(u16::MAX)))
     }
 
     fn new(path: Arc<str>, first_interface: u16) -> Self {

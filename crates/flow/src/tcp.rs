@@ -302,6 +302,28 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        /// The same segments, observed with the sides exchanged.
+        #[test]
+        fn sides_can_be_exchanged(segments in proptest::collection::vec((0..2u8, 0..9u8, 0..4u32, 0..4u32, 0..5u16), 0..60)) {
+            let (mut one, mut other) = (TcpState::default(), TcpState::default());
+            for (n, (side, flags, seq, payload_len, window)) in segments.into_iter().enumerate() {
+                let side = if side == 0 { A } else { B };
+                let flags = [0x10, 0x18, 0x12, 0x07, 0x10, 0x02, 0x11, 0x04, 0x00][usize::from(flags)];
+                let tcp = Tcp { seq: 10 + seq, ack: 0, window, flags: TcpFlags(flags), payload_len };
+                one.observe(side, Timestamp(n as i64), &tcp);
+                other.observe(side.other(), Timestamp(n as i64), &tcp);
+            }
+            let before = format!("{one:?}");
+            one.flip();
+            proptest::prop_assert_eq!(format!("{one:?}"), format!("{other:?}"));
+            proptest::prop_assert_eq!(one.history(A), other.history(A));
+            proptest::prop_assert_eq!(one.state(B), other.state(B));
+            one.flip();
+            proptest::prop_assert_eq!(format!("{one:?}"), before);
+        }
+    }
+
     #[test]
     fn a_whole_conversation() {
         let t = run(&[

@@ -52,8 +52,10 @@ pub(crate) fn open(
         seed: job.options.seed,
         started: now(),
         owners_from: if owners.is_some() { "sock_diag" } else { "no owners" },
+        timeouts: job.options.live.unwrap_or_default(),
     });
-    Ok(Live { rings, attribution: Attribution::new(owners, conntrack), resolver, quiet })
+    let named = !interfaces.names.is_empty();
+    Ok(Live { rings, attribution: Attribution::new(owners, conntrack), resolver, named, quiet })
 }
 
 /// Gives up whatever a live run does not take from here on, before the first packet is read; `writes` are its outputs.

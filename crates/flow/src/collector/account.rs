@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use super::Collector;
 use crate::attribution::{Answer, Reason};
-use crate::flow::{Counters, Flow};
+use crate::flow::Counters;
 use crate::ledger::{InterfaceId, InterfaceLedger, InterfaceName, Ledger, LiveLedger};
 use crate::live::Facts;
+use crate::path::Place;
 use crate::totals::InterfaceTotals;
 
 /// Why nobody has said whose a flow is.
-const NOT_YET: &str = "not looked up yet";
+const NOT_YET: &str = Reason::Deferred.text();
 
 /// Whose the packets of one interface were, in packets and frame bytes.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +20,7 @@ pub(super) struct Shares {
     forwarded: (u64, u64),
     by_kernel: (u64, u64),
     unknown: (u64, u64),
-    reasons: BTreeMap<String, u64>,
+    reasons: BTreeMap<&'static str, u64>,
 }
 
 impl Shares {
@@ -28,19 +29,32 @@ impl Shares {
             Some(Answer::Owner(_)) => &mut self.owned,
             Some(Answer::None(Reason::Forwarded)) => &mut self.forwarded,
             Some(Answer::None(Reason::Kernel)) => &mut self.by_kernel,
-            other => {
-                let reason = other.and_then(Answer::reason).map_or(NOT_YET.to_owned(), |r| r.to_string());
-                *self.reasons.entry(reason).or_default() += 1;
-                &mut self.unknown
-            }
+            _ => &mut self.unknown,
         };
         *share = (share.0 + sum.packets, share.1 + sum.frame_bytes);
     }
 }
 
-/// Adds a flow's strands to their interfaces' shares; gives what they held together.
-fn add_strands(shares: &mut Vec<Shares>, facts: &Facts) -> Counters {
+/// Why it is not known whose a flow is; `None` where it is.
+fn unknown(answer: Option<&Answer>) -> Option<&'static str> {
+    match answer {
+        Some(Answer::Owner(_) | Answer::None(Reason::Forwarded | Reason::Kernel)) => None,
+        Some(Answer::None(reason)) => Some(reason.text()),
+        None => Some(NOT_YET),
+    }
+}
+
+/// Adds a flow's strands to their interfaces' shares, and once to `reasons`; gives what they held together.
+fn add_strands(
+    shares: &mut Vec<Shares>,
+    reasons: &mut BTreeMap<&'static str, u64>,
+    facts: &Facts,
+) -> Counters {
     let mut all = Counters::default();
+    let reason = unknown(facts.answer.as_ref());
+    if let Some(reason) = reason {
+        *reasons.entry(reason).or_default() += 1;
+    }
     for strand in facts.strands.iter() {
         let at = usize::from(strand.place.interface.0);
         if shares.len() <= at {
@@ -49,6 +63,11 @@ fn add_strands(shares: &mut Vec<Shares>, facts: &Facts) -> Counters {
         let sum = strand.sent[0] + strand.sent[1];
         shares[at].add(facts.answer.as_ref(), sum);
         all += sum;
+        // A flow may pass an interface on both sides of a translation.
+        let again = strand.place.translated && facts.strands.has(Place { translated: false, ..strand.place });
+        if let Some(reason) = reason.filter(|_| !again) {
+            *shares[at].reasons.entry(reason).or_default() += 1;
+        }
     }
     all
 }
@@ -56,21 +75,23 @@ fn add_strands(shares: &mut Vec<Shares>, facts: &Facts) -> Counters {
 impl Collector {
     /// Adds a flow that is over to the shares of its interfaces; gives what all of them counted, where each counts
     /// apart.
-    pub(super) fn share(&mut self, _flow: &Flow, facts: Option<&Facts>) -> Option<Counters> {
+    pub(super) fn share(&mut self, facts: Option<&Facts>) -> Option<Counters> {
         let live = self.live.as_mut()?;
-        facts.map(|facts| add_strands(&mut live.shares, facts))
+        facts.map(|facts| add_strands(&mut live.shares, &mut live.reasons, facts))
     }
 
     /// The account: `counted` and `hidden` are of the open flows of captures; live, of all strands.
     pub(super) fn ledger(&self, hidden: (u64, Counters)) -> Ledger {
         let mut counted = self.closed.counted;
         let mut shares = Vec::new();
+        let mut reasons = BTreeMap::new();
         match &self.live {
             Some(live) => {
                 shares.clone_from(&live.shares);
+                reasons.clone_from(&live.reasons);
                 for (number, _) in self.flows.numbered() {
                     if let Some(facts) = live.flows.facts(number) {
-                        counted += add_strands(&mut shares, facts);
+                        counted += add_strands(&mut shares, &mut reasons, facts);
                     }
                 }
             }
@@ -90,6 +111,7 @@ impl Collector {
             evicted_flows: self.closed.evicted.0,
             evicted: self.closed.evicted.1,
             hidden,
+            reasons: most_first(reasons.into_iter().map(|(reason, n)| (reason.to_owned(), n))),
             odd: most_first(self.totals.odd.iter().map(|(what, &n)| (what.name(), n))),
             malformed_messages: most_first(
                 self.totals.malformed_messages.iter().map(|((who, why), &n)| (format!("{who}: {why}"), n)),
@@ -128,7 +150,7 @@ impl Collector {
                 forwarded: shares.forwarded,
                 by_kernel: shares.by_kernel,
                 unknown: shares.unknown,
-                reasons: most_first(shares.reasons.into_iter()),
+                reasons: most_first(shares.reasons.into_iter().map(|(reason, n)| (reason.to_owned(), n))),
             });
         }
     }

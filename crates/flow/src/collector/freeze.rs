@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 
 use super::Collector;
 use crate::attribution::Answer;
+use crate::closed::Over;
 use crate::dns::DnsEvent;
 use crate::flow::Flow;
 use crate::group::{Group, GroupBy, GroupKey};
@@ -15,35 +16,53 @@ use crate::live::Facts;
 use crate::owner::Owner;
 use crate::pace::Rate;
 use crate::rank::Top;
-use crate::record::{FlowDirection, FlowRecord};
+use crate::record::FlowDirection;
 use crate::snapshot::{Live, Snapshot};
 
 /// A row of an open flow, or of one that is over.
 enum Row<'a> {
     Open(u32, &'a Flow),
-    Closed(&'a FlowRecord),
+    Closed(&'a Over),
 }
 
 impl Collector {
     /// Takes the pace of a live capture, an interval having ended at `now`.
     pub fn tick(&mut self, now: Timestamp) {
-        let Some(live) = &mut self.live else { return };
-        let (then, before) = live.ticked;
-        let seconds = now.0.saturating_sub(then.0) as f64 / 1e9;
-        if seconds <= 0.0 {
-            return;
-        }
-        live.flows.take_pace(&self.flows, seconds);
+        self.close_left_over(now);
         let mut sum = self.closed.shown.1 + self.closed.hidden.1;
         self.flows.iter().for_each(|flow| sum += flow.total());
+        let Some(live) = &mut self.live else { return };
+        let (then, before) = live.ticked;
+        // Where the clock was set back, the interval is taken to be as long as the one before.
+        let interval = Some(now.0.saturating_sub(then.0)).filter(|&nanos| nanos > 0);
+        let interval = interval.unwrap_or(live.interval);
+        if interval <= 0 {
+            live.ticked.0 = now;
+            return;
+        }
+        let seconds = interval as f64 / 1e9;
+        live.flows.take_pace(&self.flows, seconds);
         live.now = Rate {
             bytes: sum.ip_bytes.saturating_sub(before.ip_bytes) as f64 / seconds,
             packets: sum.packets.saturating_sub(before.packets) as f64 / seconds,
         };
         live.peak.bytes = live.peak.bytes.max(live.now.bytes);
         live.peak.packets = live.peak.packets.max(live.now.packets);
-        live.interval = now.0 - then.0;
+        live.interval = interval;
+        live.intervals += 1;
         live.ticked = (now, sum);
+    }
+
+    /// Ends flows that no table counts any more, though not all have said so under the same five-tuple: what they were
+    /// translated to may have become another's meanwhile. All tables must just have told what they counted.
+    fn close_left_over(&mut self, now: Timestamp) {
+        let Some(live) = &self.live else { return };
+        let timeouts = live.config.timeouts;
+        let over = self.flows.numbered().filter(|(_, flow)| timeouts.is_left_over(flow, now));
+        let over: Vec<u32> = over.map(|(number, _)| number).collect();
+        for number in over {
+            self.close_live(number);
+        }
     }
 
     /// The same at the end of a run, where the last interval is cut short: one that is not worth half of those before is
@@ -51,7 +70,10 @@ impl Collector {
     pub fn tick_at_end(&mut self, now: Timestamp) {
         let Some(live) = &self.live else { return };
         let (started, then) = (live.config.started, live.ticked.0);
-        if live.interval == 0 || (now.0 - then.0) * 2 >= live.interval || then == started {
+        if live.interval == 0
+            || now.0.saturating_sub(then.0).saturating_mul(2) >= live.interval
+            || then == started
+        {
             self.tick(now);
         }
     }
@@ -59,7 +81,7 @@ impl Collector {
     /// Freezes what is known now; live, at `now`.
     pub fn snapshot(&self, now: Option<Timestamp>, is_final: bool) -> Snapshot {
         let mut rows = Top::new(self.config.rows);
-        self.closed.rows.iter().for_each(|(place, record)| rows.offer(*place, Row::Closed(record)));
+        self.closed.rows.iter().for_each(|(place, over)| rows.offer(*place, Row::Closed(over)));
         let mut groups = self.closed.groups.clone();
         let (mut flows, mut total) = self.closed.shown;
         let mut hidden = self.closed.hidden;
@@ -77,7 +99,10 @@ impl Collector {
             flows += 1;
             total += sum;
             match self.config.group {
-                None => rows.offer(self.config.sort.place(flow), Row::Open(number, flow)),
+                None => {
+                    let place = self.config.sort.place(flow, facts.map(|facts| &facts.pace));
+                    rows.offer(place, Row::Open(number, flow));
+                }
                 Some(by) => {
                     let (key, one) = self.group_of_one(by, flow, facts);
                     groups.entry_ref(&key).and_modify(|group| group.absorb(&one)).or_insert(one);
@@ -85,9 +110,10 @@ impl Collector {
             }
         }
         let (groups, more_groups) = self.rank_groups(groups);
+        let intervals = self.live.as_ref().map_or(0, |live| live.intervals);
         let row = |row| match row {
             Row::Open(number, flow) => self.record_of(number, flow),
-            Row::Closed(record) => record.clone(),
+            Row::Closed(over) => over.record(intervals),
         };
         Snapshot {
             interfaces: self.interfaces.clone(),

@@ -4,17 +4,20 @@ mod account;
 mod freeze;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::iter::repeat;
 use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use dissect::Timestamp;
+use hashbrown::HashSet;
 
 use self::account::Shares;
 use crate::attribution::{Answer, Question};
-use crate::closed::Closed;
+use crate::closed::{Closed, Over};
 use crate::delta::Delta;
 use crate::dns::{DnsEvent, DnsTotals};
+use crate::expiry::Timeouts;
 use crate::flow::{Counters, Flow};
 use crate::group::GroupBy;
 use crate::key::Seed;
@@ -31,8 +34,8 @@ use crate::snapshot::Event;
 use crate::store::{FlowParts, FlowStore};
 use crate::totals::Totals;
 
-/// A flow that is over stays open for so many deltas, but not longer than this, in nanoseconds.
-const LINGER: (usize, i64) = (2, 500_000_000);
+/// How long a flow that is over stays open, in nanoseconds: longer than the tables are apart in telling.
+const LINGER: i64 = 500_000_000;
 
 /// What views want of snapshots.
 #[derive(Clone, Debug)]
@@ -62,6 +65,8 @@ pub struct LiveConfig {
     pub started: Timestamp,
     /// What owners are learned from.
     pub owners_from: &'static str,
+    /// When the tables end flows.
+    pub timeouts: Timeouts,
 }
 
 impl Default for Config {
@@ -103,16 +108,19 @@ struct Live {
     ifindexes: Vec<u32>,
     /// By interface: what flows that are over were.
     shares: Vec<Shares>,
+    /// Why it is not known whose those were: how many.
+    reasons: BTreeMap<&'static str, u64>,
     kernel: BTreeMap<InterfaceId, Readings>,
     dropped: u64,
-    /// Flows that were over when the last deltas were told, and when that was; evicted or not.
-    over: VecDeque<(Timestamp, Vec<(u32, bool)>)>,
-    /// When events were last asked for.
-    asked: Timestamp,
+    /// Flows that are over by what was told since somebody asked, and those that were at such times before.
+    over: Vec<u32>,
+    lingering: VecDeque<(Timestamp, Vec<u32>)>,
     /// When the pace was last taken, and what stood then.
     ticked: (Timestamp, Counters),
     /// The last interval, in nanoseconds.
     interval: i64,
+    /// How many there have been.
+    intervals: usize,
     now: Rate,
     peak: Rate,
 }
@@ -124,12 +132,14 @@ impl Collector {
             flows: LiveFlows::new(config.seed),
             ifindexes: Vec::new(),
             shares: Vec::new(),
+            reasons: BTreeMap::new(),
             kernel: BTreeMap::new(),
             dropped: 0,
-            over: VecDeque::new(),
-            asked: config.started,
+            over: Vec::new(),
+            lingering: VecDeque::new(),
             ticked: (config.started, Counters::default()),
             interval: 0,
+            intervals: 0,
             now: Rate::default(),
             peak: Rate::default(),
             config,
@@ -218,16 +228,14 @@ impl Collector {
     pub fn absorb(&mut self, delta: Delta) {
         self.totals.absorb(delta.totals);
         if self.live.is_some() {
-            for part in delta.changed.into_iter().chain(delta.flows.parts()) {
-                self.add_live(part);
-            }
-            let over = delta.ended.into_iter().map(|part| (part, false));
-            self.end_live(over.chain(delta.evicted.into_iter().map(|part| (part, true))));
+            let changed = delta.changed.into_iter().chain(delta.flows.parts());
+            self.absorb_live(delta.ended, delta.evicted, changed);
         } else {
+            // What was evicted comes first: the same five-tuple may have begun anew since.
+            delta.evicted.into_iter().for_each(|part| self.close_evicted(part));
             for part in delta.changed {
                 self.flows.merge(part);
             }
-            delta.evicted.into_iter().for_each(|part| self.close_evicted(part));
             if self.flows.len() == 0 {
                 self.flows = delta.flows;
             } else {
@@ -263,51 +271,83 @@ impl Collector {
     }
 
     fn add_live(&mut self, part: FlowParts) -> Option<(u32, Place)> {
+        // What begins where another flow of the same five-tuple has ended, and that on all interfaces, is another one.
+        if part.flow.total().packets > 0
+            && self.live.as_ref().is_some_and(|live| !live.over.is_empty() || !live.lingering.is_empty())
+            && let Some((number, place)) = self.find_live(&part)
+            && self.live.as_ref()?.flows.has_ended(&self.flows, number, place)
+        {
+            self.close_live(number);
+        }
         let live = self.live.as_mut()?;
         let ifindex = live.ifindexes.get(usize::from(part.flow.interface)).copied().unwrap_or(0);
-        Some(live.flows.add(&mut self.flows, part, ifindex))
+        live.flows.add(&mut self.flows, part, ifindex)
     }
 
-    /// A table counts these flows no more on one interface: they are over if none does on any. What the same packets
-    /// were on another interface may be told a little later, so it is waited for.
-    fn end_live(&mut self, parts: impl Iterator<Item = (FlowParts, bool)>) {
-        let mut over = Vec::new();
-        for (part, evicted) in parts {
-            let Some((number, place)) = self.add_live(part) else { return };
-            if self.live.as_mut().is_some_and(|live| live.flows.end(number, place)) {
-                over.push((number, evicted));
+    /// What one table counted on each interface of flows that ended there, and of others.
+    ///
+    /// A flow is over if no table counts it on any interface. On which ones it was is only known when all parts have been
+    /// added; those of other tables may be told a little later, so they are waited for.
+    fn absorb_live(
+        &mut self,
+        ended: Vec<FlowParts>,
+        evicted: Vec<FlowParts>,
+        changed: impl Iterator<Item = FlowParts>,
+    ) {
+        let mut ends: Vec<((u32, Place), bool)> = Vec::new();
+        let ended = ended.into_iter().zip(repeat(false));
+        for (part, evicted) in ended.chain(evicted.into_iter().zip(repeat(true))) {
+            ends.extend(self.add_live(part).zip(Some(evicted)));
+        }
+        let places: HashSet<(u32, Place)> = ends.iter().map(|(end, _)| *end).collect();
+        let mut anew = Vec::new();
+        for part in changed {
+            if !places.is_empty() && self.find_live(&part).is_some_and(|found| places.contains(&found)) {
+                anew.push(part);
+            } else {
+                self.add_live(part);
             }
         }
         let Some(live) = &mut self.live else { return };
-        if !over.is_empty() {
-            live.over.push_back((live.asked, over));
-        }
-        if live.over.len() > LINGER.0 {
-            self.close_first();
-        }
-    }
-
-    /// Closes the flows that have waited longest.
-    fn close_first(&mut self) {
-        let due = self.live.as_mut().and_then(|live| live.over.pop_front());
-        for (number, evicted) in due.into_iter().flat_map(|(_, over)| over) {
-            let Some(live) = &mut self.live else { return };
-            let Some(facts) = live.flows.take_over(&self.flows, number) else { continue };
-            let whole = self.flows.remove(number);
-            self.close(&whole, Some(&facts), evicted);
-        }
-    }
-
-    /// Closes the flows that have waited long enough by `now`.
-    fn close_waiting(&mut self, now: Timestamp) {
-        while let Some(live) = &mut self.live {
-            live.asked = now;
-            let first = live.over.front().map(|(since, _)| now.0.saturating_sub(since.0));
-            if first.is_none_or(|waited| waited < LINGER.1) {
-                return;
+        for ((number, place), evicted) in ends {
+            if live.flows.end(number, place, evicted) {
+                live.over.push(number);
             }
-            self.close_first();
         }
+        for part in anew {
+            self.add_live(part);
+        }
+    }
+
+    /// Closes flows that have been over for some time: tables that counted them elsewhere have told so by now.
+    pub fn settle(&mut self, now: Timestamp) {
+        let Some(live) = &mut self.live else { return };
+        if !live.over.is_empty() {
+            live.lingering.push_back((now, mem::take(&mut live.over)));
+        }
+        let mut due = Vec::new();
+        // A clock that was set back makes no flow linger.
+        while let Some((since, _)) = live.lingering.front()
+            && now.0.abs_diff(since.0) >= LINGER as u64
+        {
+            due.extend(live.lingering.pop_front().map(|(_, flows)| flows).unwrap_or_default());
+        }
+        for number in due {
+            if self.live.as_ref().is_some_and(|live| live.flows.is_over(&self.flows, number)) {
+                self.close_live(number);
+            }
+        }
+    }
+
+    fn find_live(&self, part: &FlowParts) -> Option<(u32, Place)> {
+        let (number, place) = self.live.as_ref()?.flows.find(&self.flows, &part.flow);
+        number.map(|number| (number, place))
+    }
+
+    fn close_live(&mut self, number: u32) {
+        let Some(live) = &mut self.live else { return };
+        let (whole, facts) = live.flows.take(&mut self.flows, number);
+        self.close(&whole, Some(&facts), facts.evicted);
     }
 
     /// A flow that the table had no room for: its account is closed here.
@@ -322,7 +362,7 @@ impl Collector {
         let flow = &whole.flow;
         let sum = flow.total();
         let shown = self.config.selection.shows(flow, facts.and_then(|f| f.answer.as_ref()));
-        let strands = self.share(flow, facts);
+        let strands = self.share(facts);
         self.closed.counted += strands.unwrap_or(sum);
         self.closed.count(sum, shown, flow.first, flow.last);
         if evicted {
@@ -333,12 +373,13 @@ impl Collector {
             let (key, one) = self.group_of_one(by, flow, facts);
             self.closed.add_to_group(key, one);
         }
-        let place = self.config.sort.place(flow);
+        let place = self.config.sort.place(flow, facts.map(|facts| &facts.pace));
         let ranks = shown && !evicted && self.closed.rows.takes(&place);
         if self.config.events || ranks {
             let record = self.record(flow, &whole.tunnels, facts);
             if ranks {
-                self.closed.rows.offer(place, record.clone());
+                let intervals = self.live.as_ref().map_or(0, |live| live.intervals);
+                self.closed.rows.offer(place, Over { record: record.clone(), intervals });
             }
             if self.config.events {
                 self.events.push(Event::Flow(record));
@@ -349,14 +390,11 @@ impl Collector {
     /// Takes what views are to be told since the last call. Live, messages wait for who asked, but not beyond `now` for
     /// long; `None` lets all of them go.
     pub fn take_events(&mut self, now: Option<Timestamp>) -> Vec<Event> {
-        if let Some(now) = now {
-            self.close_waiting(now);
-        }
         if let Some(live) = &mut self.live {
             let ready = live.flows.take_messages(&self.flows, now);
             self.events.extend(ready.into_iter().map(Event::Dns));
             if let Some(now) = now {
-                live.flows.forget(now);
+                live.flows.forget(&self.flows, now);
             }
         }
         mem::take(&mut self.events)

@@ -1,5 +1,6 @@
 //! Where a live run's news come together: one account of several workers' interfaces, and whose flows are.
 
+use std::mem;
 use std::time::{Duration, Instant};
 
 use capture::ring::{InterfaceCounters, LinkChange, LinkChangeKind, RingStats};
@@ -36,9 +37,14 @@ pub(super) struct Desk {
     drops: Drops,
     /// Interfaces that went down, which was not said yet.
     down: Vec<(Instant, u32, String)>,
-    /// Reports that each worker was ready for.
+    /// Interfaces that have a number.
+    known: u16,
+    /// The report that each worker has told everything for.
     ready: Vec<u64>,
+    /// The last one that was made.
     reports: u64,
+    /// What workers tell that are ready for a report which others are not ready for: it is not to be in there.
+    waiting: Vec<News>,
     quiet: bool,
 }
 
@@ -69,15 +75,48 @@ impl Desk {
             rings: vec![RingStats::default(); workers],
             drops,
             down: Vec::new(),
+            known: 0,
             ready: vec![0; workers],
             reports: 0,
+            waiting: Vec::new(),
             quiet,
+        }
+    }
+
+    /// Speaks of these interfaces, whether they have packets or not.
+    pub(super) fn expect(&mut self, interfaces: &[InterfaceCounters]) {
+        for interface in interfaces {
+            self.interface(interface.ifindex, &interface.name);
         }
     }
 
     /// Takes what a worker tells; gives what the user is to be told of it.
     pub(super) fn take(&mut self, news: News) -> Vec<Output> {
+        if self.ready[news.worker] > self.reports {
+            self.waiting.push(news);
+            return Vec::new();
+        }
+        self.heed_news(news)
+    }
+
+    /// Takes what had to wait for a report.
+    pub(super) fn take_waiting(&mut self) -> Vec<Output> {
+        let waiting = mem::take(&mut self.waiting);
+        waiting.into_iter().flat_map(|news| self.take(news)).collect()
+    }
+
+    /// The same at the end, where no report is waited for.
+    pub(super) fn take_rest(&mut self) -> Vec<Output> {
+        let waiting = mem::take(&mut self.waiting);
+        waiting.into_iter().flat_map(|news| self.heed_news(news)).collect()
+    }
+
+    fn heed_news(&mut self, news: News) -> Vec<Output> {
         let worker = news.worker;
+        let mut outputs = Vec::new();
+        for change in &news.changes {
+            outputs.extend(self.heed(change).filter(|_| !self.quiet).map(Output::Notice));
+        }
         for (ifindex, name) in news.interfaces {
             let id = self.interface(ifindex, &name);
             self.numbers[worker].push(id);
@@ -95,11 +134,7 @@ impl Desk {
         if let Some(counters) = &news.counters {
             self.take_counters(news.counters_before.as_deref(), counters);
         }
-        self.ready[worker] += u64::from(news.report);
-        let mut outputs = Vec::new();
-        for change in &news.changes {
-            outputs.extend(self.heed(change).filter(|_| !self.quiet).map(Output::Notice));
-        }
+        self.ready[worker] = news.report.unwrap_or(self.ready[worker]);
         let warning = self.drops.heed(seen, dropped, Instant::now());
         outputs.extend(warning.filter(|_| !self.quiet).map(Output::Notice));
         outputs.extend(news.fault.map(|line| Output::Fault { line, damage: false }));
@@ -108,17 +143,20 @@ impl Desk {
 
     /// Whether all workers are ready for a report that was not made yet.
     pub(super) fn take_report(&mut self) -> bool {
-        let due = self.ready.iter().all(|&ready| ready > self.reports);
-        self.reports += u64::from(due);
-        due
+        let ready = self.ready.iter().copied().min().unwrap_or_default();
+        mem::replace(&mut self.reports, ready) < ready
     }
 
     /// The number of an interface in this run.
     fn interface(&mut self, ifindex: u32, name: &str) -> InterfaceId {
-        let next = InterfaceId(self.ids.len() as u16);
-        let collector = &mut self.collector;
+        let (collector, known) = (&mut self.collector, &mut self.known);
         *self.ids.entry(ifindex).or_insert_with(|| {
-            collector.add_live_interface(InterfaceName { file: None, name: Some(name.into()) }, ifindex);
+            // Where interfaces have come and gone so often, further ones are the last.
+            let next = InterfaceId((*known).min(u16::MAX - 1));
+            if next.0 == *known {
+                *known += 1;
+                collector.add_live_interface(InterfaceName { file: None, name: Some(name.into()) }, ifindex);
+            }
             next
         })
     }
@@ -156,6 +194,9 @@ impl Desk {
             LinkChangeKind::Removed => {
                 self.baseline.remove(&change.ifindex);
                 self.latest.remove(&change.ifindex);
+                if let Some(&id) = self.ids.get(&change.ifindex) {
+                    self.collector.set_kernel(id, None);
+                }
                 self.down.retain(|(_, ifindex, _)| *ifindex != change.ifindex);
                 Some(format!("interface {name} is gone; it is captured again when it comes back"))
             }
@@ -169,7 +210,12 @@ impl Desk {
                 self.down.push((Instant::now(), change.ifindex, name.clone()));
                 None
             }
-            LinkChangeKind::Added | LinkChangeKind::Up => {
+            LinkChangeKind::Added => {
+                // The number in the system may have been another's.
+                self.ids.remove(&change.ifindex);
+                None
+            }
+            LinkChangeKind::Up => {
                 self.down.retain(|(_, ifindex, _)| *ifindex != change.ifindex);
                 None
             }

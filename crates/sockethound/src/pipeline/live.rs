@@ -48,6 +48,8 @@ pub struct Live {
     pub attribution: Attribution,
     /// Looks up names of addresses that have none, if that is wanted.
     pub resolver: Option<Resolver>,
+    /// Whether the interfaces were named, so that each is spoken of even if it has no packets.
+    pub named: bool,
     /// Whether interfaces that come and go are not spoken of.
     pub quiet: bool,
 }
@@ -65,8 +67,8 @@ pub(super) struct News {
     pub(super) counters_before: Option<Vec<InterfaceCounters>>,
     /// What its ring has had so far, and had no room for.
     pub(super) ring: RingStats,
-    /// A report is due.
-    pub(super) report: bool,
+    /// Up to this report, by the workers' count, this tells everything.
+    pub(super) report: Option<u64>,
     /// What went wrong.
     pub(super) fault: Option<String>,
 }
@@ -106,7 +108,7 @@ impl Live {
         });
         let start = Instant::now();
         let drops = Drops::new(self.rings.iter().map(RingSource::bytes).sum(), start);
-        let desk = Desk::new(
+        let mut desk = Desk::new(
             collector,
             self.attribution,
             self.resolver,
@@ -115,6 +117,9 @@ impl Live {
             drops,
             self.quiet,
         );
+        if self.named {
+            desk.expect(&baseline[0]);
+        }
         let reports = Arc::new(AtomicU64::new(0));
         for (number, ring) in self.rings.into_iter().enumerate() {
             let worker = Worker {
@@ -130,7 +135,8 @@ impl Live {
                 reports: Arc::clone(&reports),
                 reported: 0,
                 interval: job.interval,
-                next_report: job.interval.map(|i| start + i),
+                // The others follow the first: they do not drift apart.
+                next_report: job.interval.filter(|_| number == 0).map(|i| start + i),
                 next_news: start,
                 next_expiry: start + EXPIRY,
                 end: job.duration.map(|d| start + d),
@@ -182,6 +188,8 @@ impl Worker<'_> {
                 break None;
             }
             if let Err(e) = self.take_packets(self.patience()) {
+                // What the others still count would look like all there is.
+                self.watch.stop.store(true, Ordering::Relaxed);
                 break Some(e);
             }
             self.heed_clock()?;
@@ -213,12 +221,20 @@ impl Worker<'_> {
     /// Hands on what has piled up, and what the clock asks for.
     fn heed_clock(&mut self) -> Result<(), Gone> {
         let now = Instant::now();
-        if now >= self.next_expiry {
+        // While nothing is taken, flows that ended would only pile up.
+        if now >= self.next_expiry && self.waiting.is_none() {
             self.next_expiry = now + EXPIRY;
             self.table.expire(self::now());
         }
         if self.watch.report.swap(false, Ordering::Relaxed) {
             self.reports.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(at) = self.next_report.filter(|at| now >= *at) {
+            self.next_report = self.interval.map(|i| (at + i).max(now));
+            // The final report is about to say the same.
+            if self.end.is_none_or(|end| end > at + PATIENCE) {
+                self.reports.fetch_add(1, Ordering::Relaxed);
+            }
         }
         if let Some(news) = self.waiting.take() {
             if self.table.events() > MAX_KEPT {
@@ -231,34 +247,37 @@ impl Worker<'_> {
             return Ok(());
         }
         let asked = self.reports.load(Ordering::Relaxed);
-        if self.next_report.is_some_and(|at| now >= at) || asked > self.reported {
-            if asked > self.reported {
-                self.reported += 1;
-            } else {
-                self.next_report = self.next_report.zip(self.interval).map(|(at, i)| (at + i).max(now));
-            }
+        if asked > self.reported {
+            self.reported = asked;
             self.watch.packets.store(self.ring.stats().received, Ordering::Relaxed);
             let delta = self.table.take_delta();
-            let mut news = self.news(Some(delta), true);
+            let mut news = self.news(Some(delta), Some(asked));
             // Where reports are as frequent as wake-ups, nothing else would tell of them.
-            news.changes = self.ring.take_changes();
+            news.changes = self.take_changes();
             return self.hand_on(news);
         }
-        let changes = self.ring.take_changes();
+        let changes = self.take_changes();
         let piled = self.table.events() >= EVENTS_AT_ONCE;
-        let due = now >= self.next_news && (self.table.has_begun() || self.table.events() > 0);
+        let told = self.table.has_begun() || self.table.has_ended() || self.table.events() > 0;
+        let due = now >= self.next_news && told;
         if piled || due || !changes.is_empty() {
             self.next_news = now + NEWS;
             let delta = self.table.take_events();
-            let mut news = self.news(Some(delta), false);
+            let mut news = self.news(Some(delta), None);
             news.changes = changes;
             return self.hand_on(news);
         }
         Ok(())
     }
 
+    /// What became of interfaces, from the worker that tells: every ring knows.
+    fn take_changes(&mut self) -> Vec<LinkChange> {
+        let changes = self.ring.take_changes();
+        if self.number == 0 { changes } else { Vec::new() }
+    }
+
     /// What there is to tell besides `delta`.
-    fn news(&mut self, delta: Option<Delta>, report: bool) -> Box<News> {
+    fn news(&mut self, delta: Option<Delta>, report: Option<u64>) -> Box<News> {
         let mut news = Box::new(News { worker: self.number, delta, report, ..News::default() });
         for interface in self.ring.interfaces().iter().skip(self.known) {
             let ifindex = self.ring.ifindex(self.known).unwrap_or(0);
@@ -266,7 +285,7 @@ impl Worker<'_> {
             news.interfaces.push((ifindex, name));
             self.known += 1;
         }
-        if report {
+        if report.is_some() {
             news.ring = self.ring.ring_stats();
             news.counters = if self.number == 0 { self.ring.counters().ok() } else { None };
         }
@@ -334,10 +353,10 @@ impl Worker<'_> {
         if let Some(news) = self.waiting.take() {
             self.to.send(news).map_err(|_| Gone)?;
         }
-        let mut news = self.news(None, false);
+        let mut news = self.news(None, None);
         news.ring = self.ring.ring_stats();
         (news.counters_before, news.counters) = (before, counters);
-        news.changes = self.ring.take_changes();
+        news.changes = self.take_changes();
         news.fault = fault.map(|e| e.to_string());
         let Worker { table, to, .. } = self;
         news.delta = Some(table.finish());
@@ -358,32 +377,30 @@ fn collect(
         put(Output::Events(vec![Event::Began(began)]))?;
     }
     loop {
-        let report = match incoming.recv_timeout(if desk.is_waiting() { BUSY } else { QUIET }) {
-            Ok(news) => {
-                for output in desk.take(*news) {
-                    put(output)?;
-                }
-                desk.take_report()
-            }
-            Err(RecvTimeoutError::Timeout) => false,
+        match incoming.recv_timeout(if desk.is_waiting() { BUSY } else { QUIET }) {
+            Ok(news) => desk.take(*news).into_iter().try_for_each(put)?,
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
-        };
+        }
         for notice in desk.ask().into_iter().chain(desk.take_notices()) {
             put(Output::Notice(notice))?;
         }
+        desk.collector.settle(now());
         let happened = desk.collector.take_events(Some(now()));
         if !happened.is_empty() {
             put(Output::Events(happened))?;
         }
-        if report {
+        while desk.take_report() {
             let at = now();
             desk.collector.tick(at);
             desk.take_names();
             let snapshot = desk.collector.snapshot(Some(at), false);
             desk.ask_names(&snapshot);
             put(Output::Snapshot(Arc::new(snapshot)))?;
+            desk.take_waiting().into_iter().try_for_each(put)?;
         }
     }
+    desk.take_rest().into_iter().try_for_each(put)?;
     let at = now();
     desk.collector.tick_at_end(at);
     let until = Instant::now() + LAST_ANSWERS;

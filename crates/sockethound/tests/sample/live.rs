@@ -198,7 +198,7 @@ pub(crate) fn live_snapshot() -> Snapshot {
         total,
         rows,
         dns: answers,
-        ledger: Ledger { interfaces, ..Ledger::default() },
+        ledger: Ledger { interfaces, reasons: live_ledger().reasons, ..Ledger::default() },
         live: Some(Live {
             started: super::START,
             at: after(10_752_000_000),

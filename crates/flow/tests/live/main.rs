@@ -1,0 +1,8 @@
+//! Live: packets that pass several interfaces count once, and every interface's account closes.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod ends;
+mod once;
+mod replay;
+mod translated;
+mod wire;

@@ -1,0 +1,116 @@
+//! Which strands of a flow are one path.
+
+use flow::InterfaceId;
+
+use crate::wire::{A, B, Capture, Sent, datagram, on, packets, path, segment};
+
+const ETH0: u32 = 0;
+const BR0: u32 = 1;
+const VETH1: u32 = 2;
+
+#[test]
+fn the_same_packets_on_three_interfaces_are_one_path() {
+    let mut capture = Capture::of_everything();
+    capture.stream(A, B, 0..50, &[VETH1, BR0, ETH0]);
+    capture.stream(B, A, 0..20, &[ETH0, BR0, VETH1]);
+    let snapshot = capture.report();
+    let [flow] = &snapshot.rows[..] else { panic!("{:?}", snapshot.rows) };
+    assert_eq!((packets(flow), path(flow)), ((50, 20), vec!["veth1", "br0", "eth0"]));
+    assert_eq!(snapshot.total.packets, 70);
+    assert_eq!((0..3).map(|n| on(&snapshot, InterfaceId(n))).sum::<u64>(), 210);
+}
+
+#[test]
+fn each_direction_has_a_way_of_its_own() {
+    let mut capture = Capture::of_everything();
+    capture.stream(A, B, 0..50, &[BR0, ETH0]);
+    capture.stream(B, A, 0..20, &[VETH1]);
+    let snapshot = capture.report();
+    assert_eq!(packets(&snapshot.rows[0]), (50, 20));
+    assert_eq!(path(&snapshot.rows[0]), ["br0", "eth0", "veth1"]);
+}
+
+#[test]
+fn packets_that_are_spread_over_interfaces_add_up() {
+    let mut capture = Capture::of_everything();
+    for n in 0..60 {
+        capture.stream(A, B, n..n + 1, &[[ETH0, BR0, VETH1][n as usize % 3]]);
+    }
+    let snapshot = capture.report();
+    assert_eq!((snapshot.flows, packets(&snapshot.rows[0])), (1, (60, 0)));
+}
+
+#[test]
+fn two_ways_that_share_an_interface_are_not_one() {
+    // Of each packet one copy on br0; then it leaves on either of two.
+    let mut capture = Capture::of_everything();
+    for n in 0..60 {
+        capture.stream(A, B, n..n + 1, &[BR0, if n % 2 == 0 { ETH0 } else { VETH1 }]);
+    }
+    // All three are joined by br0, of which the fullest is what was sent.
+    assert_eq!(packets(&capture.report().rows[0]), (60, 0));
+}
+
+#[test]
+fn a_super_packet_and_its_segments_are_one_path() {
+    let mut capture = Capture::of_everything();
+    for n in 0..10 {
+        let whole = segment(A, B, n * 14_480, 14_480);
+        capture.pass(&whole, &[VETH1]);
+        for k in 0..10 {
+            let part = Sent { id: whole.id + k, ..segment(A, B, n * 14_480 + u32::from(k) * 1448, 1448) };
+            capture.pass(&part, &[ETH0]);
+        }
+    }
+    let snapshot = capture.report();
+    let flow = &snapshot.rows[0];
+    assert_eq!((packets(flow), flow.sent.ip_bytes), ((100, 0), 100 * 1488), "as it was on the wire");
+    assert_eq!((on(&snapshot, InterfaceId(2)), on(&snapshot, InterfaceId(0))), (10, 100));
+}
+
+#[test]
+fn the_same_payload_again_is_another_packet() {
+    let mut capture = Capture::of_everything();
+    for id in 1..=9 {
+        capture.pass(&datagram(A, B, id, b"heartbeat of a device"), &[VETH1, ETH0]);
+    }
+    assert_eq!(packets(&capture.report().rows[0]), (9, 0));
+    // Told apart by their numbers alone where they take different ways.
+    let mut capture = Capture::of_everything();
+    for id in 1..=9 {
+        capture.pass(&datagram(A, B, id, b"heartbeat of a device"), &[u32::from(id % 2)]);
+    }
+    assert_eq!(packets(&capture.report().rows[0]), (9, 0));
+}
+
+#[test]
+fn what_fills_a_short_frame_up_makes_no_other_packet() {
+    for len in 0..12_usize {
+        let mut capture = Capture::of_everything();
+        for id in 1..=3 {
+            let short = datagram(A, B, id, &b"abcdefghijkl"[..len]);
+            capture.pass(&Sent { padding: 18 - len, ..short.clone() }, &[ETH0]);
+            capture.pass(&short, &[VETH1]);
+        }
+        assert_eq!(packets(&capture.report().rows[0]), (3, 0), "{len} bytes");
+    }
+}
+
+#[test]
+fn a_way_is_found_whenever_tables_tell() {
+    // Between any two packets on one interface and the next.
+    for moment in 0..24 {
+        let mut capture = Capture::of_everything();
+        for n in 0..24 {
+            capture.stream(A, B, n..n + 1, &[VETH1]);
+            if n == moment {
+                capture.tell_events(0);
+            }
+            capture.stream(A, B, n..n + 1, &[ETH0]);
+            if n % 8 == moment % 8 {
+                capture.report();
+            }
+        }
+        assert_eq!(packets(&capture.report().rows[0]), (24, 0), "told after packet {moment}");
+    }
+}
