@@ -100,6 +100,25 @@ fn root_a_client_that_has_ended() {
     owned_by(run.flow("tcp", ends), pid, "the-client");
 }
 
+#[test]
+#[allow(clippy::print_stderr)]
+fn root_the_process_of_another_user() {
+    const NOBODY: u32 = 65_534;
+    let Some(lab) = Lab::pair() else { return };
+    let Ok(mut client) = Peer::start_as(&lab, "a", "the-client", NOBODY) else {
+        eprintln!("skipped: nobody may run this program");
+        return;
+    };
+    let running = Running::start(&lab, "a", "-i va");
+    let mut server = Peer::start(&lab, "b", "the-server");
+    let ends = connected(&lab, &mut client, &mut server, "10.N.1.2:0");
+    settle();
+    let run = running.stop();
+    let flow = run.flow("tcp", ends);
+    assert_eq!(flow["process"]["pid"], client.pid(), "{flow:#}");
+    assert_eq!((&flow["user"]["id"], &flow["user"]["name"]), (&NOBODY.into(), &"nobody".into()), "{flow:#}");
+}
+
 /// The listener is its master's too, but the connection is the worker's alone.
 #[test]
 fn root_a_forked_server() {

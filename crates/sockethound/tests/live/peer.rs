@@ -1,13 +1,14 @@
 //! Processes with sockets, whose number and name the test knows: this test program again, under another name, which
 //! does what it is told line by line.
 
-use std::env;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
+use std::{env, fs};
 
 use tempfile::TempDir;
 
@@ -37,12 +38,25 @@ fn named(folder: &TempDir, name: &str, role: &str) -> Command {
 impl Peer {
     /// Starts one in a namespace. Names are up to 15 bytes, which is what the kernel keeps.
     pub(crate) fn start(lab: &Lab, side: &str, name: &str) -> Self {
+        Self::spawn(lab, side, name, None).unwrap()
+    }
+
+    /// The same as another user, who may not be permitted to read this program.
+    pub(crate) fn start_as(lab: &Lab, side: &str, name: &str, user: u32) -> io::Result<Self> {
+        Self::spawn(lab, side, name, Some(user))
+    }
+
+    fn spawn(lab: &Lab, side: &str, name: &str, user: Option<u32>) -> io::Result<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mut command = named(&folder, name, "control");
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = lab.within(side, move || command.spawn().unwrap());
+        if let Some(user) = user {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+            command.uid(user).gid(user);
+        }
+        let mut child = lab.within(side, move || command.spawn())?;
         let answers = BufReader::new(child.stdout.take().unwrap());
-        Self { child, answers, _folder: folder }
+        Ok(Self { child, answers, _folder: folder })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -104,7 +118,7 @@ struct Sockets {
 
 impl Sockets {
     fn obey(&mut self) {
-        for line in std::io::stdin().lines() {
+        for line in io::stdin().lines() {
             let line = line.unwrap();
             let words: Vec<_> = line.split(' ').collect();
             match words[..] {

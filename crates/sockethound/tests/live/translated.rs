@@ -151,3 +151,46 @@ table ip nat {
     assert_eq!(flow["process"]["pid"], client.pid(), "{flow:#}");
     assert_eq!(run.flows().count(), 1, "nothing under the other five-tuple");
 }
+
+/// The wire shows the translated five-tuple alone, while the socket has the other: as with a service that is an address
+/// on no machine.
+#[test]
+fn root_what_is_translated_where_it_is_sent() {
+    const RULES: &str = "\
+table ip nat {
+  chain out {
+    type nat hook output priority -100;
+    ip daddr 10.N.77.77 udp dport 53 dnat to 10.N.2.1:7000
+    ip daddr 10.N.77.77 tcp dport 80 dnat to 10.N.2.1:7002
+  }
+}
+";
+    let Some(lab) = router(RULES) else { return };
+    lab.ip("r", "route add 10.N.77.0/24 via 10.N.2.1 dev rs");
+    let running = Running::start(&lab, "r", "");
+    let (mut client, mut server) =
+        (Peer::start(&lab, "r", "the-client"), Peer::start(&lab, "s", "the-server"));
+    server.tell(&lab.filled("bind 10.N.2.1:7000"));
+    server.tell(&lab.filled("listen 10.N.2.1:7002"));
+    let datagrams = client.end(&lab.filled("bind 10.N.2.254:0"));
+    for _ in 0..5 {
+        client.tell(&lab.filled("send 10.N.77.77:53"));
+        server.tell("receive");
+    }
+    let stream = client.end(&lab.filled("connect 10.N.77.77:80"));
+    server.tell("accept");
+    client.tell("say");
+    server.tell("hear");
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    let run = running.stop();
+    for (transport, from, to, beyond) in [
+        ("udp", datagrams, "10.N.77.77:53", "10.N.2.1:7000"),
+        ("tcp", stream, "10.N.77.77:80", "10.N.2.1:7002"),
+    ] {
+        let flow = run.flow(transport, [from, lab.at(to)]);
+        assert_eq!(end(&flow["sockethound"]["nat"]["destination"]), lab.at(beyond), "{flow:#}");
+        assert_eq!((path(flow), &flow["process"]["pid"]), (vec!["rs"], &client.pid().into()), "{flow:#}");
+    }
+    assert_eq!(run.flows().count(), 2, "nothing under the other five-tuple");
+    run.ledger("rs");
+}
