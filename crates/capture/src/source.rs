@@ -31,6 +31,9 @@ pub struct Interface {
     pub link_type: LinkType,
     /// Its name (`if_name`), where the source has one.
     pub name: Option<String>,
+    /// The longest IP packet that passes the wire, in bytes, where the interface itself splits longer ones that it is
+    /// given, and puts together what it receives; `None` where that is not so, or not known.
+    pub splits_at: Option<u32>,
 }
 
 /// Packets that lie in one buffer, in the order in which they came.

@@ -24,6 +24,7 @@ mod live;
 mod lookup;
 mod message;
 mod name;
+mod offload;
 mod owner;
 mod pace;
 mod path;

@@ -14,6 +14,7 @@ use crate::key::{FlowKey, Seed, Side};
 use crate::ledger::{CaptureEnd, CaptureRecord, InterfaceId};
 use crate::lookup::Keep;
 use crate::message::{Messages, Origin};
+use crate::offload;
 use crate::path;
 use crate::tally::{Group, Observation, Tally};
 use crate::totals::{Frames, NoFlow, Totals};
@@ -53,6 +54,8 @@ pub struct FlowTable {
     capture: Reading,
     captures: Vec<CaptureRecord>,
     expiry: Expiry,
+    /// By interface: the longest IP packet that passes its wire, if it splits longer ones.
+    splits_at: Vec<u32>,
 }
 
 /// The capture that is being read.
@@ -80,6 +83,7 @@ impl FlowTable {
             capture: Reading::new("".into(), 0),
             captures: Vec::new(),
             expiry: Expiry::default(),
+            splits_at: Vec::new(),
             options,
         }
     }
@@ -101,6 +105,32 @@ impl FlowTable {
             end: any.then_some(c.end),
             stop,
         });
+    }
+
+    /// Interface `number` of a live capture splits IP packets that are longer than this, and counts the parts.
+    pub fn set_split(&mut self, number: u32, splits_at: u32) {
+        let number = number as usize;
+        if self.splits_at.len() <= number {
+            self.splits_at.resize(number + 1, u32::MAX);
+        }
+        self.splits_at[number] = splits_at;
+    }
+
+    /// Frames of this interface that are longer may have been split.
+    fn whole_up_to(&self, number: u32) -> u32 {
+        /// Of Ethernet; with a tag in it, it is looked at more closely.
+        const LINK: u32 = 14;
+        self.splits_at.get(number as usize).map_or(u32::MAX, |at| at.saturating_add(LINK))
+    }
+
+    /// Estimates what an interface counts more than was seen, because it split `packet` or put it together.
+    #[cold]
+    fn note_split(&mut self, packet: &Packet<'_>, interface: InterfaceId) {
+        let Some(&splits_at) = self.splits_at.get(packet.interface as usize) else { return };
+        let mut d = Dissection::start(packet);
+        d.follow(packet, self.registry);
+        let more = offload::split(&d, packet.wire_len, splits_at);
+        self.totals.interface(interface).offload += more;
     }
 
     /// Only packets from `since` to before `until` count.
@@ -142,6 +172,7 @@ impl FlowTable {
         let mut group = Group::default();
         let mut frame = self.capture.frames;
         let mut interface = (0, self.capture.interface(0));
+        let mut whole_up_to = self.whole_up_to(0);
         for packet in packets {
             frame += 1;
             if packet.timestamp < since || packet.timestamp >= until {
@@ -149,6 +180,10 @@ impl FlowTable {
             }
             if packet.interface != interface.0 {
                 interface = (packet.interface, self.capture.interface(packet.interface));
+                whole_up_to = self.whole_up_to(packet.interface);
+            }
+            if LIVE && packet.wire_len > whole_up_to {
+                self.note_split(&packet, interface.1);
             }
             let count = Count::<LIVE> {
                 tally: &mut self.tally,

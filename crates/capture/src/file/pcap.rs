@@ -128,7 +128,7 @@ impl Pcap {
 
     /// The file's only interface.
     pub(super) fn interface(&self) -> Interface {
-        Interface { link_type: self.link_type, name: None }
+        Interface { link_type: self.link_type, name: None, splits_at: None }
     }
 
     /// Settles on one of the variants that share a magic number, by the first records.

@@ -355,7 +355,7 @@ impl Pcapng {
             lead: Lead::of(link_type),
             clock,
         });
-        finds.interfaces.push(Interface { link_type, name });
+        finds.interfaces.push(Interface { link_type, name, splits_at: None });
         Ok(())
     }
 

@@ -128,6 +128,18 @@ pub(super) struct Link {
     pub(super) name: String,
     pub(super) hatype: u16,
     pub(super) up: bool,
+    /// The longest packet that it sends, in bytes, without the link header; 0 if not known.
+    mtu: u32,
+    /// No software stands for a device: it has no kind (`ip -details link`).
+    physical: bool,
+}
+
+impl Link {
+    /// The longest IP packet that passes its wire, if it splits longer ones itself: what software does with them is seen
+    /// as it is. A change of the MTU while its packets are captured is not followed.
+    pub(super) fn splits_at(&self) -> Option<u32> {
+        (self.physical && self.hatype == arphrd::ETHER && self.mtu > 0).then_some(self.mtu)
+    }
 }
 
 const NLMSG_ERROR: u16 = 2;
@@ -138,7 +150,13 @@ const RTM_GETLINK: u16 = 18;
 const NLM_F_DUMP_REQUEST: u16 = 0x301;
 const RTMGRP_LINK: u32 = 1;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_LINKINFO: u16 = 18;
+/// Within [`IFLA_LINKINFO`], where a network card's place in a bridge may stand, too.
+const IFLA_INFO_KIND: u16 = 1;
 const IFLA_STATS64: u16 = 23;
+/// The bits of an attribute's kind that are none (`NLA_TYPE_MASK`).
+const NESTED: u16 = 0xc000;
 const IFF_UP: u32 = 1;
 const AF_UNSPEC: u8 = 0;
 /// `struct nlmsghdr`.
@@ -353,6 +371,8 @@ struct LinkMessage<'a> {
     hatype: u16,
     ifindex: u32,
     flags: u32,
+    mtu: u32,
+    has_kind: bool,
     name: &'a [u8],
     /// `struct rtnl_link_stats64`.
     counters: &'a [u8],
@@ -368,18 +388,19 @@ impl<'a> LinkMessage<'a> {
             hatype: u16_at(body, 2)?,
             ifindex: u32_at(body, 4)?,
             flags: u32_at(body, 8)?,
+            mtu: 0,
+            has_kind: false,
             name: &[],
             counters: &[],
         };
-        let mut rest = body.get(INFO..)?;
-        while let (Some(len), Some(kind)) = (u16_at(rest, 0), u16_at(rest, 2)) {
-            let Some(value) = rest.get(4..usize::from(len)) else { break };
+        for (kind, value) in Attributes(body.get(INFO..)?) {
             match kind {
                 IFLA_IFNAME => link.name = value.split(|&b| b == 0).next().unwrap_or_default(),
+                IFLA_MTU => link.mtu = u32_at(value, 0).unwrap_or_default(),
+                IFLA_LINKINFO => link.has_kind = Attributes(value).any(|(kind, _)| kind == IFLA_INFO_KIND),
                 IFLA_STATS64 => link.counters = value,
                 _ => {}
             }
-            rest = rest.get(usize::from(len).next_multiple_of(4)..).unwrap_or_default();
         }
         Some(link)
     }
@@ -389,7 +410,8 @@ impl<'a> LinkMessage<'a> {
     }
 
     fn link(&self) -> Link {
-        Link { name: self.name(), hatype: self.hatype, up: self.flags & IFF_UP != 0 }
+        let (up, physical) = (self.flags & IFF_UP != 0, !self.has_kind);
+        Link { name: self.name(), hatype: self.hatype, up, mtu: self.mtu, physical }
     }
 
     fn counters(&self) -> InterfaceCounters {
@@ -412,6 +434,20 @@ impl<'a> LinkMessage<'a> {
             tx_dropped: count(7),
             rx_missed: count(15),
         }
+    }
+}
+
+/// Attributes (`struct rtattr`), one after the other: kind and value.
+struct Attributes<'a>(&'a [u8]);
+
+impl<'a> Iterator for Attributes<'a> {
+    type Item = (u16, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (len, kind) = (usize::from(u16_at(self.0, 0)?), u16_at(self.0, 2)?);
+        let value = self.0.get(4..len)?;
+        self.0 = self.0.get(len.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind & !NESTED, value))
     }
 }
 
@@ -459,18 +495,33 @@ mod tests {
     #[test]
     fn messages_are_taken_apart() {
         let stats: Vec<u8> = (100_u64..124).flat_map(u64::to_ne_bytes).collect();
-        let attributes = [attribute(3, b"eth0\0"), attribute(23, &stats)].concat();
+        let mtu = attribute(4, &1500_u32.to_ne_bytes());
+        let attributes = [attribute(3, b"eth0\0"), mtu, attribute(23, &stats)].concat();
         let bytes = [message(16, 0, 1, &attributes), message(17, 7, 0, &attribute(3, b"br\0"))].concat();
         let all: Vec<_> = Messages(&bytes).collect();
         assert_eq!((all.len(), all[0].kind, all[1].kind), (2, 16, 17));
         let link = LinkMessage::of(all[0].body).unwrap();
-        assert_eq!(link.link(), Link { name: "eth0".into(), hatype: 1, up: true });
+        assert_eq!(link.link(), Link { name: "eth0".into(), hatype: 1, up: true, mtu: 1500, physical: true });
         let counters = link.counters();
         assert_eq!(
             (counters.ifindex, counters.rx_packets, counters.tx_bytes, counters.rx_missed),
             (7, 100, 103, 115)
         );
         assert!(LinkMessage::of(all[1].body).is_none(), "leaving a bridge is not leaving");
+    }
+
+    #[test]
+    fn network_cards_split_what_is_too_long_for_the_wire() {
+        let splits_at = |info: &[u8]| {
+            let attributes = [attribute(4, &1400_u32.to_ne_bytes()), attribute(18, info)].concat();
+            let bytes = message(16, 0, 1, &attributes);
+            LinkMessage::of(&bytes[16..]).unwrap().link().splits_at()
+        };
+        assert_eq!(splits_at(&[]), Some(1400));
+        assert_eq!(splits_at(&attribute(4, b"bridge\0")), Some(1400), "a card in a bridge");
+        assert_eq!(splits_at(&[attribute(1, b"veth\0"), attribute(4, b"bridge\0")].concat()), None);
+        let loopback = Link { name: "lo".into(), hatype: 772, up: true, mtu: 65_536, physical: true };
+        assert_eq!(loopback.splits_at(), None);
     }
 
     #[test]

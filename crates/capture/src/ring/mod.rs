@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use self::block::{Slot, Slots};
 use self::choice::Choice;
-use self::link::{Links, Start, arphrd};
+use self::link::{Link, Links, Start, arphrd};
 use self::program::{Instruction, RET_K};
 use self::sys::{Blocks, Socket};
 use crate::{Batch, CaptureStats, Interface, Next, PacketSource, Record};
@@ -361,14 +361,15 @@ impl RingSource {
         if self.links.get(ifindex).is_none() {
             self.heed_links()?;
         }
-        let name = self.links.get(ifindex).or_else(|| self.links.departed(ifindex)).map(|l| l.name.clone());
+        let link = self.links.get(ifindex).or_else(|| self.links.departed(ifindex));
+        let (name, splits_at) = (link.map(|l| l.name.clone()), link.and_then(Link::splits_at));
         let start = link::start(hatype);
         let link_type = match start {
             Start::Link(link_type) => link_type,
             Start::Network => dissect::LinkType::RAW,
         };
         self.known.push(Known { ifindex, hatype, start, number: self.interfaces.len() as u32 });
-        self.interfaces.push(Interface { link_type, name });
+        self.interfaces.push(Interface { link_type, name, splits_at });
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use crate::flow::Counters;
 use crate::ledger::{InterfaceId, InterfaceLedger, InterfaceName, Ledger, LiveLedger};
 use crate::live::Facts;
 use crate::path::Place;
-use crate::totals::InterfaceTotals;
+use crate::totals::{Frames, InterfaceTotals};
 
 /// Why nobody has said whose a flow is.
 const NOT_YET: &str = Reason::Deferred.text();
@@ -126,8 +126,11 @@ impl Collector {
         let mut left = live.dropped;
         for ((id, ledger), shares) in (0..).map(InterfaceId).zip(interfaces).zip(shares) {
             let totals = self.totals.interfaces.get(usize::from(id.0));
-            let offload = totals.map_or((0, 0), |t| (t.offload.packets, t.offload.bytes));
             let readings = live.kernel.get(&id);
+            // Not all drivers count the parts: what the interface has not counted was not split.
+            let lost = if alone { live.dropped } else { 0 };
+            let most = readings.map(|r| r.after.0.saturating_sub(ledger.seen.0 + lost));
+            let offload = totals.map_or((0, 0), |t| at_most(t.offload, most.unwrap_or(u64::MAX)));
             // The ring does not say on which interface it lost what: what is missing there is taken to be it.
             let missing = readings.map(|r| r.before.0.saturating_sub(ledger.seen.0 + offload.0));
             let dropped = match missing {
@@ -154,6 +157,15 @@ impl Collector {
             });
         }
     }
+}
+
+/// So much of an estimate as there can have been.
+fn at_most(estimate: Frames, packets: u64) -> (u64, u64) {
+    if packets >= estimate.packets {
+        return (estimate.packets, estimate.bytes);
+    }
+    let bytes = u128::from(estimate.bytes) * u128::from(packets) / u128::from(estimate.packets);
+    (packets, bytes as u64)
 }
 
 fn interface_ledger(name: &InterfaceName, totals: &InterfaceTotals) -> InterfaceLedger {

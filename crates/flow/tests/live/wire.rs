@@ -132,6 +132,11 @@ impl Capture {
         }
     }
 
+    /// Interface `number` splits what is longer.
+    pub(crate) fn split(&mut self, number: u32, longest: u32) {
+        self.tables.iter_mut().for_each(|table| table.set_split(number, longest));
+    }
+
     pub(crate) fn expire(&mut self, table: usize) {
         self.tables[table].expire(Timestamp(self.now));
     }

@@ -129,6 +129,7 @@ impl Live {
                 watch,
                 to: news.clone(),
                 waiting: None,
+                met: 0,
                 known: 0,
                 workers,
                 ending: Arc::clone(&ending),
@@ -169,6 +170,8 @@ struct Worker<'a> {
     to: SyncSender<Box<News>>,
     /// What the collector had no room for; until it has, nothing more is taken from the table.
     waiting: Option<Box<News>>,
+    /// Interfaces that the table knows.
+    met: usize,
     /// Interfaces spoken of.
     known: usize,
     /// Reports that were asked for, by all workers' count.
@@ -211,6 +214,12 @@ impl Worker<'_> {
     fn take_packets(&mut self, patience: Duration) -> Result<bool, Error> {
         Ok(match self.ring.next_batch(patience)? {
             Next::Batch(batch) => {
+                for (number, interface) in (0..).zip(batch.interfaces).skip(self.met) {
+                    if let Some(longest) = interface.splits_at {
+                        self.table.set_split(number, longest);
+                    }
+                }
+                self.met = batch.interfaces.len();
                 self.table.observe_batch(batch.packets());
                 true
             }
