@@ -127,6 +127,8 @@ impl Strands {
         let at = self.0.iter().position(|s| s.place == place).unwrap_or_else(|| {
             let path = [self.0.len(); 2];
             let (first, prints) = (part.first, Prints::default());
+            // Most flows have one, and there are many flows.
+            self.0.reserve_exact(1);
             self.0.push(Strand { place, first, sent: Default::default(), ended: false, prints, path });
             self.0.len() - 1
         });

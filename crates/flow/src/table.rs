@@ -301,9 +301,9 @@ impl FlowTable {
         known.unwrap_or_else(|| FlowKey::of(ip))
     }
 
-    /// Whether flows began since the last delta.
-    pub fn has_begun(&self) -> bool {
-        self.tally.begun.as_ref().is_some_and(|begun| !begun.is_empty())
+    /// How many flows began since the last delta.
+    pub fn begun(&self) -> usize {
+        self.tally.begun.as_ref().map_or(0, Vec::len)
     }
 
     /// Whether flows ended since the last delta.

@@ -25,8 +25,11 @@ use crate::resolver::Resolver;
 
 /// Messages and ended flows that a worker keeps at most while nobody takes them.
 const MAX_KEPT: usize = 2 * EVENTS_AT_ONCE;
-/// How often flows that began are told of, at most.
-const NEWS: Duration = Duration::from_millis(100);
+/// How often flows that began are told of, at most: soon, so that their owners are found while they live, …
+const NEWS: Duration = Duration::from_millis(50);
+/// … but less often where so many begin at once that each telling costs more than it finds.
+const MUCH_NEWS: Duration = Duration::from_millis(200);
+const MUCH: usize = 64;
 /// How often flows are looked at that may have ended.
 const EXPIRY: Duration = Duration::from_secs(1);
 /// How long packets that passed are waited for at the end: longer than the ring keeps them.
@@ -138,7 +141,7 @@ impl Live {
                 interval: job.interval,
                 // The others follow the first: they do not drift apart.
                 next_report: job.interval.filter(|_| number == 0).map(|i| start + i),
-                next_news: start,
+                last_news: start,
                 next_expiry: start + EXPIRY,
                 end: job.duration.map(|d| start + d),
             };
@@ -179,7 +182,7 @@ struct Worker<'a> {
     reported: u64,
     interval: Option<Duration>,
     next_report: Option<Instant>,
-    next_news: Instant,
+    last_news: Instant,
     next_expiry: Instant,
     end: Option<Instant>,
 }
@@ -267,10 +270,12 @@ impl Worker<'_> {
         }
         let changes = self.take_changes();
         let piled = self.table.events() >= EVENTS_AT_ONCE;
-        let told = self.table.has_begun() || self.table.has_ended() || self.table.events() > 0;
-        let due = now >= self.next_news && told;
+        let begun = self.table.begun();
+        let told = begun > 0 || self.table.has_ended() || self.table.events() > 0;
+        let pause = if begun < MUCH { NEWS } else { MUCH_NEWS };
+        let due = told && now >= self.last_news + pause;
         if piled || due || !changes.is_empty() {
-            self.next_news = now + NEWS;
+            self.last_news = now;
             let delta = self.table.take_events();
             let mut news = self.news(Some(delta), None);
             news.changes = changes;
