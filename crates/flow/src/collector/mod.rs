@@ -36,6 +36,8 @@ use crate::totals::Totals;
 
 /// How long a flow that is over stays open, in nanoseconds: longer than the tables are apart in telling.
 const LINGER: i64 = 500_000_000;
+/// Flows that linger at most: in a flood the oldest are closed sooner.
+const MAX_LINGERING: usize = 4096;
 
 /// What views want of snapshots.
 #[derive(Clone, Debug)]
@@ -327,10 +329,13 @@ impl Collector {
         }
         let mut due = Vec::new();
         // A clock that was set back makes no flow linger.
-        while let Some((since, _)) = live.lingering.front()
-            && now.0.abs_diff(since.0) >= LINGER as u64
+        let mut lingering: usize = live.lingering.iter().map(|(_, flows)| flows.len()).sum();
+        while let Some((since, flows)) = live.lingering.front_mut()
+            && (now.0.abs_diff(since.0) >= LINGER as u64 || lingering > MAX_LINGERING)
         {
-            due.extend(live.lingering.pop_front().map(|(_, flows)| flows).unwrap_or_default());
+            lingering -= flows.len();
+            due.append(flows);
+            live.lingering.pop_front();
         }
         for number in due {
             if self.live.as_ref().is_some_and(|live| live.flows.is_over(&self.flows, number)) {

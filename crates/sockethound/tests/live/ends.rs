@@ -123,6 +123,30 @@ fn root_the_end_of_its_time() {
     run.ledger("vb");
 }
 
+/// The final report says what the last interim one would say.
+#[test]
+fn root_an_end_on_an_interval() {
+    let Some(lab) = Lab::pair() else { return };
+    let running = Running::start(&lab, "b", "-i vb -t 0.5 --duration 1.5");
+    send(&udp(&lab, "a", "10.N.1.1:7001"), &udp(&lab, "b", "10.N.1.2:7000"), 20);
+    let run = running.wait();
+    assert!(run.status.success(), "{}", run.stderr);
+    assert_eq!(run.stdout.matches("Network Traffic Summary").count(), 3, "{}", run.stdout);
+}
+
+/// What was asked for is spoken of, whether anything happens there or not.
+#[test]
+fn root_a_named_interface_without_packets() {
+    let Some(lab) = Lab::pair() else { return };
+    let running = Running::start(&lab, "b", "-i vb -i lo");
+    send(&udp(&lab, "a", "10.N.1.1:7001"), &udp(&lab, "b", "10.N.1.2:7000"), 20);
+    let run = running.stop();
+    run.ledger("vb");
+    run.ledger("lo");
+    let header = run.stdout.lines().find(|line| line.contains("Network Traffic Summary"));
+    assert!(header.is_some_and(|line| line.contains("lo") && line.contains("vb")), "{}", run.stdout);
+}
+
 #[test]
 fn root_a_report_that_is_asked_for() {
     let Some(lab) = Lab::pair() else { return };
