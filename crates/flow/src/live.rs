@@ -14,12 +14,14 @@ use crate::flow::Flow;
 use crate::key::{FlowKey, Seed, Side};
 use crate::ledger::InterfaceId;
 use crate::owner::Owner;
-use crate::pace::Pace;
+use crate::pace::{Pace, RECENT};
 use crate::path::{Place, Strands};
 use crate::store::{FlowParts, FlowStore};
 
 /// Questions that wait to be asked; beyond, flows are not asked about.
 const MAX_QUESTIONS: usize = 65_536;
+/// Questions that are asked again at once.
+const MAX_AGAIN: usize = 1024;
 /// Translations that are known at once; beyond, those that ended are forgotten, and then no further ones are learned.
 const MAX_TRANSLATIONS: usize = 262_144;
 /// A translation is remembered so long after the kernel forgot it: packets of it may not have been counted yet.
@@ -176,8 +178,24 @@ impl LiveFlows {
         if self.questions.len() < MAX_QUESTIONS {
             let ticket = Ticket { key: part.key, first: part.first };
             self.questions.push_back((ticket, question(&flow, ifindex)));
+        } else {
+            self.facts[number as usize].answer = Some(Answer::None(Reason::Deferred));
         }
         number
+    }
+
+    /// Asks again for flows that go on and that nobody had the time to look up: some of them at each call.
+    pub(crate) fn ask_again(&mut self, flows: &FlowStore) {
+        let room = MAX_AGAIN.saturating_sub(self.questions.len());
+        let goes_on = |facts: &Facts| facts.pace.recent[RECENT - 1] > 0;
+        let deferred = |facts: &Facts| facts.answer == Some(Answer::None(Reason::Deferred));
+        let again = flows.numbered().filter_map(|(number, flow)| {
+            let facts = self.facts.get(number as usize)?;
+            let ticket = Ticket { key: flow.key, first: flow.first };
+            (deferred(facts) && goes_on(facts)).then(|| (ticket, question(flow, 0)))
+        });
+        let again: Vec<_> = again.take(room).collect();
+        self.questions.extend(again);
     }
 
     /// Takes what is to be asked.

@@ -71,7 +71,10 @@ impl Lookups {
 
     /// Takes note of one message.
     pub(crate) fn note(&mut self, origin: Origin, protocol: &'static str, ip: &Ip, message: &Outline<'_>) {
-        if self.keep.once && self.elsewhere.saw(self.seed.hash_one(message.bytes()), origin.interface) {
+        // Hosts that tell a group the same are as many messages; elsewhere addresses may be translated on the way.
+        let teller = if ip.destination().is_multicast() { ip.src } else { 0 };
+        let said = || self.seed.hash_one((teller, message.bytes()));
+        if self.keep.once && self.elsewhere.saw(said(), origin.interface) {
             return;
         }
         self.delta.totals.add(message);

@@ -42,6 +42,7 @@ impl Collector {
         }
         let seconds = interval as f64 / 1e9;
         live.flows.take_pace(&self.flows, seconds);
+        live.flows.ask_again(&self.flows);
         live.now = Rate {
             bytes: sum.ip_bytes.saturating_sub(before.ip_bytes) as f64 / seconds,
             packets: sum.packets.saturating_sub(before.packets) as f64 / seconds,
