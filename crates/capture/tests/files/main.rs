@@ -1,6 +1,9 @@
 //! Capture files built by hand: every layout, every kind of damage.
 #![allow(clippy::unwrap_used)]
 
+mod compressed;
+mod writer;
+
 use std::io::{Cursor, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +13,9 @@ use capture::file::{Error, FileSource, Note, Subject};
 use capture::{Next, PacketSource};
 use dissect::Direction;
 use proptest::prelude::*;
+
+use self::compressed::{gzip, large, lz4, zstd};
+use self::writer::Writer;
 
 /// What a reader keeps of one packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,86 +76,6 @@ fn whole(bytes: &[u8]) -> Vec<Seen> {
     let (seen, error) = read(bytes);
     assert!(error.is_none(), "{error:?}");
     seen
-}
-
-/// Writes integers in one byte order.
-#[derive(Clone, Default)]
-struct Writer {
-    bytes: Vec<u8>,
-    big: bool,
-}
-
-impl Writer {
-    fn new(big: bool) -> Self {
-        Self { bytes: Vec::new(), big }
-    }
-
-    fn u16(&mut self, value: u16) -> &mut Self {
-        self.bytes.extend(if self.big { value.to_be_bytes() } else { value.to_le_bytes() });
-        self
-    }
-
-    fn u32(&mut self, value: u32) -> &mut Self {
-        self.bytes.extend(if self.big { value.to_be_bytes() } else { value.to_le_bytes() });
-        self
-    }
-
-    fn raw(&mut self, bytes: &[u8]) -> &mut Self {
-        self.bytes.extend(bytes);
-        self
-    }
-
-    fn padded(&mut self, bytes: &[u8]) -> &mut Self {
-        self.raw(bytes);
-        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
-        self
-    }
-
-    fn pcap(big: bool, magic: u32, version: (u16, u16), link_type: u32) -> Self {
-        let mut out = Self::new(big);
-        out.u32(magic).u16(version.0).u16(version.1).u32(0).u32(0).u32(65535).u32(link_type);
-        out
-    }
-
-    fn record(&mut self, seconds: u32, fraction: u32, bytes: &[u8], wire_len: u32) -> &mut Self {
-        self.u32(seconds).u32(fraction).u32(bytes.len() as u32).u32(wire_len).raw(bytes)
-    }
-
-    fn block(&mut self, kind: u32, body: &[u8]) -> &mut Self {
-        let length = body.len() as u32 + 12;
-        self.u32(kind).u32(length).raw(body).u32(length)
-    }
-
-    fn section(&mut self) -> &mut Self {
-        let mut body = Self::new(self.big);
-        body.u32(0x1a2b_3c4d).u16(1).u16(0).raw(&[0xff; 8]);
-        self.block(0x0a0d_0d0a, &body.bytes)
-    }
-
-    fn option(&mut self, code: u16, value: &[u8]) -> &mut Self {
-        self.u16(code).u16(value.len() as u16).padded(value)
-    }
-
-    fn interface(&mut self, link_type: u16, snaplen: u32, options: impl FnOnce(&mut Self)) -> &mut Self {
-        let mut body = Self::new(self.big);
-        body.u16(link_type).u16(0).u32(snaplen);
-        options(&mut body);
-        self.block(1, &body.bytes)
-    }
-
-    fn enhanced(
-        &mut self,
-        interface: u32,
-        time: u64,
-        bytes: &[u8],
-        options: impl FnOnce(&mut Self),
-    ) -> &mut Self {
-        let mut body = Self::new(self.big);
-        body.u32(interface).u32((time >> 32) as u32).u32(time as u32);
-        body.u32(bytes.len() as u32).u32(bytes.len() as u32).padded(bytes);
-        options(&mut body);
-        self.block(6, &body.bytes)
-    }
 }
 
 const MICROS: u32 = 0xa1b2_c3d4;
@@ -476,114 +402,6 @@ fn every_prefix_gives_its_packets() {
         ),
         "{error}"
     );
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    out.write_all(bytes).unwrap();
-    out.finish().unwrap()
-}
-
-fn zstd(bytes: &[u8]) -> Vec<u8> {
-    ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
-}
-
-/// Two frames, neither larger than its window.
-fn zstd_frames(bytes: &[u8]) -> Vec<u8> {
-    let (a, b) = bytes.split_at(bytes.len() / 2);
-    [zstd(a), zstd(b)].concat()
-}
-
-fn lz4(bytes: &[u8]) -> Vec<u8> {
-    let blocks = lz4_flex::frame::FrameInfo::new()
-        .block_size(lz4_flex::frame::BlockSize::Max64KB)
-        .block_mode(lz4_flex::frame::BlockMode::Linked)
-        .content_checksum(true);
-    let mut out = lz4_flex::frame::FrameEncoder::with_frame_info(blocks, Vec::new());
-    out.write_all(bytes).unwrap();
-    out.finish().unwrap()
-}
-
-/// A capture that is larger than any one block of a compressor.
-fn large() -> Vec<u8> {
-    let mut out = Writer::pcap(false, MICROS, (2, 4), 1);
-    let mut noise = 1_u32;
-    for n in 0..2000_u32 {
-        let bytes: Vec<u8> = (0..n % 700)
-            .map(|_| {
-                noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (noise >> 28) as u8
-            })
-            .collect();
-        out.record(n, 0, &bytes, 1514);
-    }
-    out.bytes
-}
-
-#[test]
-fn compressed_files_read_as_plain_ones() {
-    let bytes = large();
-    let plain = whole(&bytes);
-    assert_eq!(plain.len(), 2000);
-    for pack in [gzip, zstd, lz4] {
-        assert_eq!(whole(&pack(&bytes)), plain);
-        let (a, b) = bytes.split_at(bytes.len() / 3);
-        assert_eq!(whole(&[pack(a), pack(b)].concat()), plain, "several members");
-    }
-    let skippable = [&[0x53, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
-    assert_eq!(whole(&[skippable.clone(), zstd(&bytes), skippable.clone()].concat()), plain);
-    assert_eq!(whole(&[lz4(&bytes), skippable].concat()), plain);
-    assert_eq!(whole(&[gzip(&bytes), vec![0; 512]].concat()), plain, "padding");
-}
-
-#[test]
-fn half_a_compressed_file_gives_its_half() {
-    let bytes = large();
-    let plain = whole(&bytes);
-    for pack in [gzip, zstd, zstd_frames, lz4] {
-        let packed = pack(&bytes);
-        let (seen, error) = read(&packed[..packed.len() / 2]);
-        assert!(seen.len() > 300 && seen.len() < 1900, "{}", seen.len());
-        assert_eq!(seen, plain[..seen.len()]);
-        let error = error.unwrap();
-        assert!(error.is_damage() && error.is_truncation(), "{error}");
-        for cut in [1, 3, 5, 12] {
-            let (seen, error) = read(&packed[..cut]);
-            assert!(seen.is_empty() && !error.unwrap().is_damage());
-        }
-        // Only a zstd block is lost by its last byte.
-        let (seen, error) = read(&packed[..packed.len() - 1]);
-        assert_eq!(seen, plain[..seen.len()]);
-        assert!(seen.len() == plain.len() || packed.starts_with(&[0x28, 0xb5]));
-        assert!(error.unwrap().is_truncation());
-    }
-    let mut packed = gzip(&bytes);
-    let middle = packed.len() / 2;
-    packed[middle..middle + 64].fill(0xff);
-    let (seen, error) = read(&packed);
-    assert_eq!(seen[..300], plain[..300]);
-    let error = error.unwrap();
-    assert!(error.is_damage(), "{error}");
-}
-
-#[test]
-fn a_pipe_gives_what_is_there() {
-    let (reader, mut writer) = std::io::pipe().unwrap();
-    let mut source = FileSource::stream(Path::new("-"), reader).unwrap();
-    let wait = Duration::from_millis(30);
-    assert!(matches!(source.next_batch(wait), Ok(Next::Idle)));
-    let bytes = plain_pcap();
-    writer.write_all(&bytes[..24 + 36 + 10]).unwrap();
-    let Ok(Next::Batch(batch)) = source.next_batch(Duration::from_secs(10)) else { panic!("no packet") };
-    assert_eq!(batch.records.len(), 1);
-    assert!(matches!(source.next_batch(wait), Ok(Next::Idle)));
-    writer.write_all(&bytes[70..]).unwrap();
-    let Ok(Next::Batch(batch)) = source.next_batch(Duration::from_secs(10)) else { panic!("no packet") };
-    assert_eq!(batch.records.len(), 4);
-    assert!(matches!(source.next_batch(wait), Ok(Next::Idle)));
-    drop(writer);
-    assert!(matches!(source.next_batch(Duration::from_secs(10)), Ok(Next::End)));
-    assert_eq!(source.stats().consumed, bytes.len() as u64);
 }
 
 #[test]
