@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod ends;
+#[path = "../kept/mod.rs"]
+mod kept;
 mod offload;
 mod once;
 mod replay;

@@ -1,53 +1,13 @@
 //! However the packets of a live capture are spread over interfaces and tables, and whenever its flows end and its tables
 //! tell: nothing is lost, and nothing that passed all interfaces counts twice.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
-use capture::file::FileSource;
-use capture::{Next, PacketSource};
-use dissect::packet::Registry;
-use dissect::{Dissection, Packet};
+use dissect::Packet;
 use flow::{Config, Event, InterfaceLedger, Options, Timeouts};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::kept::{Kept, captures};
 use crate::wire::Capture;
-
-/// A packet with bytes of its own.
-#[derive(Clone, Debug)]
-struct Kept {
-    packet: Packet<'static>,
-    bytes: Vec<u8>,
-}
-
-impl Kept {
-    /// A number that the packets of one pair of hosts have in common, fragments and tunnels included.
-    fn pair(&self) -> usize {
-        let packet = Packet { bytes: &self.bytes, ..self.packet };
-        let d = Dissection::of(&packet, Registry::global());
-        d.outer.or(d.ip).map_or(0, |ip| (ip.src ^ ip.dst) as usize % 1021)
-    }
-}
-
-/// The packets of every fixture, one capture after another.
-fn captures() -> Vec<Vec<Kept>> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures"));
-    let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
-    let mut paths: Vec<_> = entries.filter(|p| p.to_str().unwrap().contains(".pcap")).collect();
-    paths.sort();
-    paths.into_iter().map(|path| read(FileSource::open(&path).unwrap())).collect()
-}
-
-fn read(mut source: FileSource) -> Vec<Kept> {
-    let mut kept = Vec::new();
-    while let Ok(Next::Batch(batch)) = source.next_batch(Duration::MAX) {
-        for packet in batch.packets() {
-            kept.push(Kept { packet: Packet { bytes: &[], ..packet }, bytes: packet.bytes.to_owned() });
-        }
-    }
-    kept
-}
 
 /// What happens after a packet.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +37,7 @@ fn replay(capture: &mut Capture, packets: &[Kept], interfaces: u32, tables: usiz
         for interface in 0..interfaces {
             capture.now += 1000;
             let timestamp = dissect::Timestamp(capture.now);
-            capture.observe(table, Packet { bytes: &kept.bytes, interface, timestamp, ..kept.packet });
+            capture.observe(table, Packet { interface, timestamp, ..kept.packet() });
         }
         match steps[n % steps.len()] {
             Step::Nothing => {}
