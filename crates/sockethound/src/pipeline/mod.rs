@@ -3,8 +3,8 @@
 //! Workers take packets from captures or rings and count them; the collector
 //! merges, learns owners and freezes; the calling thread hands events and
 //! snapshots to whoever shows them. The channels are bounded. A slow output
-//! slows the reading of a capture; a ring's worker never waits: what it cannot
-//! hand on it keeps adding up.
+//! slows the reading of a capture; a ring's worker goes on: what it cannot
+//! hand on it keeps adding up, until flows pile up that nobody takes.
 
 #[cfg(target_os = "linux")]
 mod desk;
