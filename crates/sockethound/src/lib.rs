@@ -3,6 +3,7 @@
 pub mod args;
 #[cfg(target_os = "linux")]
 mod attribution;
+#[cfg(target_os = "linux")]
 pub mod doctor;
 pub mod exit;
 mod hosts;
