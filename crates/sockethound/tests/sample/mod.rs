@@ -42,6 +42,7 @@ pub(crate) fn flow(protocol: u8, source: Endpoint, destination: Endpoint) -> Flo
         icmp: None,
         tcp: None,
         tunnels: Box::default(),
+        app: None,
         interface: None,
         direction: None,
         source_name: None,
