@@ -25,7 +25,7 @@ pub(super) struct Pending {
     asked: Candidates,
     /// One of them is sure that the flow is its own.
     is_sure: bool,
-    /// An end's first segment is still to come.
+    /// What came first was not an end's first segment, and there is no telling which one is.
     waits: bool,
     readings: u32,
     next_reading: usize,
@@ -68,7 +68,6 @@ impl Pending {
 
     /// An end's first byte is known now: these may read what it begins.
     fn begin(&mut self, may_read: Candidates) {
-        self.waits = false;
         if !self.is_sure {
             self.candidates = self.candidates.or(may_read.without(self.asked));
         }
