@@ -225,8 +225,8 @@ impl FlowTable {
         let observation = self.tally.next(group);
         observe::<LIVE>(observation, packet, origin.interface, ip, tcp, FlowKey::of(ip), &self.options.seed);
         observation.payload = plain.payload;
+        observation.spoken = self.messages.read(origin, ip, tcp, plain.payload);
         group.keep();
-        self.messages.read(origin, ip, tcp, plain.payload);
     }
 
     /// Everything but plain TCP and UDP: rarer, and allowed to take longer.
@@ -261,15 +261,12 @@ impl FlowTable {
         }
         // Of a packet in pieces, the first one has the beginning of it.
         observation.payload = d.app_payload().filter(|_| told).unwrap_or_default();
-        group.keep();
-        match inner.fragment {
+        let spoken = match inner.fragment {
             Some(fragment) => self.messages.read_fragment(origin, inner, fragment, d.ip_payload()),
-            None => {
-                if let Some(payload) = d.app_payload() {
-                    self.messages.read(origin, inner, d.tcp.as_ref(), payload);
-                }
-            }
-        }
+            None => d.app_payload().and_then(|said| self.messages.read(origin, inner, d.tcp.as_ref(), said)),
+        };
+        observation.spoken = spoken.filter(|_| told);
+        group.keep();
     }
 
     /// Whose the packet is: a later fragment follows its first one, to the flow of the header that was cut up.
@@ -411,7 +408,7 @@ fn observe<const LIVE: bool>(
     };
     o.icmp = Icmp::default();
     o.enclosed = None;
-    o.payload = &[];
+    (o.payload, o.spoken) = (&[], None);
 }
 
 /// Packets of one interface, one after the other.

@@ -1,18 +1,20 @@
 //! Application dissectors: what a payload says.
 //!
 //! There are two kinds. A [`MessageDissector`] reads every message of its protocol, one by one, and each is an event:
-//! DNS and its kin. An [`AppDissector`] reads the first bytes that both ends of a flow sent, its [`Opening`], and says
+//! DNS and its kin. A flow in which it has read one is told. An [`AppDissector`] reads the first bytes that both ends of a flow sent, its [`Opening`], and says
 //! what the flow is and what its client asked for: [`App`]. Adding one of either is a file here, its `mod` line and its
 //! line in `MESSAGES` or `OPENINGS`.
 
 pub mod dns;
 mod fact;
+mod interest;
 mod message;
 mod opening;
 mod select;
 mod ssh;
 
 pub use self::fact::{App, By, Field, Name, NameSource, Value};
+pub use self::interest::Interest;
 pub use self::message::{Fact, MessageDissector, Port, Verdict, by_content, by_port};
 pub(crate) use self::message::{may_recognize, ports};
 pub use self::opening::{AppDissector, Begins, End, Opening, Reading, Said};
@@ -22,4 +24,4 @@ pub use self::select::{Candidates, protocol_by_port};
 static MESSAGES: &[&dyn MessageDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR];
 
 /// Every application dissector, at most 64. Where two of them read the same bytes, the first is believed.
-static OPENINGS: &[&dyn AppDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &ssh::Ssh];
+static OPENINGS: &[&dyn AppDissector] = &[&ssh::Ssh];

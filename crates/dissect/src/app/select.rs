@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{AppDissector, Begins, OPENINGS, Port};
+use super::{AppDissector, Begins, MESSAGES, OPENINGS, Port};
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -30,15 +30,9 @@ impl Candidates {
         Candidates(TABLES.follow)
     }
 
-    /// Those that may read a later packet of a flow that was told already.
-    #[inline]
-    pub fn that_come_later() -> Self {
-        Candidates(TABLES.follow | TABLES.recur)
-    }
-
-    /// Those of the name, whose openings may follow each other.
-    pub fn that_recur(name: &str) -> Self {
-        Candidates(bits(|d| d.recurs() && d.name() == name))
+    /// Those whose openings may follow each other in a flow.
+    pub fn that_recur() -> Self {
+        Candidates(TABLES.recur)
     }
 
     /// Nobody.
@@ -84,7 +78,8 @@ pub fn protocol_by_port(transport: u8, port: u16) -> Option<&'static str> {
         UDP => Port::Udp(port),
         _ => return None,
     };
-    OPENINGS.iter().find(|d| d.ports().contains(&wanted)).map(|d| d.name())
+    let messages = MESSAGES.iter().find(|d| d.ports().contains(&wanted)).map(|d| d.name());
+    messages.or_else(|| OPENINGS.iter().find(|d| d.ports().contains(&wanted)).map(|d| d.name()))
 }
 
 /// By first byte, a bit for each dissector that it may begin.

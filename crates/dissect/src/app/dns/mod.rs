@@ -17,7 +17,6 @@
 //! labels and pointers (`wire::Wire`).
 
 mod name;
-mod opening;
 mod outline;
 #[cfg(test)]
 mod tests;
