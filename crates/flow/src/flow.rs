@@ -48,6 +48,8 @@ impl Heed {
     const TOLD: u8 = 1 << 2;
     /// Its opening is read in parts.
     const PENDING: u8 = 1 << 3;
+    /// All its payloads are counted: it is of encrypted lookups.
+    const COUNTED: u8 = 1 << 4;
 
     /// Of a flow that begins.
     fn of(protocol: u8) -> Self {
@@ -68,18 +70,31 @@ impl Heed {
         self.0 & Self::PENDING != 0
     }
 
+    pub(crate) fn is_counted(self) -> bool {
+        self.0 & Self::COUNTED != 0
+    }
+
+    /// From now on, all its payloads are counted.
+    pub(crate) fn count(&mut self) {
+        self.0 |= Self::COUNTED | Self::BOTH;
+    }
+
     pub(crate) fn pend(&mut self) {
         self.0 |= Self::PENDING;
     }
 
     /// The opening was read; `goes_on` if another may follow.
     pub(crate) fn told(&mut self, goes_on: bool) {
-        self.0 = if goes_on { Self::TOLD | Self::BOTH } else { Self::TOLD };
+        let counted = self.0 & Self::COUNTED;
+        let heard = if goes_on || counted != 0 { Self::BOTH } else { 0 };
+        self.0 = Self::TOLD | heard | counted;
     }
 
     /// What `side` says next is not wanted.
     pub(crate) fn ignore(&mut self, side: Side) {
-        self.0 &= !(1 << side.index());
+        if !self.is_counted() {
+            self.0 &= !(1 << side.index());
+        }
     }
 
     /// Nobody knows what `side` says. If nobody knows the other one's either, the flow is told, and `goes_on` as above.

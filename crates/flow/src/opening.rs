@@ -15,6 +15,7 @@ use dissect::{FiveTuple, Timestamp};
 use hashbrown::HashMap;
 
 use self::pending::Pending;
+use crate::encrypted::{Announced, Encrypted, Heard};
 use crate::flow::Flow;
 use crate::ledger::InterfaceId;
 use crate::store::FlowStore;
@@ -26,6 +27,9 @@ pub(crate) const MAX_PENDING: usize = 4096;
 pub(crate) const MAX_SAID: usize = 16 * 1024;
 /// Packets of an end in which a flow of datagrams may still become another protocol's.
 const PATIENCE: u64 = 64;
+/// Bytes before a datagram: the IP header without options, the UDP header.
+const IPV4_UDP: usize = 20 + 8;
+const IPV6_UDP: usize = 40 + 8;
 /// Datagrams of an end in which its protocol is looked for.
 const TRIES: u64 = 4;
 
@@ -56,6 +60,8 @@ pub(crate) struct Openings {
     pub(crate) names: Vec<NameEvent>,
     /// Flows whose first bytes had to make room before they were read.
     pub(crate) evicted: u64,
+    /// Encrypted resolvers that plain DNS told of.
+    pub(crate) announced: Announced,
 }
 
 impl Openings {
@@ -69,8 +75,16 @@ impl Openings {
     pub(crate) fn hear(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>) {
         // Another flow may have taken its place since it was counted.
         let Some(flow) = flows.open(number).filter(|flow| flow.key == o.key) else { return };
+        let is_counted = flow.heed.is_counted();
+        if is_counted {
+            flows.count_encrypted(number, &heard(o));
+        }
+        let flow = flows.get(number);
         if flow.heed.is_pending() {
             self.go_on(flows, number, o);
+            return;
+        }
+        if is_counted && flow.heed.is_told() {
             return;
         }
         let Some(&first) = o.payload.first() else { return };
@@ -122,6 +136,8 @@ impl Openings {
         if flow.heed.is_told() {
             return;
         }
+        self.look_for_lookups(flows, number, o);
+        let flow = flows.get_mut(number);
         if o.has_tcp && flow.misses_earlier(o.side) {
             // It may have begun with a segment that is still to come.
             self.keep(flows, number, Pending::waiting(o));
@@ -180,6 +196,20 @@ impl Openings {
             None => Arc::new(app),
         };
         flows.set_app(number, app);
+        self.look_for_lookups(flows, number, o);
+    }
+
+    /// Tells a flow of encrypted lookups by what is known of it now.
+    fn look_for_lookups(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>) {
+        let flow = flows.get(number);
+        let app = flows.app(flow);
+        if flow.heed.is_counted() || app.is_none() && !Encrypted::may_be(flow, &self.announced) {
+            return;
+        }
+        if let Some(encrypted) = Encrypted::of(flow, app.map(|app| &**app), &self.announced) {
+            flows.set_encrypted(number, encrypted);
+            flows.count_encrypted(number, &heard(o));
+        }
     }
 
     /// Keeps what a flow said until there is more of it.
@@ -208,6 +238,14 @@ fn later(flows: &FlowStore, flow: &Flow, o: &Observation<'_>) -> Candidates {
     let same = flows.app(flow).map_or(Candidates::default(), |app| Candidates::that_recur(app.protocol));
     let patient = !o.has_tcp && flow.packets[o.side.index()] <= PATIENCE;
     if patient { same.or(Candidates::that_follow_others()) } else { same }
+}
+
+/// A payload, to be counted.
+fn heard<'a>(o: &'a Observation<'_>) -> Heard<'a> {
+    let tcp = o.has_tcp.then_some(&o.tcp);
+    let headers = if o.key.version() == 4 { IPV4_UDP } else { IPV6_UDP };
+    let len = tcp.map_or((o.ip_bytes as usize).saturating_sub(headers), |tcp| tcp.payload_len as usize);
+    Heard { side: o.side, bytes: o.payload, len, tcp }
 }
 
 fn recurs(flows: &FlowStore, flow: &Flow) -> bool {

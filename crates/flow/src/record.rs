@@ -9,8 +9,10 @@ use dissect::packet::Registry;
 use dissect::{Dissection, Endpoint, Icmp, LinkType, Packet, Timestamp};
 
 use crate::attribution::Answer;
+use crate::encrypted::EncryptedDns;
 use crate::flow::{Counters, Flow};
 use crate::key::Side;
+use crate::name::{Called, Cause};
 use crate::pace::Pace;
 
 /// One header that encloses a flow.
@@ -96,9 +98,13 @@ pub struct FlowRecord {
     /// Which way it goes, where that is known.
     pub direction: Option<FlowDirection>,
     /// What the initiator is called.
-    pub source_name: Option<Arc<str>>,
+    pub source_name: Option<Called>,
     /// What the responder is called.
-    pub destination_name: Option<Arc<str>>,
+    pub destination_name: Option<Called>,
+    /// The lookup that preceded it.
+    pub cause: Cause,
+    /// What is known of it if it is of encrypted lookups itself.
+    pub encrypted_dns: Option<EncryptedDns>,
     /// Who owns it, or why nobody does; `None` for captures, and until somebody has answered.
     pub owner: Option<Answer>,
     /// The interfaces that its packets passed, in the order in which they first did; empty for captures.
@@ -127,8 +133,8 @@ impl FlowRecord {
     }
 
     /// The name that `client` asked for first.
-    pub(crate) fn asked_name(&self, client: End) -> Option<Arc<str>> {
-        self.app.as_ref()?.first_name(client).cloned()
+    pub(crate) fn asked_name(&self, client: End) -> Option<Called> {
+        self.app.as_ref()?.first_name(client).map(Called::by_client)
     }
 
     pub(crate) fn of(flow: &Flow, tunnels: &[TunnelHeader], app: Option<&Arc<App>>) -> Self {
@@ -155,6 +161,8 @@ impl FlowRecord {
             direction: None,
             source_name: None,
             destination_name: None,
+            cause: Cause::Unknown,
+            encrypted_dns: None,
             owner: None,
             path: Vec::new(),
             nat: None,

@@ -195,7 +195,8 @@ impl FlowTable {
             let Err(reason) = Plain::read(&packet, registry, count) else { continue };
             // A copy, so that other packets need no place in memory.
             let rare = packet;
-            let origin = Origin { timestamp: rare.timestamp, frame, interface: interface.1 };
+            let (timestamp, since) = (rare.timestamp, self.capture.start);
+            let origin = Origin { timestamp, since, frame, interface: interface.1 };
             match reason {
                 NotTaken::Spoken => self.observe_spoken::<LIVE>(&rare, origin, &mut group),
                 NotTaken::Unusual => self.observe_unusual::<LIVE>(&rare, origin, &mut group),
@@ -242,6 +243,16 @@ impl FlowTable {
         observe::<LIVE>(observation, packet, origin.interface, ip, tcp, FlowKey::of(ip), &self.options.seed);
         observation.payload = plain.payload;
         self.messages.read(origin, ip, tcp, plain.payload);
+        self.tell_of_resolvers();
+    }
+
+    /// Has flows to the encrypted resolvers told that answers spoke of.
+    #[inline]
+    fn tell_of_resolvers(&mut self) {
+        let announcements = &mut self.messages.said.lookups.announcements;
+        if !announcements.is_empty() {
+            announcements.drain(..).for_each(|one| self.tally.openings.announced.learn(one));
+        }
     }
 
     /// Everything but plain TCP and UDP: rarer, and allowed to take longer.

@@ -115,8 +115,8 @@ impl App {
     }
 
     /// The name that `client` asked for first.
-    pub fn first_name(&self, client: End) -> Option<&Arc<str>> {
-        self.names.iter().find(|name| name.client == client).map(|name| &name.name)
+    pub fn first_name(&self, client: End) -> Option<&Name> {
+        self.names.iter().find(|name| name.client == client)
     }
 
     /// Sets a field.

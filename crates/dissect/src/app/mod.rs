@@ -6,6 +6,7 @@
 //! line in `MESSAGES` or `OPENINGS`.
 
 pub mod dns;
+mod dnscrypt;
 mod fact;
 mod message;
 mod opening;
@@ -19,7 +20,8 @@ pub use self::opening::{AppDissector, Begins, End, Opening, Reading, Said};
 pub use self::select::{Candidates, protocol_by_port};
 
 /// Every message dissector.
-static MESSAGES: &[&dyn MessageDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR];
+static MESSAGES: &[&dyn MessageDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &dns::NBNS];
 
 /// Every application dissector, at most 64. Where two of them read the same bytes, the first is believed.
-static OPENINGS: &[&dyn AppDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &ssh::Ssh];
+static OPENINGS: &[&dyn AppDissector] =
+    &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &dns::NBNS, &dnscrypt::DnsCrypt, &ssh::Ssh];
