@@ -9,8 +9,6 @@
 //! - QUIC: a datagram of some size with a short header for each message; acknowledgements are smaller.
 //! - DNSCrypt: a datagram, or a segment, for each.
 
-use dissect::Tcp;
-
 use super::DnsKind;
 use crate::key::Side;
 
@@ -45,8 +43,8 @@ pub(crate) struct Heard<'a> {
     pub(crate) bytes: &'a [u8],
     /// How long it is.
     pub(crate) len: usize,
-    /// Of a stream, where its first byte stands.
-    pub(crate) tcp: Option<&'a Tcp>,
+    /// Of a stream, the sequence number of its first byte.
+    pub(crate) seq: Option<u32>,
 }
 
 /// What the client has sent.
@@ -85,8 +83,8 @@ impl Count {
             return;
         }
         self.has_client = true;
-        match heard.tcp {
-            Some(tcp) => self.segment(kind, tcp, heard),
+        match heard.seq {
+            Some(begin) => self.segment(kind, begin, heard),
             None if kind == DnsKind::Crypt => self.large += 1,
             None => {
                 let is_short = heard.bytes.first().is_some_and(|first| first & LONG_HEADER == 0);
@@ -109,8 +107,7 @@ impl Count {
 
     /// Follows the records of a stream; where one's beginning was not captured, from the next segment that begins with
     /// one.
-    fn segment(&mut self, kind: DnsKind, tcp: &Tcp, heard: &Heard<'_>) {
-        let begin = tcp.seq;
+    fn segment(&mut self, kind: DnsKind, begin: u32, heard: &Heard<'_>) {
         let mut at = match self.next.map(|next| next.wrapping_sub(begin) as i32) {
             // A part of it, or all, was sent before.
             Some(ahead) if ahead >= 0 => ahead as usize,
@@ -166,8 +163,7 @@ mod tests {
     }
 
     fn hear(count: &mut Count, kind: DnsKind, seq: u32, bytes: &[u8]) {
-        let tcp = Tcp { seq, payload_len: bytes.len() as u32, ..Tcp::default() };
-        count.hear(kind, true, &Heard { side: Side::Low, bytes, len: bytes.len(), tcp: Some(&tcp) });
+        count.hear(kind, true, &Heard { side: Side::Low, bytes, len: bytes.len(), seq: Some(seq) });
     }
 
     fn answer(count: &mut Count, kind: DnsKind) {
@@ -175,7 +171,7 @@ mod tests {
         count.hear(
             kind,
             false,
-            &Heard { side: Side::High, bytes: &bytes, len: 6, tcp: Some(&Tcp::default()) },
+            &Heard { side: Side::High, bytes: &bytes, len: 6, seq: Some(0) },
         );
     }
 
@@ -217,7 +213,7 @@ mod tests {
         let mut count = Count::default();
         for (first, len) in [(0xc0, 1200), (0x40, 36), (0x40, 62), (0x40, 1252), (0x5f, 80)] {
             let bytes = vec![first; len];
-            count.hear(DnsKind::Quic, true, &Heard { side: Side::Low, bytes: &bytes[..20], len, tcp: None });
+            count.hear(DnsKind::Quic, true, &Heard { side: Side::Low, bytes: &bytes[..20], len, seq: None });
         }
         assert_eq!(count.queries(), 2);
         assert!(!count.heard_both());
