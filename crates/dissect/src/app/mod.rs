@@ -5,12 +5,19 @@
 //! what the flow is and what its client asked for: [`App`]. Adding one of either is a file here, its `mod` line and its
 //! line in `MESSAGES` or `OPENINGS`.
 
+mod cursor;
 pub mod dns;
+pub mod dtls;
 mod fact;
+pub mod ja4;
 mod message;
 mod opening;
+mod pieces;
+pub mod quic;
 mod select;
 mod ssh;
+pub mod tls;
+pub mod told;
 
 pub use self::fact::{App, By, Field, Name, NameSource, Value};
 pub use self::message::{Fact, MessageDissector, Port, Verdict, by_content, by_port};
@@ -22,4 +29,12 @@ pub use self::select::{Candidates, protocol_by_port};
 static MESSAGES: &[&dyn MessageDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR];
 
 /// Every application dissector, at most 64. Where two of them read the same bytes, the first is believed.
-static OPENINGS: &[&dyn AppDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &ssh::Ssh];
+static OPENINGS: &[&dyn AppDissector] = &[
+    &dns::DNS,
+    &dns::MDNS,
+    &dns::LLMNR,
+    &ssh::Ssh,
+    &tls::Tls,
+    &dtls::Dtls,
+    &quic::Dissector,
+];
