@@ -96,7 +96,10 @@ fn messages(fragments: &[Fragment<'_>]) -> Vec<u8> {
     for seq in 0..MOST_MESSAGES {
         let Some(kind) = fragments.iter().find(|f| f.seq == seq).map(|f| f.kind) else {
             // A server may begin at 1: the request to prove an address had 0, and may not be here.
-            if all.is_empty() { continue } else { break }
+            if all.is_empty() {
+                continue;
+            }
+            break;
         };
         if kind == message_kind::HELLO_VERIFY_REQUEST {
             continue;

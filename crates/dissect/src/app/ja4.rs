@@ -41,7 +41,7 @@ impl fmt::Debug for Ja4 {
 pub(super) fn of(hello: &ClientHello<'_>, over: Over) -> Ja4 {
     let meant = |value: &u16| !is_grease(*value);
     let mut ciphers: Vec<u16> = hello.ciphers().filter(meant).collect();
-    let mut extensions: Vec<u16> = hello.extensions.map(|e| e.kind).filter(meant).collect();
+    let mut extensions: Vec<u16> = hello.extensions.each().map(|e| e.kind).filter(meant).collect();
     let algorithms: Vec<u16> = hello.extensions.signature_algorithms().filter(meant).collect();
     let [alpn_first, alpn_last] = alpn(hello.extensions.alpn().next());
     let mut text = String::with_capacity(LEN);
@@ -120,8 +120,11 @@ fn list(sha: &mut Sha256, values: &[u16]) {
         if at > 0 {
             sha.update(b",");
         }
-        let nibble = |shift: u16| b"0123456789abcdef"[usize::from(value >> shift & 15)];
-        sha.update([nibble(12), nibble(8), nibble(4), nibble(0)]);
+        let digit = |shift: u16| match (value >> shift & 15) as u8 {
+            digit @ 0..=9 => b'0' + digit,
+            letter => b'a' + letter - 10,
+        };
+        sha.update([digit(12), digit(8), digit(4), digit(0)]);
     }
 }
 

@@ -10,6 +10,7 @@ pub mod dns;
 pub mod dtls;
 mod fact;
 pub mod ja4;
+mod later;
 mod message;
 mod opening;
 mod pieces;
@@ -37,4 +38,12 @@ static OPENINGS: &[&dyn AppDissector] = &[
     &tls::Tls,
     &dtls::Dtls,
     &quic::Dissector,
+    &later::SMTP,
+    &later::FTP,
+    &later::POP3,
+    &later::IMAP,
+    &later::XMPP,
+    &later::POSTGRESQL,
+    &later::MYSQL,
+    &later::SOCKS,
 ];

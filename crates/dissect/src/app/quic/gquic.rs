@@ -142,10 +142,12 @@ impl<'a> Iterator for Crypto<'a> {
                     let len = usize::try_from(self.cursor.varint()?).ok()?;
                     return Some((offset, self.cursor.take(len)?));
                 }
-                kind @ 0x80.. => match self.stream(kind)? {
-                    (CRYPTO_STREAM, offset, bytes) => return Some((offset, bytes)),
-                    _ => {}
-                },
+                kind @ 0x80.. => {
+                    let (stream, offset, bytes) = self.stream(kind)?;
+                    if stream == CRYPTO_STREAM {
+                        return Some((offset, bytes));
+                    }
+                }
                 _ => return None,
             }
         }

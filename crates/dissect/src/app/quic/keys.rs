@@ -29,9 +29,10 @@ impl Keys {
     pub(super) fn of(scheme: Scheme, connection: &[u8]) -> Option<Self> {
         let secret: [u8; 32] = expand(&Hkdf::new(Some(scheme.salt), connection), "client in")?;
         let client = Hkdf::from_prk(&secret).ok()?;
-        let [key, iv, header] = match scheme.second {
-            false => ["quic key", "quic iv", "quic hp"],
-            true => ["quicv2 key", "quicv2 iv", "quicv2 hp"],
+        let [key, iv, header] = if scheme.second {
+            ["quicv2 key", "quicv2 iv", "quicv2 hp"]
+        } else {
+            ["quic key", "quic iv", "quic hp"]
         };
         Some(Keys {
             packet: Aes128Gcm::new(&expand::<16>(&client, key)?.into()),

@@ -32,6 +32,20 @@ const MOST_CONNECTIONS: usize = 4;
 /// First packets that nobody could read, before they are taken for a server's.
 const MOST_UNREADABLE: usize = 3;
 
+/// What a server says in its first packets: the version that it chose, if it did.
+///
+/// Nothing is decrypted: what is in them takes the client's datagrams to read.
+pub(in crate::app) fn chosen<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> Option<Version> {
+    let packets = datagrams.flat_map(|datagram| {
+        let mut cursor = Cursor::new(datagram);
+        std::iter::from_fn(move || Long::next(&mut cursor))
+    });
+    packets
+        .filter(|long| matches!(long.kind, Kind::Initial { .. } | Kind::Hidden))
+        .map(|long| long.version)
+        .next()
+}
+
 /// What one direction of a flow says in its first packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quic {
@@ -87,9 +101,8 @@ impl<'a> Reader<'a> {
             self.know(long.version, long.source);
             let settled = match long.kind {
                 Kind::Initial { packet, number_at } => self.initial(&long, packet, number_at),
-                Kind::Hidden => None,
-                // These only servers send.
-                Kind::Retry | Kind::Negotiation => self.known.take().map(Told::Is),
+                // Behind a retry or an offer of versions a server waits for the client's next packet.
+                Kind::Hidden | Kind::Retry | Kind::Negotiation => None,
             };
             if settled.is_some() {
                 return settled;

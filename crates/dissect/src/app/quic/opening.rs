@@ -1,6 +1,6 @@
 //! Flows of QUIC, told by their first packets.
 
-use super::read;
+use super::{chosen, read};
 use crate::app::tls::add_client;
 use crate::app::told::Told;
 use crate::app::{App, AppDissector, Begins, NameSource, Opening, Port, Reading};
@@ -9,6 +9,7 @@ use crate::app::{App, AppDissector, Begins, NameSource, Opening, Port, Reading};
 ///
 /// Long headers (RFC 8999, section 5.1), and those of Google's up to Q043, with a version and no reset: any size of
 /// connection id and packet number.
+#[expect(clippy::indexing_slicing, reason = "at compile time")]
 static FIRST: [u8; 128 + 16] = {
     let mut bytes = [0; 128 + 16];
     let mut at = 0;
@@ -47,24 +48,30 @@ impl AppDissector for Dissector {
 
     fn dissect(&self, opening: &Opening<'_>) -> Reading {
         let mut app = App::of("quic");
-        let (mut mine, mut whole) = (false, false);
+        let mut mine = false;
         for (end, said) in opening.sides() {
             let told = read(said.datagrams());
             let settled = matches!(told, Told::Is(_));
             let Some(quic) = told.found() else { continue };
             mine = true;
-            if let Some(version) = quic.version {
+            // Google's servers say no version once they take the client's.
+            let chosen = match quic.version {
+                Some(version) if version.is_google() => Some(version),
+                _ => chosen(opening.said(end.other()).datagrams()),
+            };
+            if let Some(version) = chosen.or(quic.version) {
                 app.set_text("quic.version", version.to_string());
-            }
-            if let Some(client) = quic.client {
-                add_client(&mut app, end, NameSource::Quic, &client);
-                whole |= settled;
             }
             if let Some(agent) = quic.user_agent {
                 app.set_text("user_agent.original", agent);
             }
+            if let Some(client) = quic.client {
+                add_client(&mut app, end, NameSource::Quic, &client);
+                let whole = settled && chosen.is_some() || opening.is_last;
+                return if whole { Reading::Is(app) } else { Reading::Partly(app) };
+            }
         }
-        match (mine, whole || opening.is_last) {
+        match (mine, opening.is_last) {
             (true, true) => Reading::Is(app),
             (true, false) => Reading::Partly(app),
             (false, _) => Reading::NotMine,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::app::tls::build::{self, bytes};
-use crate::app::{AppDissector, Begins};
+use crate::app::{AppDissector, Begins, Opening, Reading, Said, Value};
 
 /// The client's first packet of RFC 9001, appendix A.2, and of RFC 9369, appendix A.2.
 const VECTORS: [&str; 2] = [include_str!("rfc9001.hex"), include_str!("rfc9369.hex")];
@@ -101,12 +101,15 @@ fn what_servers_send_names_nobody() {
     assert_eq!(server.client, None);
     let Told::Is(settled) = read_all(&[bytes(SERVER), bytes(SERVER), bytes(SERVER)]) else { panic!() };
     assert_eq!(settled, server);
-    let Told::Is(retry) = read_all(&[bytes(RETRY)]) else { panic!() };
+    let Told::Partly(retry) = read_all(&[bytes(RETRY)]) else { panic!() };
     assert_eq!((retry.version, retry.client), (Some(Version::ONE), None));
     // RFC 9000, section 17.2.1.
     let offer = bytes("80 00000000 02 6d65 04 8394c8f0 00000001 6b3343cf");
-    let Told::Is(offer) = read_all(&[offer]) else { panic!() };
-    assert_eq!(offer.version, None);
+    let Told::Partly(offered) = read_all(std::slice::from_ref(&offer)) else { panic!() };
+    assert_eq!(offered.version, None);
+    let chosen = |datagrams: &[Vec<u8>]| chosen(datagrams.iter().map(Vec::as_slice));
+    assert_eq!(chosen(&[offer.clone(), bytes(RETRY)]), None);
+    assert_eq!(chosen(&[offer, bytes(SERVER)]), Some(Version::ONE));
 }
 
 #[test]
@@ -235,7 +238,7 @@ fn chlo() -> Vec<u8> {
         message.extend(tag);
         message.extend(end.to_le_bytes());
     }
-    entries.iter().for_each(|(_, value)| message.extend(*value));
+    message.extend(entries.iter().flat_map(|(_, value)| *value));
     message
 }
 
@@ -266,5 +269,31 @@ fn googles_hello_in_clear_and_behind_protection() {
         assert_eq!(quic.version.unwrap().to_string(), version);
         assert_eq!(quic.client.unwrap().server_name.as_deref(), Some("g.example"));
         assert_eq!(quic.user_agent.as_deref(), Some("Chrome/70 Linux"));
+    }
+}
+
+#[test]
+fn a_flow_has_the_version_that_the_server_chose() {
+    let first =
+        Initial { version: Version::ONE, ..Initial::default() }.packet(&crypto(0, &hello("a.example")));
+    let len = [first.len() as u32];
+    let answer = bytes(SERVER);
+    let mut other = answer.clone();
+    other[..5].copy_from_slice(b"\xdf\x6b\x33\x43\xcf");
+    let opening = |responder: Said<'_>| {
+        let initiator = Said::datagrams_of(&first, &len);
+        Dissector.dissect(&Opening {
+            transport: 17,
+            ports: [40000, 443],
+            initiator,
+            responder,
+            is_last: false,
+        })
+    };
+    let Reading::Partly(app) = opening(Said::default()) else { panic!() };
+    assert_eq!(app.names.len(), 1);
+    for (answer, version) in [(answer, "1"), (other, "2")] {
+        let Reading::Is(app) = opening(Said::datagrams_of(&answer, &[answer.len() as u32])) else { panic!() };
+        assert_eq!(app.get("quic.version"), Some(&Value::Text(version.into())));
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Value<'a> {
 }
 
 /// Values one after the other.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Values<'a>(Cursor<'a>);
 
 impl<'a> Values<'a> {
@@ -36,7 +36,7 @@ impl<'a> Values<'a> {
 
     /// What is inside the next value, if it has this tag; another one is left where it is.
     pub(super) fn enter(&mut self, tag: u8) -> Option<Values<'a>> {
-        let mut ahead = *self;
+        let mut ahead = self.clone();
         let value = ahead.next().filter(|value| value.tag == tag)?;
         *self = ahead;
         Some(Values::of(value.content))

@@ -25,7 +25,7 @@ pub(in crate::app) mod kind {
 /// The extensions of a hello, in their order.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::app) struct Extensions<'a> {
-    rest: Cursor<'a>,
+    bytes: &'a [u8],
 }
 
 /// One extension.
@@ -42,22 +42,28 @@ pub(in crate::app) struct Extension<'a> {
 impl<'a> Extensions<'a> {
     /// Those at the start of `bytes`.
     pub(super) fn of(bytes: &'a [u8]) -> Self {
-        Extensions { rest: Cursor::new(bytes) }
+        Extensions { bytes }
+    }
+
+    /// Each of them; the last may be cut.
+    pub(in crate::app) fn each(self) -> Each<'a> {
+        Each { rest: Cursor::new(self.bytes) }
     }
 
     /// The first one of a type, if all of it is there.
-    pub(in crate::app) fn get(mut self, kind: u16) -> Option<&'a [u8]> {
-        self.find(|e| e.kind == kind && e.whole).map(|e| e.data)
+    pub(in crate::app) fn get(self, kind: u16) -> Option<&'a [u8]> {
+        self.each().find(|e| e.kind == kind && e.whole).map(|e| e.data)
     }
 
     /// Whether they end where their list does, and nothing is cut.
-    pub(super) fn well_formed(mut self) -> bool {
-        self.by_ref().all(|e| e.whole) && self.rest.is_empty()
+    pub(super) fn well_formed(self) -> bool {
+        let mut each = self.each();
+        each.by_ref().all(|e| e.whole) && each.rest.is_empty()
     }
 
     /// The name of the server that the client asks for.
-    pub(super) fn server_name(mut self) -> Option<Arc<str>> {
-        let data = self.find(|e| e.kind == kind::SERVER_NAME)?.data;
+    pub(super) fn server_name(self) -> Option<Arc<str>> {
+        let data = self.each().find(|e| e.kind == kind::SERVER_NAME)?.data;
         let mut names = Cursor::new(data);
         let _list_len = names.u16()?;
         // Only one type of name was ever defined: host names.
@@ -99,12 +105,19 @@ impl<'a> Extensions<'a> {
     }
 
     /// Whether the client brings an encrypted hello.
-    pub(super) fn encrypted_hello(mut self) -> bool {
-        self.any(|e| kind::ENCRYPTED_CLIENT_HELLO.contains(&e.kind) || e.kind == kind::ENCRYPTED_SERVER_NAME)
+    pub(super) fn encrypted_hello(self) -> bool {
+        self.each()
+            .any(|e| kind::ENCRYPTED_CLIENT_HELLO.contains(&e.kind) || e.kind == kind::ENCRYPTED_SERVER_NAME)
     }
 }
 
-impl<'a> Iterator for Extensions<'a> {
+/// Extensions that are not read yet.
+#[derive(Clone, Debug)]
+pub(in crate::app) struct Each<'a> {
+    rest: Cursor<'a>,
+}
+
+impl<'a> Iterator for Each<'a> {
     type Item = Extension<'a>;
 
     fn next(&mut self) -> Option<Extension<'a>> {

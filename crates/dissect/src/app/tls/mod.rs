@@ -88,12 +88,12 @@ fn server(run: record::Run<'_>) -> Told<Server> {
     }
 }
 
-/// Records without a hello: the first one has to end where the next begins, as far as one can see.
+/// Records without a hello: the first one has to end where the next begins, as far as one can see. Hellos have passed, or
+/// will not come.
 fn neither(first: Header, bytes: &[u8]) -> Told<Hello> {
     match bytes.get(record::HEADER + first.len()..) {
         _ if first.len() == 0 => Told::NotMine,
-        None => Told::Partly(Hello::Neither),
-        Some([]) => Told::Is(Hello::Neither),
+        None | Some([]) => Told::Is(Hello::Neither),
         Some(next) if record::begins(next) => Told::Is(Hello::Neither),
         Some(_) => Told::NotMine,
     }

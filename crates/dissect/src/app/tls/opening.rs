@@ -40,15 +40,13 @@ pub(in crate::app) fn hellos<'a>(
     source: NameSource,
     read: impl Fn(Said<'a>) -> Told<Hello>,
 ) -> Reading {
-    let (mut mine, mut unclear, mut more) = (false, false, false);
+    let (mut mine, mut unclear, mut more, mut passed) = (false, false, false, false);
     for (end, said) in opening.sides() {
-        if said.is_empty() {
-            more = true;
-            continue;
-        }
-        let told = read(said);
+        let told = if said.is_empty() { Told::NeedMore } else { read(said) };
         more |= matches!(told, Told::NeedMore | Told::Partly(_));
-        unclear |= told == Told::NeedMore;
+        unclear |= told == Told::NeedMore && !said.is_empty();
+        // A flow that was met on its way, or that ends before it began.
+        passed |= told == Told::Is(Hello::Neither);
         let Some(hello) = told.found() else { continue };
         mine = true;
         match hello {
@@ -57,10 +55,10 @@ pub(in crate::app) fn hellos<'a>(
             Hello::Neither => {}
         }
     }
-    match (mine, more && !opening.is_last) {
+    match (mine, more && !passed && !opening.is_last) {
         (true, true) => Reading::Partly(app),
         (true, false) => Reading::Is(app),
-        (false, _) if unclear => Reading::NeedMore,
+        (false, _) if unclear && !opening.is_last => Reading::NeedMore,
         (false, _) => Reading::NotMine,
     }
 }
@@ -78,7 +76,7 @@ pub(in crate::app) fn add_client(app: &mut App, end: End, source: NameSource, cl
         app.set("tls.client.encrypted_hello", Value::Flag(true));
     }
     add_list(app, "tls.client.alpn", client.alpn.clone());
-    add_list(app, "tls.client.versions", client.versions.iter().map(text).collect());
+    add_list(app, "tls.client.versions", client.versions.iter().copied().map(text).collect());
 }
 
 /// Adds what a server says.
@@ -109,6 +107,6 @@ fn add_list(app: &mut App, path: &'static str, list: Vec<Arc<str>>) {
     }
 }
 
-fn text(version: &Version) -> Arc<str> {
+fn text(version: Version) -> Arc<str> {
     version.to_string().into()
 }
