@@ -245,7 +245,8 @@ fn later(flows: &FlowStore, flow: &Flow, o: &Observation<'_>) -> Candidates {
 fn heard<'a>(o: &Observation<'a>) -> Heard<'a> {
     let seq = o.segment.is_some().then_some(o.segment.seq);
     let headers = if o.key.version() == 4 { IPV4_UDP } else { IPV6_UDP };
-    let len = if seq.is_some() { o.segment.len as usize } else { (o.ip_bytes as usize).saturating_sub(headers) };
+    let len =
+        if seq.is_some() { o.segment.len as usize } else { (o.ip_bytes as usize).saturating_sub(headers) };
     Heard { side: o.side, bytes: o.payload, len, seq }
 }
 

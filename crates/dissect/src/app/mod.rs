@@ -5,13 +5,21 @@
 //! what the flow is and what its client asked for: [`App`]. Adding one of either is a file here, its `mod` line and its
 //! line in `MESSAGES` or `OPENINGS`.
 
+mod cursor;
 pub mod dns;
 mod dnscrypt;
+pub mod dtls;
 mod fact;
+pub mod ja4;
+mod later;
 mod message;
 mod opening;
+mod pieces;
+pub mod quic;
 mod select;
 mod ssh;
+pub mod tls;
+pub mod told;
 
 pub use self::fact::{App, By, Field, Name, NameSource, Value};
 pub use self::message::{Fact, MessageDissector, Port, Verdict, by_content, by_port};
@@ -23,5 +31,22 @@ pub use self::select::{Candidates, protocol_by_port};
 static MESSAGES: &[&dyn MessageDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &dns::NBNS];
 
 /// Every application dissector, at most 64. Where two of them read the same bytes, the first is believed.
-static OPENINGS: &[&dyn AppDissector] =
-    &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &dns::NBNS, &dnscrypt::DnsCrypt, &ssh::Ssh];
+static OPENINGS: &[&dyn AppDissector] = &[
+    &dns::DNS,
+    &dns::MDNS,
+    &dns::LLMNR,
+    &dns::NBNS,
+    &dnscrypt::DnsCrypt,
+    &ssh::Ssh,
+    &tls::Tls,
+    &dtls::Dtls,
+    &quic::Dissector,
+    &later::SMTP,
+    &later::FTP,
+    &later::POP3,
+    &later::IMAP,
+    &later::XMPP,
+    &later::POSTGRESQL,
+    &later::MYSQL,
+    &later::SOCKS,
+];

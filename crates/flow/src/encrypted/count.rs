@@ -168,11 +168,7 @@ mod tests {
 
     fn answer(count: &mut Count, kind: DnsKind) {
         let bytes = [APPLICATION_DATA, 3, 3, 0, 1, 0];
-        count.hear(
-            kind,
-            false,
-            &Heard { side: Side::High, bytes: &bytes, len: 6, seq: Some(0) },
-        );
+        count.hear(kind, false, &Heard { side: Side::High, bytes: &bytes, len: 6, seq: Some(0) });
     }
 
     /// What Firefox sends in two lookups over HTTP/2: the sizes of the capture `dns_doh` of nDPI's tests.
