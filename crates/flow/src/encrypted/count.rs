@@ -158,7 +158,7 @@ mod tests {
             let mut bytes = vec![APPLICATION_DATA, 3, 3, high, low];
             bytes.resize(RECORD_HEADER + usize::from(*len), 0);
             hear(count, kind, *seq, &bytes);
-            *seq += bytes.len() as u32;
+            *seq = seq.wrapping_add(bytes.len() as u32);
         }
     }
 
