@@ -183,7 +183,7 @@ impl Collector {
             GroupBy::Host => GroupKey::Host(far),
             GroupBy::Name => {
                 let client = if inbound { End::Responder } else { End::Initiator };
-                let asked = app.and_then(|app| app.first_name(client)).cloned();
+                let asked = app.and_then(|app| app.first_name(client));
                 let name = asked.or_else(|| self.names.of(far, near, flow.first));
                 name.map_or(GroupKey::Host(far), GroupKey::Name)
             }

@@ -1,7 +1,7 @@
 //! Flows of DNS, mDNS and LLMNR, told by their first message.
 
 use super::{DNS, Dns, in_stream, may_begin, verdict};
-use crate::app::{App, AppDissector, Begins, MessageDissector, Opening, Port, Reading, Verdict};
+use crate::app::{App, AppDissector, Begins, MessageDissector, Opening, Port, Reading, Verdict, by_port};
 
 impl AppDissector for Dns {
     fn name(&self) -> &'static str {
@@ -33,7 +33,10 @@ impl AppDissector for Dns {
             };
         }
         // On a port of its own choice: as messages are told there, and by DNS alone.
-        let own_choice = self.name == DNS.name && !opening.is_tcp() && may_begin(first);
+        let own_choice = self.name == DNS.name
+            && !opening.is_tcp()
+            && may_begin(first)
+            && by_port(opening.transport, initiator, responder).is_none();
         if own_choice && self.recognizes(initiator, responder, first) {
             return Reading::Is(App::of(self.name));
         }
