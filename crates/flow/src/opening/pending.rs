@@ -25,7 +25,7 @@ pub(super) struct Pending {
     asked: Candidates,
     /// One of them is sure that the flow is its own.
     is_sure: bool,
-    /// An end's first segment is still to come.
+    /// What came first was not an end's first segment, and there is no telling which one is.
     waits: bool,
     readings: u32,
     next_reading: usize,
@@ -68,7 +68,6 @@ impl Pending {
 
     /// An end's first byte is known now: these may read what it begins.
     fn begin(&mut self, may_read: Candidates) {
-        self.waits = false;
         if !self.is_sure {
             self.candidates = self.candidates.or(may_read.without(self.asked));
         }
@@ -77,13 +76,13 @@ impl Pending {
 
     fn take(&mut self, o: &Observation<'_>) -> bool {
         let said = &mut self.said[o.side.index()];
-        if !o.has_tcp {
+        if !o.segment.is_some() {
             let taken = said.add_datagram(o.payload);
             said.is_full |= said.ends.len() >= MAX_DATAGRAMS;
             return taken;
         }
-        let syn = u32::from(o.tcp.flags.has(TcpFlags::SYN));
-        said.add_segment(o.tcp.seq.wrapping_add(syn), o.payload, o.tcp.payload_len)
+        let syn = u32::from(o.segment.flags.has(TcpFlags::SYN));
+        said.add_segment(o.segment.seq.wrapping_add(syn), o.payload, o.segment.len)
     }
 
     /// Reads what there is; gives what is known now, if anything is, and whether that is all.

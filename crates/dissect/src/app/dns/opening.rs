@@ -25,7 +25,9 @@ impl AppDissector for Dns {
         let said = if opening.initiator.is_empty() { opening.responder } else { opening.initiator };
         let first = said.first();
         let port = |p: u16| if opening.is_tcp() { Port::Tcp(p) } else { Port::Udp(p) };
-        if self.ports.contains(&port(responder)) || self.ports.contains(&port(initiator)) {
+        let is_own = || self.ports.contains(&port(responder)) || self.ports.contains(&port(initiator));
+        // Nearly every flow is asked about, and few are on anybody's port.
+        if by_port(opening.transport, initiator, responder).is_some() && is_own() {
             return match if opening.is_tcp() { in_stream(first) } else { verdict(first, first.len()) } {
                 Verdict::Is { .. } => Reading::Is(App::of(self.name)),
                 Verdict::NeedMore => Reading::NeedMore,
