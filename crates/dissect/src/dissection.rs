@@ -88,28 +88,26 @@ impl<'a> Dissection<'a> {
     #[inline]
     pub fn of(packet: &Packet<'a>, registry: &Registry) -> Self {
         // Each arm writes the caller's dissection in place; a copy would cost as much as the reading.
-        match Plain::of(packet, registry) {
-            Some(plain) => Dissection {
-                bytes: packet.bytes,
-                wire_len: packet.wire_len,
-                ip: Some(plain.ip),
-                outer: None,
-                tcp: plain.tcp,
-                icmp: None,
-                payload: plain.payload,
-                stop: Stop::Complete,
-                layers: plain.layers(&registry.readers),
-                depth: plain.depth(),
-                tunnels: [Tunnel::default(); MAX_TUNNELS],
-                tunnel_depth: 0,
-                tunnels_at_ip: 0,
-                transport_depth: plain.depth(),
-            },
-            None => {
-                let mut d = Self::start(packet);
-                d.follow(packet, registry);
-                d
-            }
+        let Some(plain) = Plain::of(packet, registry) else {
+            let mut d = Self::start(packet);
+            d.follow(packet, registry);
+            return d;
+        };
+        Dissection {
+            bytes: packet.bytes,
+            wire_len: packet.wire_len,
+            ip: Some(plain.ip),
+            outer: None,
+            tcp: plain.tcp,
+            icmp: None,
+            payload: plain.payload,
+            stop: Stop::Complete,
+            layers: plain.layers(&registry.readers),
+            depth: plain.depth(),
+            tunnels: [Tunnel::default(); MAX_TUNNELS],
+            tunnel_depth: 0,
+            tunnels_at_ip: 0,
+            transport_depth: plain.depth(),
         }
     }
 

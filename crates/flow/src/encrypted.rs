@@ -128,12 +128,12 @@ impl Encrypted {
         let server = server(flow);
         let end = flow.key.endpoint(server);
         let client = if server == flow.initiator { End::Responder } else { End::Initiator };
-        let name = app.and_then(|app| app.first_name(client)).map(|name| &name.name);
+        let name = app.and_then(|app| app.first_name(client)).map(|name| name.name);
         let told = by_protocol(transport, end, app)
-            .or_else(|| announced.of(transport, end, name.map(|name| &**name), app))
-            .or_else(|| by_resolver(transport, end, name.map(|name| &**name), app));
+            .or_else(|| announced.of(transport, end, name.as_deref(), app))
+            .or_else(|| by_resolver(transport, end, name.as_deref(), app));
         let (kind, by, resolver) = told?;
-        let resolver = name.map(Arc::clone).or(resolver).or_else(|| known::name_of(end.addr).map(Arc::from));
+        let resolver = name.or(resolver).or_else(|| known::name_of(end.addr).map(Arc::from));
         // Answers alone tell of DNSCrypt: a query went before the first.
         let count = if by == DnsBy::Content { Count::with_one() } else { Count::default() };
         Some(Encrypted { kind, by, resolver, server, count })

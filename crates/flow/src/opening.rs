@@ -188,7 +188,11 @@ impl Openings {
             Some(known) if **known == app => return,
             Some(known) => {
                 let mut whole = App::clone(known);
-                whole.absorb(&app);
+                if flow.heed.is_told() {
+                    whole.extend(&app)
+                } else {
+                    whole.absorb(&app)
+                }
                 Arc::new(whole)
             }
             None if app.names.is_empty() && app.fields.is_empty() => {

@@ -126,15 +126,22 @@ impl FlowRecord {
         Duration::from_nanos(u64::try_from(self.last.0.saturating_sub(self.first.0)).unwrap_or(0))
     }
 
-    /// The application protocol, by what the ends said, else by the responder's port, and by which of the two.
+    /// The application protocol, by what the ends said, else by a port, and by which of the two.
+    ///
+    /// The responder's port counts. Where that is nobody's, a lower one of the initiator does: of a flow that began before it
+    /// was seen, the server may be seen first.
     pub fn app_protocol(&self) -> Option<(&'static str, By)> {
-        let by_port = || protocol_by_port(self.protocol, self.destination.port).map(|name| (name, By::Port));
+        let by_port = || {
+            let (source, destination) = (self.source.port, self.destination.port);
+            let of_source = || protocol_by_port(self.protocol, source).filter(|_| source < destination);
+            protocol_by_port(self.protocol, destination).or_else(of_source).map(|name| (name, By::Port))
+        };
         self.app.as_ref().map(|app| (app.protocol, app.by)).or_else(by_port)
     }
 
     /// The name that `client` asked for first.
     pub(crate) fn asked_name(&self, client: End) -> Option<Called> {
-        self.app.as_ref()?.first_name(client).map(Called::by_client)
+        self.app.as_ref()?.first_name(client).map(|asked| Called::by_client(&asked))
     }
 
     pub(crate) fn of(flow: &Flow, tunnels: &[TunnelHeader], app: Option<&Arc<App>>) -> Self {

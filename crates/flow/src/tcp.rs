@@ -75,10 +75,10 @@ impl Segment {
     pub(crate) fn of(tcp: &Tcp) -> Self {
         let (data, ack) = (tcp.payload_len > 0, tcp.flags.0 & 0x3f == TcpFlags::ACK);
         let letters = u16::from(data) << CONTENT
-            | u16::from(ack & !data) << PURE_ACK
+            | u16::from(ack && !data) << PURE_ACK
             | u16::from(tcp.window == 0) << ZERO_WINDOW;
         let control = tcp.flags.has(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST);
-        let expected = letters | STARTED | u16::from(control) * CONTROL;
+        let expected = letters | STARTED | (u16::from(control) * CONTROL);
         Segment { seq: tcp.seq, len: tcp.payload_len, expected, flags: tcp.flags }
     }
 
@@ -103,7 +103,9 @@ impl TcpState {
         let empty = segment.len == 0;
         // Most segments say nothing new but where the next one begins. Whether they carry data, or there is TCP at all, is
         // anybody's guess: no branch depends on it.
-        if (segment.expected & !self.seen[i] == 0) & (empty | (segment.seq == self.next[i])) {
+        let unseen = segment.expected & !self.seen[i];
+        let astray = select_unpredictable(empty, 0, segment.seq ^ self.next[i]);
+        if u32::from(unseen) | astray == 0 {
             let end = segment.seq.wrapping_add(segment.len);
             self.next[i] = select_unpredictable(empty, self.next[i], end);
             self.advanced[i] = select_unpredictable(empty, self.advanced[i], at.0);

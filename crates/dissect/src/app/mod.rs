@@ -3,13 +3,15 @@
 //! There are two kinds. A [`MessageDissector`] reads every message of its protocol, one by one, and each is an event:
 //! DNS and its kin. An [`AppDissector`] reads the first bytes that both ends of a flow sent, its [`Opening`], and says
 //! what the flow is and what its client asked for: [`App`]. Adding one of either is a file here, its `mod` line and its
-//! line in `MESSAGES` or `OPENINGS`.
+//! line in `MESSAGES` or `OPENINGS`; a protocol that is told by a few bytes is a row in a file of `signature/`.
 
 mod cursor;
 pub mod dns;
 mod dnscrypt;
 pub mod dtls;
 mod fact;
+mod http;
+mod http2;
 pub mod ja4;
 mod later;
 mod message;
@@ -17,6 +19,7 @@ mod opening;
 mod pieces;
 pub mod quic;
 mod select;
+mod signature;
 mod ssh;
 pub mod tls;
 pub mod told;
@@ -30,14 +33,15 @@ pub use self::select::{Candidates, protocol_by_port};
 /// Every message dissector.
 static MESSAGES: &[&dyn MessageDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &dns::NBNS];
 
-/// Every application dissector, at most 64. Where two of them read the same bytes, the first is believed.
+/// Every application dissector. Where two of them read the same bytes, the first is believed.
 static OPENINGS: &[&dyn AppDissector] = &[
     &dns::DNS,
     &dns::MDNS,
     &dns::LLMNR,
-    &dns::NBNS,
     &dnscrypt::DnsCrypt,
     &ssh::Ssh,
+    &http::Http,
+    &http2::Http2,
     &tls::Tls,
     &dtls::Dtls,
     &quic::Dissector,

@@ -27,7 +27,7 @@ impl Collector {
         answer: Option<&Answer>,
     ) -> Option<Called> {
         let side = if end == End::Initiator { flow.initiator } else { flow.initiator.other() };
-        let asked = app.and_then(|app| app.first_name(end.other())).map(Called::by_client);
+        let asked = app.and_then(|app| app.first_name(end.other())).map(|asked| Called::by_client(&asked));
         let peer = Peer {
             addr: flow.key.endpoint(side.other()).addr,
             is_host: is_process_of_host(answer, end.other()),

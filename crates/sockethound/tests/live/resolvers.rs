@@ -45,9 +45,9 @@ impl Resolver {
         let folder = tempfile::tempdir().unwrap();
         let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         let (key, certificate) = (place("key.pem"), place("certificate.pem"));
-        let words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=dns.google";
-        let words: Vec<_> =
-            words.split(' ').chain(["-keyout", &key, "-out", &certificate]).collect();
+        let words =
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=dns.google";
+        let words: Vec<_> = words.split(' ').chain(["-keyout", &key, "-out", &certificate]).collect();
         run("openssl", &words);
         let text = lab.filled(CONFIGURATION).replace("DIR", folder.path().to_str().unwrap());
         fs::write(place("unbound.conf"), text).unwrap();

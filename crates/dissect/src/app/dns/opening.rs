@@ -35,7 +35,10 @@ impl AppDissector for Dns {
             };
         }
         // On a port of its own choice: as messages are told there, and by DNS alone.
-        let own_choice = self.name == DNS.name && !opening.is_tcp() && may_begin(first);
+        let own_choice = self.name == DNS.name
+            && !opening.is_tcp()
+            && may_begin(first)
+            && by_port(opening.transport, initiator, responder).is_none();
         if own_choice && self.recognizes(initiator, responder, first) {
             return Reading::Is(App::of(self.name));
         }
