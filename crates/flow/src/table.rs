@@ -282,6 +282,7 @@ impl FlowTable {
                 }
             }
         }
+        self.tell_of_resolvers();
     }
 
     /// Whose the packet is: a later fragment follows its first one, to the flow of the header that was cut up.
