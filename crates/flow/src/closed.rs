@@ -3,6 +3,7 @@
 use dissect::Timestamp;
 use hashbrown::HashMap;
 
+use crate::collector::Resolvers;
 use crate::flow::Counters;
 use crate::group::{Group, GroupKey};
 use crate::rank::Top;
@@ -45,6 +46,7 @@ pub(crate) struct Closed {
     /// The first of those that ended, by the order of rows.
     pub(crate) rows: Top<Over>,
     pub(crate) groups: HashMap<GroupKey, Group>,
+    pub(crate) resolvers: Resolvers,
 }
 
 impl Closed {
@@ -57,6 +59,7 @@ impl Closed {
             span: None,
             rows: Top::new(rows.min(MAX_ROWS)),
             groups: HashMap::default(),
+            resolvers: Resolvers::default(),
         }
     }
 

@@ -50,6 +50,8 @@ impl Heed {
     const PENDING: u8 = 1 << 3;
     /// Its protocol is one of which openings follow each other.
     const RECURS: u8 = 1 << 4;
+    /// All its payloads are counted: it is of encrypted lookups.
+    const COUNTED: u8 = 1 << 5;
 
     /// Of a flow that begins.
     fn of(protocol: u8) -> Self {
@@ -74,19 +76,31 @@ impl Heed {
         self.0 & Self::RECURS != 0
     }
 
+    pub(crate) fn is_counted(self) -> bool {
+        self.0 & Self::COUNTED != 0
+    }
+
+    /// From now on, all its payloads are counted.
+    pub(crate) fn count(&mut self) {
+        self.0 |= Self::COUNTED | Self::BOTH;
+    }
+
     pub(crate) fn pend(&mut self) {
         self.0 |= Self::PENDING;
     }
 
     /// The opening was read. Another protocol's may follow, or another one of the same, if it `recurs`.
     pub(crate) fn told(&mut self, another_s: bool, recurs: bool) {
-        let both = if another_s || recurs { Self::BOTH } else { 0 };
-        self.0 = Self::TOLD | both | if recurs { Self::RECURS } else { 0 };
+        let counted = self.0 & Self::COUNTED;
+        let both = if another_s || recurs || counted != 0 { Self::BOTH } else { 0 };
+        self.0 = Self::TOLD | both | counted | if recurs { Self::RECURS } else { 0 };
     }
 
     /// What `side` says next is not wanted.
     pub(crate) fn ignore(&mut self, side: Side) {
-        self.0 &= !(1 << side.index());
+        if !self.is_counted() {
+            self.0 &= !(1 << side.index());
+        }
     }
 
     /// Nobody knows what `side` says. If nobody knows the other one's either, the flow is told, and another protocol's

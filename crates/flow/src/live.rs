@@ -140,7 +140,7 @@ impl LiveFlows {
         part: FlowParts,
         ifindex: u32,
     ) -> Option<(u32, Place)> {
-        let FlowParts { mut flow, more, mut prints } = part;
+        let FlowParts { mut flow, mut more, mut prints } = part;
         let interface = InterfaceId(flow.interface);
         let mut key = flow.key.anywhere();
         let alias = self.aliases.get(&key).copied();
@@ -148,6 +148,7 @@ impl LiveFlows {
             key = alias.key;
             if alias.flipped {
                 flow.flip();
+                more.flip();
                 prints = prints.flipped();
             }
         }
@@ -262,6 +263,7 @@ impl LiveFlows {
         let facts = mem::take(&mut self.facts[number as usize]);
         if alias.flipped {
             part.flow.flip();
+            part.more.flip();
         }
         part.flow.key = alias.key;
         part.flow.hash = alias.key.hash(&self.seed);

@@ -3,31 +3,43 @@
 //! Both ends of a query are in the same table, so all of this is done where the message was read; what the collector
 //! gets is only what somebody shows.
 
+mod announcement;
+mod askers;
+mod private;
+mod recent;
+mod waiting;
+
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
 use std::mem;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use dissect::app::dns::Outline;
-use dissect::{FiveTuple, Ip, Timestamp};
+use dissect::app::dns::{NetbiosName, Outline};
+use dissect::{Ip, Timestamp};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::dns::{DnsEvent, DnsTotals};
-use crate::key::FlowKey;
+use self::askers::Askers;
+pub(crate) use self::private::is_private;
+use self::private::is_public_name;
+use self::recent::{Arrival, Recent};
+use self::waiting::{Joined, Waiting};
+use crate::dns::{DnsEvent, DnsFacts, DnsTotals};
+use crate::encrypted::Announcement;
 use crate::ledger::InterfaceId;
 use crate::message::Origin;
-use crate::name::Naming;
+use crate::name::{EVERYBODY, Naming};
 
-/// Queries that wait for their answer; the oldest makes room.
-const MAX_WAITING: usize = 16_384;
 /// Pairs of asker and address whose naming is known to have been handed on; beyond, they are handed on again.
 const MAX_TOLD: usize = 65_536;
-
+/// An answer that says within so many nanoseconds what its asker was told before adds nothing.
+const REPEATED: i64 = 1_000_000_000;
 /// Messages of which it is known where they passed first.
 const MAX_ELSEWHERE: usize = 4096;
+const DNS: &str = "dns";
+const NBNS: &str = "nbns";
+const UDP: u8 = 17;
 
 /// Which messages are handed on whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,11 +57,14 @@ pub struct Keep {
 pub(crate) struct Lookups {
     keep: Keep,
     waiting: Waiting,
-    /// What each asker was told last of each address; hashes of both.
-    told: HashMap<u64, u64>,
+    askers: Askers,
+    /// What each asker was told last of each address by each resolver, and when; hashes of both.
+    told: HashMap<u64, (u64, Timestamp)>,
     elsewhere: Elsewhere,
     seed: RandomState,
     recent: Recent,
+    /// Encrypted resolvers that answers told of since somebody asked.
+    pub(crate) announcements: Vec<Announcement>,
     delta: LookupDelta,
 }
 
@@ -62,6 +77,8 @@ pub(crate) struct LookupDelta {
     /// The latest answers.
     pub(crate) recent: VecDeque<DnsEvent>,
     pub(crate) namings: Vec<Naming>,
+    /// Who looks names up.
+    pub(crate) askers: Vec<IpAddr>,
 }
 
 impl Lookups {
@@ -71,45 +88,127 @@ impl Lookups {
 
     /// Takes note of one message.
     pub(crate) fn note(&mut self, origin: Origin, protocol: &'static str, ip: &Ip, message: &Outline<'_>) {
+        let asked = message.asked().map(|asked| (hash_name(&self.seed, asked.name), asked.kind));
+        let is_dns = protocol == DNS;
+        if protocol == NBNS {
+            self.learn_netbios(origin, ip, message);
+        }
+        if is_dns {
+            self.askers.note(ip, message.answer(), &mut self.delta.askers);
+        }
+        let (latency, facts) = if message.answer() {
+            // Where addresses are translated on the way, each of them was told.
+            self.learn_answer(origin, protocol, ip, message, asked)
+        } else {
+            if let Some(asked) = asked {
+                self.waiting.ask(origin.timestamp, ip, message, asked);
+            }
+            (None, DnsFacts::default())
+        };
         // Hosts that tell a group the same are as many messages; elsewhere addresses may be translated on the way.
         let teller = if ip.destination().is_multicast() { ip.src } else { 0 };
         let said = || self.seed.hash_one((teller, message.bytes()));
         if self.keep.once && self.elsewhere.saw(said(), origin.interface) {
             return;
         }
-        self.delta.totals.add(message);
-        let asked = message.asked().map(|asked| (hash_name(&self.seed, asked.name), asked.kind));
-        let latency = asked.and_then(|asked| self.waiting.join(origin.timestamp, ip, message, asked));
-        let arrival = || Arrival { origin, protocol, tuple: ip.five_tuple(), latency };
-        if message.answer() {
-            self.learn(origin.timestamp, ip, message, asked.map(|(name, _)| name));
-            if self.keep.answers > 0 {
-                self.recent.push(arrival(), message.bytes(), self.keep.answers);
-            }
+        self.delta.totals.add(message, facts);
+        let arrival = || Arrival { origin, protocol, tuple: ip.five_tuple(), latency, facts };
+        if message.answer() && self.keep.answers > 0 {
+            self.recent.push(arrival(), message.bytes(), self.keep.answers);
         }
         if self.keep.all {
             self.delta.events.push(arrival().event(message));
         }
     }
 
-    /// Learns the addresses of an answer: each is called what was asked for, however many aliases lay between.
-    fn learn(&mut self, since: Timestamp, ip: &Ip, message: &Outline<'_>, asked: Option<u64>) {
+    /// Joins an answer to its query and learns what it says; gives how long it took, and what is remarkable about it.
+    fn learn_answer(
+        &mut self,
+        origin: Origin,
+        protocol: &'static str,
+        ip: &Ip,
+        message: &Outline<'_>,
+        asked: Option<(u64, u16)>,
+    ) -> (Option<Duration>, DnsFacts) {
+        let Origin { timestamp, since, .. } = origin;
+        let joined =
+            asked.map_or(Joined::Unknown, |asked| self.waiting.answer(timestamp, since, ip, message, asked));
+        let latency = joined.latency();
+        let naming = Told { since: timestamp, latency, protocol, ip, asked: asked.map(|(name, _)| name) };
+        let names_private = self.learn(&naming, message);
+        announcement::read(ip, message, &mut self.announcements);
+        let is_dns = protocol == DNS;
+        let facts = DnsFacts {
+            is_slow: is_dns && latency.is_some_and(|latency| latency >= DnsFacts::SLOW),
+            is_unasked: is_dns
+                && joined == Joined::Unasked
+                && ip.protocol == UDP
+                && self.askers.asks(ip.dst, ip.version),
+            is_private: is_dns && names_private,
+        };
+        (latency, facts)
+    }
+
+    /// Learns the addresses of an answer: each is called what was asked for, however many aliases lay between. Gives
+    /// whether one of them is private, and its name is not.
+    fn learn(&mut self, told: &Told<'_>, message: &Outline<'_>) -> bool {
+        let mut names_private = false;
+        let &Told { since, latency, protocol, ip, asked } = told;
         for address in message.addresses() {
             let addr = address.addr;
             if addr.is_unspecified() {
                 continue;
             }
-            let told = asked.unwrap_or_else(|| hash_name(&self.seed, address.name().as_bytes()));
+            let name = || if asked.is_some() { message.name() } else { address.name() };
+            names_private |= is_private(addr) && is_public_name(&name(), addr);
+            let said = asked.unwrap_or_else(|| hash_name(&self.seed, address.name().as_bytes()));
             if self.told.len() >= MAX_TOLD {
                 self.told.clear();
             }
-            if self.told.insert(self.seed.hash_one((bits(addr), ip.dst, ip.version)), told) == Some(told) {
+            let pair = self.seed.hash_one((bits(addr), ip.src, ip.dst, ip.version));
+            let known = self.told.entry(pair).or_insert((!said, since));
+            if known.0 == said && (0..REPEATED).contains(&since.0.saturating_sub(known.1.0)) {
                 continue;
             }
-            let name = if asked.is_some() { message.name() } else { address.name() };
+            *known = (said, since);
+            let name = name();
             if !name.is_empty() {
-                self.delta.namings.push(Naming { addr, asker: ip.destination(), name, since });
+                let (asker, resolver) = (ip.destination(), ip.five_tuple().src);
+                let ttl = address.ttl;
+                self.delta.namings.push(Naming {
+                    addr,
+                    asker,
+                    name,
+                    since,
+                    resolver,
+                    ttl,
+                    latency,
+                    protocol,
+                });
             }
+        }
+        names_private
+    }
+
+    /// Learns the names that hosts of the link claim for themselves, or that one is told of.
+    fn learn_netbios(&mut self, origin: Origin, ip: &Ip, message: &Outline<'_>) {
+        for NetbiosName { name, addr, ttl } in message.netbios_names() {
+            let asker = if message.answer() { ip.destination() } else { EVERYBODY };
+            if asker == EVERYBODY && addr != ip.source() {
+                continue;
+            }
+            let (since, resolver) = (origin.timestamp, ip.five_tuple().src);
+            let protocol = NBNS;
+            self.delta.namings.push(Naming {
+                addr,
+                asker,
+                name,
+                since,
+                resolver,
+                ttl,
+                latency: None,
+                protocol,
+            });
         }
     }
 
@@ -125,6 +224,16 @@ impl Lookups {
         let events = Vec::with_capacity(self.delta.events.len());
         mem::replace(&mut self.delta, LookupDelta { events, ..LookupDelta::default() })
     }
+}
+
+/// What an answer tells, besides its records.
+struct Told<'a> {
+    since: Timestamp,
+    latency: Option<Duration>,
+    protocol: &'static str,
+    ip: &'a Ip,
+    /// A hash of the name that was asked for.
+    asked: Option<u64>,
 }
 
 /// The latest messages, by a hash of all their bytes, with the interfaces on which they passed first.
@@ -147,95 +256,6 @@ impl Elsewhere {
             self.first.remove(&oldest);
         }
         false
-    }
-}
-
-/// A seeded hash of who asked whom, under which number, for what type and name. Two of the queries that wait at once
-/// agree by chance once in 10¹⁰ runs.
-type Asked = u64;
-
-/// Queries that were not answered yet.
-#[derive(Debug, Default)]
-pub(crate) struct Waiting {
-    queries: HashMap<Asked, Timestamp>,
-    order: VecDeque<Asked>,
-    seed: RandomState,
-}
-
-impl Waiting {
-    /// Remembers a query, or gives an answer its latency; `asked` is a hash of the name, and the type.
-    ///
-    /// A query that is sent again keeps its first time: that is how long the asker waited. Multicast queries are not
-    /// remembered: whoever answers them, it is not the address that was asked.
-    pub(crate) fn join(
-        &mut self,
-        at: Timestamp,
-        ip: &Ip,
-        message: &Outline<'_>,
-        asked: (u64, u16),
-    ) -> Option<Duration> {
-        if ip.destination().is_multicast() {
-            return None;
-        }
-        let (key, sender) = FlowKey::of(ip);
-        let asker = if message.answer() { sender.other() } else { sender };
-        let asked = self.seed.hash_one((key, asker, message.id(), asked));
-        if message.answer() {
-            let sent = self.queries.remove(&asked)?;
-            return Some(Duration::from_nanos(u64::try_from(at.0.saturating_sub(sent.0)).unwrap_or(0)));
-        }
-        if self.queries.try_insert(asked, at).is_ok() {
-            self.order.push_back(asked);
-            if self.order.len() > MAX_WAITING
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.queries.remove(&oldest);
-            }
-        }
-        None
-    }
-}
-
-/// When a message came, and between whom.
-#[derive(Clone, Copy, Debug)]
-struct Arrival {
-    origin: Origin,
-    protocol: &'static str,
-    tuple: FiveTuple,
-    latency: Option<Duration>,
-}
-
-impl Arrival {
-    fn event(self, message: &Outline<'_>) -> DnsEvent {
-        let Arrival { origin, protocol, tuple, latency } = self;
-        let Origin { timestamp, frame, interface } = origin;
-        let message = Arc::new(message.message());
-        DnsEvent { timestamp, frame, interface, protocol, tuple, message, latency, owner: None }
-    }
-}
-
-/// The latest answers, as they stood on the wire: few of them will be shown.
-#[derive(Debug, Default)]
-struct Recent {
-    answers: VecDeque<(Arrival, Vec<u8>)>,
-}
-
-impl Recent {
-    fn push(&mut self, arrival: Arrival, bytes: &[u8], most: usize) {
-        let mut kept = Vec::new();
-        if self.answers.len() == most
-            && let Some((_, oldest)) = self.answers.pop_front()
-        {
-            kept = oldest;
-        }
-        kept.clear();
-        kept.extend_from_slice(bytes);
-        self.answers.push_back((arrival, kept));
-    }
-
-    fn take(&mut self) -> VecDeque<DnsEvent> {
-        let event = |(arrival, bytes): (Arrival, Vec<u8>)| Some(arrival.event(&Outline::again(&bytes)?));
-        self.answers.drain(..).filter_map(event).collect()
     }
 }
 

@@ -17,6 +17,8 @@ const UDP: u8 = 17;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {
     pub(crate) timestamp: Timestamp,
+    /// When the first packet of its capture was seen.
+    pub(crate) since: Timestamp,
     pub(crate) frame: u64,
     pub(crate) interface: InterfaceId,
 }

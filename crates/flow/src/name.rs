@@ -1,24 +1,132 @@
 //! What addresses are called, by what the captures themselves say.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
-use dissect::Timestamp;
-use hashbrown::HashMap;
+use dissect::app::{Name, NameSource};
+use dissect::{Endpoint, Timestamp};
+use hashbrown::{HashMap, HashSet};
 
 /// Addresses whose names are kept; the oldest makes room.
-const MAX_ADDRESSES: usize = 131_072;
-/// Namings kept an address; the oldest makes room.
+const MAX_ADDRESSES: usize = 65_536;
+/// Namings kept an address; what was repeated makes room first, then the oldest.
 const MAX_NAMINGS: usize = 16;
+/// Addresses of which it is kept that they look names up.
+const MAX_ASKERS: usize = 65_536;
+
+/// Who is told what a host claims for itself.
+pub(crate) const EVERYBODY: IpAddr = IpAddr::V4(Ipv4Addr::BROADCAST);
+
+/// Where the name of an end comes from, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NamedBy {
+    /// The other end asked for it by this name, in the flow itself.
+    Client(NameSource),
+    /// The other end looked it up before the flow began.
+    Lookup,
+    /// Its owner told everybody on the link: `mdns`, `llmnr` or `nbns`.
+    Announcement(&'static str),
+    /// The hosts file.
+    Hosts,
+    /// A name record of the capture file.
+    Capture,
+    /// A reverse lookup.
+    Reverse,
+}
+
+impl NamedBy {
+    /// As records have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            NamedBy::Client(source) => source.name(),
+            NamedBy::Lookup => "lookup",
+            NamedBy::Announcement(protocol) => protocol,
+            NamedBy::Hosts => "hosts",
+            NamedBy::Capture => "capture",
+            NamedBy::Reverse => "reverse",
+        }
+    }
+}
+
+/// What one end of a flow is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Called {
+    /// The name.
+    pub name: Arc<str>,
+    /// Where it comes from.
+    pub by: NamedBy,
+}
+
+impl Called {
+    /// What a client asked for.
+    pub(crate) fn by_client(asked: &Name) -> Self {
+        Called { name: Arc::clone(&asked.name), by: NamedBy::Client(asked.source) }
+    }
+}
+
+/// The lookup that named a flow's responder before the flow began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// What was looked up.
+    pub name: Arc<str>,
+    /// Who answered.
+    pub resolver: Endpoint,
+    /// From the answer to the flow's first packet. Answers that repeat one within a second count as that one.
+    pub before: Duration,
+    /// How long the answer may be believed, in seconds.
+    pub ttl: u32,
+    /// From query to answer; `None` if no query was seen.
+    pub latency: Option<Duration>,
+}
+
+/// How a flow's initiator may have come to know its responder's address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Cause {
+    /// Nothing can be said: the initiator's lookups are not seen here, the flow began before the capture did, or it is
+    /// of a kind that none precedes.
+    #[default]
+    Unknown,
+    /// The initiator's lookups are seen here, and none told it the address.
+    NoneSeen,
+    /// The latest that told it, of the name that it asked for where that is known.
+    Lookup(Lookup),
+}
 
 /// At some time, somebody was told that an address is called so.
 #[derive(Clone, Debug)]
 pub(crate) struct Naming {
     pub(crate) addr: IpAddr,
+    /// Who was told; a group, or [`EVERYBODY`].
     pub(crate) asker: IpAddr,
     pub(crate) name: Arc<str>,
     pub(crate) since: Timestamp,
+    pub(crate) resolver: Endpoint,
+    pub(crate) ttl: u32,
+    pub(crate) latency: Option<Duration>,
+    /// `dns` and its kin.
+    pub(crate) protocol: &'static str,
+}
+
+impl Naming {
+    fn is_announcement(&self) -> bool {
+        self.asker.is_multicast() || self.asker == EVERYBODY
+    }
+}
+
+/// The end that may have been told a name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    pub(crate) addr: IpAddr,
+    /// It is a process of this very host, which may look names up over the loopback interface.
+    pub(crate) is_host: bool,
+}
+
+impl Peer {
+    fn was_told(&self, naming: &Naming) -> bool {
+        naming.asker == self.addr || self.is_host && naming.asker.is_loopback()
+    }
 }
 
 /// Address → names.
@@ -26,8 +134,10 @@ pub(crate) struct Naming {
 pub(crate) struct Names {
     learned: HashMap<IpAddr, Vec<Naming>>,
     order: VecDeque<IpAddr>,
-    given: HashMap<IpAddr, Arc<str>>,
-    fallback: HashMap<IpAddr, Arc<str>>,
+    askers: HashSet<IpAddr>,
+    hosts: HashMap<IpAddr, Arc<str>>,
+    captures: HashMap<IpAddr, Arc<str>>,
+    reverse: HashMap<IpAddr, Arc<str>>,
 }
 
 impl Names {
@@ -43,44 +153,75 @@ impl Names {
             }
         }
         let namings = self.learned.entry(addr).or_default();
-        let latest = namings.iter().rev().find(|n| n.asker == naming.asker);
-        if latest.is_some_and(|n| n.name == naming.name && n.since <= naming.since) {
-            return;
-        }
         if namings.len() == MAX_NAMINGS {
-            namings.remove(0);
+            let same = |a: &Naming, b: &Naming| a.asker == b.asker && a.name == b.name;
+            let repeated = |at: &usize| namings[at + 1..].iter().any(|later| same(&namings[*at], later));
+            namings.remove((0..MAX_NAMINGS).find(repeated).unwrap_or(0));
         }
         namings.push(naming);
     }
 
-    /// Takes a name from a table: it holds for all time, after what was learned.
-    pub(crate) fn give(&mut self, addr: IpAddr, name: &str) {
-        self.given.entry(addr).or_insert_with(|| name.into());
-    }
-
-    /// Takes a name for where nothing else names the address.
-    pub(crate) fn give_fallback(&mut self, addr: IpAddr, name: &str) {
-        self.fallback.entry(addr).or_insert_with(|| name.into());
-    }
-
-    /// What `addr` is called in a flow with `peer` that began at `at`: what `peer` was told last before that,
-    /// else what anybody was told, else the table's name, else the fallback.
-    pub(crate) fn of(&self, addr: IpAddr, peer: IpAddr, at: Timestamp) -> Option<Arc<str>> {
-        if self.is_empty() {
-            return None;
+    /// Remembers that lookups of `asker` are seen.
+    pub(crate) fn learn_asker(&mut self, asker: IpAddr) {
+        if self.askers.len() < MAX_ASKERS {
+            self.askers.insert(asker);
         }
-        let latest = |asked_by_peer: bool| {
-            let namings = self.learned.get(&addr)?;
-            let fits = |n: &&Naming| n.since <= at && (!asked_by_peer || n.asker == peer);
-            namings.iter().filter(fits).max_by_key(|n| (n.since, &n.name))
-        };
-        let learned = latest(true).or_else(|| latest(false));
-        let table = || self.given.get(&addr).or_else(|| self.fallback.get(&addr));
-        learned.map(|n| &n.name).or_else(table).cloned()
     }
 
-    fn is_empty(&self) -> bool {
-        self.learned.is_empty() && self.given.is_empty() && self.fallback.is_empty()
+    /// Takes a name from a table: it holds for all time, after what was learned.
+    pub(crate) fn give(&mut self, addr: IpAddr, name: &str, by: NamedBy) {
+        let table = match by {
+            NamedBy::Hosts => &mut self.hosts,
+            NamedBy::Capture => &mut self.captures,
+            _ => &mut self.reverse,
+        };
+        table.entry(addr).or_insert_with(|| name.into());
+    }
+
+    /// What `addr` is called in a flow with `peer` that began at `at`: what `peer` was told last before that, else what
+    /// everybody was told, else a table's name. What another one was told is not shown: an address may have many names.
+    pub(crate) fn of(&self, addr: IpAddr, peer: Peer, at: Timestamp) -> Option<Called> {
+        let lookup = || self.told(addr, peer, at, None).map(|n| (&n.name, NamedBy::Lookup));
+        let announced = || {
+            let announced = self.before(addr, at).filter(|n| n.is_announcement());
+            let latest = announced.max_by_key(|n| (n.since, &n.name))?;
+            Some((&latest.name, NamedBy::Announcement(latest.protocol)))
+        };
+        let table = |table: &'_ HashMap<IpAddr, Arc<str>>| table.get(&addr).map(Arc::clone);
+        let tables = || {
+            let hosts = table(&self.hosts).map(|name| (name, NamedBy::Hosts));
+            let captures = || table(&self.captures).map(|name| (name, NamedBy::Capture));
+            hosts.or_else(captures).or_else(|| table(&self.reverse).map(|name| (name, NamedBy::Reverse)))
+        };
+        let learned = lookup().or_else(announced).map(|(name, by)| (Arc::clone(name), by));
+        learned.or_else(tables).map(|(name, by)| Called { name, by })
+    }
+
+    /// The lookup by which `peer` came to know `addr` before `at`, of the name `asked` if there is one.
+    pub(crate) fn cause(&self, addr: IpAddr, peer: Peer, at: Timestamp, asked: Option<&str>) -> Cause {
+        if let Some(naming) = self.told(addr, peer, at, asked) {
+            let before = u64::try_from(at.0.saturating_sub(naming.since.0)).unwrap_or(0);
+            return Cause::Lookup(Lookup {
+                name: Arc::clone(&naming.name),
+                resolver: naming.resolver,
+                before: Duration::from_nanos(before),
+                ttl: naming.ttl,
+                latency: naming.latency,
+            });
+        }
+        if self.askers.contains(&peer.addr) { Cause::NoneSeen } else { Cause::Unknown }
+    }
+
+    fn before(&self, addr: IpAddr, at: Timestamp) -> impl Iterator<Item = &Naming> {
+        self.learned.get(&addr).into_iter().flatten().filter(move |n| n.since <= at)
+    }
+
+    /// What `peer` was told last before `at`, of `asked` if it was told that.
+    fn told(&self, addr: IpAddr, peer: Peer, at: Timestamp, asked: Option<&str>) -> Option<&Naming> {
+        let told = self.before(addr, at).filter(|n| !n.is_announcement() && peer.was_told(n));
+        told.max_by_key(|n| {
+            (asked.is_some_and(|asked| asked.eq_ignore_ascii_case(&n.name)), n.since, &n.name)
+        })
     }
 }
 
@@ -88,34 +229,93 @@ impl Names {
 mod tests {
     use super::*;
 
-    const SERVER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 80));
-    const ALICE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
-    const BOB: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
+    const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 80));
+    const ALICE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    const BOB: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+    const GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 251));
+    const STUB: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-    fn named(names: &Names, peer: IpAddr, at: i64) -> Option<String> {
-        names.of(SERVER, peer, Timestamp(at)).map(|name| name.to_string())
+    fn naming(asker: IpAddr, name: &str, since: i64) -> Naming {
+        Naming {
+            addr: SERVER,
+            asker,
+            name: name.into(),
+            since: Timestamp(since),
+            resolver: Endpoint { addr: BOB, port: 53 },
+            ttl: 300,
+            latency: Some(Duration::from_nanos(7)),
+            protocol: if asker == GROUP { "mdns" } else { "dns" },
+        }
     }
 
-    /// Each asker is shown its own name, the one it was told last before the flow; then others'; then the tables'.
+    fn named(names: &Names, addr: IpAddr, at: i64) -> Option<(String, &'static str)> {
+        let called = names.of(SERVER, Peer { addr, is_host: false }, Timestamp(at))?;
+        Some((called.name.to_string(), called.by.name()))
+    }
+
+    /// Each asker is shown its own name, the one it was told last before the flow; then what everybody was told; then
+    /// the tables'; never another one's.
     #[test]
     fn the_nearest_name_is_shown() {
         let mut names = Names::default();
-        let mut tell = |asker, name: &str, since| {
-            names.learn(Naming { addr: SERVER, asker, name: name.into(), since: Timestamp(since) });
-        };
-        tell(ALICE, "shop.example", 10);
-        tell(BOB, "blog.example", 20);
-        tell(ALICE, "mail.example", 30);
-        tell(ALICE, "shop.example", 40);
-        assert_eq!(named(&names, ALICE, 25).as_deref(), Some("shop.example"));
-        assert_eq!(named(&names, ALICE, 35).as_deref(), Some("mail.example"));
-        assert_eq!(named(&names, ALICE, 45).as_deref(), Some("shop.example"));
-        assert_eq!(named(&names, BOB, 45).as_deref(), Some("blog.example"));
-        assert_eq!(named(&names, BOB, 15).as_deref(), Some("shop.example"));
-        assert_eq!(named(&names, ALICE, 5), None);
-        names.give_fallback(SERVER, "hosts.example");
-        assert_eq!(named(&names, ALICE, 5).as_deref(), Some("hosts.example"));
-        names.give(SERVER, "block.example");
-        assert_eq!(named(&names, ALICE, 5).as_deref(), Some("block.example"));
+        for (asker, name, since) in [
+            (ALICE, "shop.example", 10),
+            (BOB, "blog.example", 20),
+            (ALICE, "mail.example", 30),
+            (ALICE, "shop.example", 40),
+        ] {
+            names.learn(naming(asker, name, since));
+        }
+        let lookup = |name: &str| Some((name.to_owned(), "lookup"));
+        assert_eq!(named(&names, ALICE, 25), lookup("shop.example"));
+        assert_eq!(named(&names, ALICE, 35), lookup("mail.example"));
+        assert_eq!(named(&names, ALICE, 45), lookup("shop.example"));
+        assert_eq!(named(&names, BOB, 45), lookup("blog.example"));
+        assert_eq!(named(&names, BOB, 15), None, "what Alice was told is not Bob's");
+        names.give(SERVER, "reverse.example", NamedBy::Reverse);
+        assert_eq!(named(&names, BOB, 15), Some(("reverse.example".to_owned(), "reverse")));
+        names.give(SERVER, "block.example", NamedBy::Capture);
+        assert_eq!(named(&names, BOB, 15), Some(("block.example".to_owned(), "capture")));
+        names.give(SERVER, "hosts.example", NamedBy::Hosts);
+        assert_eq!(named(&names, BOB, 15), Some(("hosts.example".to_owned(), "hosts")));
+        names.learn(naming(GROUP, "printer.local", 5));
+        assert_eq!(named(&names, BOB, 15), Some(("printer.local".to_owned(), "mdns")));
+        assert_eq!(named(&names, BOB, 45), lookup("blog.example"));
+    }
+
+    #[test]
+    fn the_lookup_of_the_name_that_was_asked_for_is_the_cause() {
+        let mut names = Names::default();
+        names.learn(naming(ALICE, "shop.example", 10));
+        names.learn(naming(ALICE, "mail.example", 30));
+        names.learn_asker(ALICE);
+        let cause =
+            |addr, at, asked| names.cause(SERVER, Peer { addr, is_host: false }, Timestamp(at), asked);
+        let Cause::Lookup(lookup) = cause(ALICE, 45, Some("SHOP.example")) else { panic!("it was told") };
+        assert_eq!((&*lookup.name, lookup.before.as_nanos()), ("shop.example", 35));
+        assert_eq!((lookup.ttl, lookup.resolver.addr), (300, BOB));
+        let Cause::Lookup(lookup) = cause(ALICE, 45, Some("other.example")) else { panic!("it was told") };
+        assert_eq!((&*lookup.name, lookup.before.as_nanos()), ("mail.example", 15));
+        assert_eq!(cause(ALICE, 5, None), Cause::NoneSeen);
+        assert_eq!(cause(BOB, 45, None), Cause::Unknown, "nothing is known of Bob's lookups");
+    }
+
+    #[test]
+    fn this_host_may_look_up_over_its_loopback_interface() {
+        let mut names = Names::default();
+        names.learn(naming(STUB, "shop.example", 10));
+        let of = |is_host| names.of(SERVER, Peer { addr: ALICE, is_host }, Timestamp(20));
+        assert!(of(true).is_some());
+        assert_eq!(of(false), None);
+    }
+
+    #[test]
+    fn what_is_repeated_makes_room_for_what_is_not() {
+        let mut names = Names::default();
+        names.learn(naming(BOB, "blog.example", 1));
+        for since in 2..100 {
+            names.learn(naming(ALICE, "shop.example", since));
+        }
+        assert_eq!(named(&names, BOB, 100).map(|(name, _)| name).as_deref(), Some("blog.example"));
     }
 }

@@ -15,6 +15,7 @@ use dissect::{FiveTuple, Timestamp};
 use hashbrown::HashMap;
 
 use self::pending::Pending;
+use crate::encrypted::{Announced, Encrypted, Heard};
 use crate::flow::Flow;
 use crate::ledger::InterfaceId;
 use crate::store::FlowStore;
@@ -26,6 +27,9 @@ pub(crate) const MAX_PENDING: usize = 4096;
 pub(crate) const MAX_SAID: usize = 16 * 1024;
 /// Packets of an end in which a flow of datagrams may still become another protocol's.
 const PATIENCE: u64 = 64;
+/// Bytes before a datagram: the IP header without options, the UDP header.
+const IPV4_UDP: usize = 20 + 8;
+const IPV6_UDP: usize = 40 + 8;
 /// Datagrams of an end in which its protocol is looked for.
 const TRIES: u64 = 3;
 const UDP: u8 = 17;
@@ -57,6 +61,8 @@ pub(crate) struct Openings {
     pub(crate) names: Vec<NameEvent>,
     /// Flows whose first bytes had to make room before they were read.
     pub(crate) evicted: u64,
+    /// Encrypted resolvers that plain DNS told of.
+    pub(crate) announced: Announced,
 }
 
 impl Openings {
@@ -70,6 +76,11 @@ impl Openings {
     pub(crate) fn hear(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>) {
         // Another flow may have taken its place since it was counted.
         let Some(flow) = flows.open(number).filter(|flow| flow.key == o.key) else { return };
+        let is_counted = flow.heed.is_counted();
+        if is_counted {
+            flows.count_encrypted(number, &heard(o));
+        }
+        let flow = flows.get(number);
         if let Some(protocol) = o.spoken {
             if !flow.heed.is_told() {
                 self.settle(flows, number, o, Some(App::of(protocol)), false);
@@ -83,9 +94,8 @@ impl Openings {
             }
             if !asked.is_empty() {
                 self.read_alone(flows, number, o, asked);
-            } else if o.segment.is_some() && !flow.heed.is_told() {
-                // It may have begun with a segment that is still to come.
-                self.keep(flows, number, Pending::waiting(o));
+            } else {
+                self.say_nothing_known(flows, number, o);
             }
         }
     }
@@ -121,7 +131,10 @@ impl Openings {
         if flow.heed.is_told() {
             return;
         }
+        self.look_for_lookups(flows, number, o);
+        let flow = flows.get_mut(number);
         if o.segment.is_some() && flow.misses_earlier(o.side) {
+            // It may have begun with a segment that is still to come.
             self.keep(flows, number, Pending::waiting(o));
         } else {
             give_up(flow, o);
@@ -176,7 +189,11 @@ impl Openings {
             Some(known) if **known == app => return,
             Some(known) => {
                 let mut whole = App::clone(known);
-                whole.absorb(&app);
+                if flow.heed.is_told() {
+                    whole.extend(&app)
+                } else {
+                    whole.absorb(&app)
+                }
                 Arc::new(whole)
             }
             None if app.names.is_empty() && app.fields.is_empty() => {
@@ -185,6 +202,20 @@ impl Openings {
             None => Arc::new(app),
         };
         flows.set_app(number, app);
+        self.look_for_lookups(flows, number, o);
+    }
+
+    /// Tells a flow of encrypted lookups by what is known of it now.
+    fn look_for_lookups(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>) {
+        let flow = flows.get(number);
+        let app = flows.app(flow);
+        if flow.heed.is_counted() || app.is_none() && !Encrypted::may_be(flow, &self.announced) {
+            return;
+        }
+        if let Some(encrypted) = Encrypted::of(flow, app.map(|app| &**app), &self.announced) {
+            flows.set_encrypted(number, encrypted);
+            flows.count_encrypted(number, &heard(o));
+        }
     }
 
     /// Keeps what a flow said until there is more of it.
@@ -211,14 +242,15 @@ impl Openings {
 /// Whether a payload that a flow has heed of is worth a closer look. Most of those that are not are told by their first
 /// byte, here, where the flow and the packet are at hand.
 #[inline(never)]
-pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>) -> bool {
-    if flow.heed.is_pending() || o.spoken.is_some() {
+pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, announced: &Announced) -> bool {
+    if flow.heed.is_pending() || flow.heed.is_counted() || o.spoken.is_some() {
         return true;
     }
     let Some(&first) = o.payload.first() else { return false };
     let interest = Interest::of(o.key.protocol(), first);
     if !flow.heed.is_told() {
-        if interest.begins() || o.segment.is_some() && flow.misses_earlier(o.side) {
+        let may_be_more = o.segment.is_some() && flow.misses_earlier(o.side);
+        if interest.begins() || may_be_more || Encrypted::may_be(flow, announced) {
             return true;
         }
         give_up(flow, o);
@@ -248,6 +280,15 @@ fn give_up(flow: &mut Flow, o: &Observation<'_>) {
 fn later(flow: &Flow) -> Candidates {
     let same = if flow.heed.recurs() { Candidates::that_recur() } else { Candidates::default() };
     if flow.key.protocol() == UDP { same.or(Candidates::that_follow_others()) } else { same }
+}
+
+/// A payload, to be counted.
+fn heard<'a>(o: &Observation<'a>) -> Heard<'a> {
+    let seq = o.segment.is_some().then_some(o.segment.seq);
+    let headers = if o.key.version() == 4 { IPV4_UDP } else { IPV6_UDP };
+    let len =
+        if seq.is_some() { o.segment.len as usize } else { (o.ip_bytes as usize).saturating_sub(headers) };
+    Heard { side: o.side, bytes: o.payload, len, seq }
 }
 
 /// Asks `candidates`; gives what the first of them says that knows, and whether it has said all, with itself; else those

@@ -9,8 +9,10 @@ use dissect::packet::Registry;
 use dissect::{Dissection, Endpoint, Icmp, LinkType, Packet, Timestamp};
 
 use crate::attribution::Answer;
+use crate::encrypted::EncryptedDns;
 use crate::flow::{Counters, Flow};
 use crate::key::Side;
+use crate::name::{Called, Cause};
 use crate::pace::Pace;
 
 /// One header that encloses a flow.
@@ -96,9 +98,13 @@ pub struct FlowRecord {
     /// Which way it goes, where that is known.
     pub direction: Option<FlowDirection>,
     /// What the initiator is called.
-    pub source_name: Option<Arc<str>>,
+    pub source_name: Option<Called>,
     /// What the responder is called.
-    pub destination_name: Option<Arc<str>>,
+    pub destination_name: Option<Called>,
+    /// The lookup that preceded it.
+    pub cause: Cause,
+    /// What is known of it if it is of encrypted lookups itself.
+    pub encrypted_dns: Option<EncryptedDns>,
     /// Who owns it, or why nobody does; `None` for captures, and until somebody has answered.
     pub owner: Option<Answer>,
     /// The interfaces that its packets passed, in the order in which they first did; empty for captures.
@@ -120,15 +126,22 @@ impl FlowRecord {
         Duration::from_nanos(u64::try_from(self.last.0.saturating_sub(self.first.0)).unwrap_or(0))
     }
 
-    /// The application protocol, by what the ends said, else by the responder's port, and by which of the two.
+    /// The application protocol, by what the ends said, else by a port, and by which of the two.
+    ///
+    /// The responder's port counts. Where that is nobody's, a lower one of the initiator does: of a flow that began before it
+    /// was seen, the server may be seen first.
     pub fn app_protocol(&self) -> Option<(&'static str, By)> {
-        let by_port = || protocol_by_port(self.protocol, self.destination.port).map(|name| (name, By::Port));
+        let by_port = || {
+            let (source, destination) = (self.source.port, self.destination.port);
+            let of_source = || protocol_by_port(self.protocol, source).filter(|_| source < destination);
+            protocol_by_port(self.protocol, destination).or_else(of_source).map(|name| (name, By::Port))
+        };
         self.app.as_ref().map(|app| (app.protocol, app.by)).or_else(by_port)
     }
 
     /// The name that `client` asked for first.
-    pub(crate) fn asked_name(&self, client: End) -> Option<Arc<str>> {
-        self.app.as_ref()?.first_name(client).cloned()
+    pub(crate) fn asked_name(&self, client: End) -> Option<Called> {
+        self.app.as_ref()?.first_name(client).map(|asked| Called::by_client(&asked))
     }
 
     pub(crate) fn of(flow: &Flow, tunnels: &[TunnelHeader], app: Option<&Arc<App>>) -> Self {
@@ -155,6 +168,8 @@ impl FlowRecord {
             direction: None,
             source_name: None,
             destination_name: None,
+            cause: Cause::Unknown,
+            encrypted_dns: None,
             owner: None,
             path: Vec::new(),
             nat: None,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use dissect::Timestamp;
 
 use crate::dns::{DnsEvent, DnsTotals};
+use crate::encrypted::ResolverTotals;
 use crate::flow::Counters;
 use crate::group::Group;
 use crate::ledger::{CaptureRecord, InterfaceId, InterfaceName, Ledger};
@@ -65,6 +66,8 @@ pub struct Snapshot {
     pub dns: Vec<DnsEvent>,
     /// All messages.
     pub dns_totals: DnsTotals,
+    /// Resolvers that are asked over encrypted transports, most lookups first.
+    pub resolvers: Vec<ResolverTotals>,
     /// The account.
     pub ledger: Ledger,
     /// What only a live capture has.

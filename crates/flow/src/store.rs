@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dissect::app::App;
 
 use crate::arena::Arena;
+use crate::encrypted::{Encrypted, Heard};
 use crate::flow::Flow;
 use crate::index::Index;
 use crate::key::{FlowKey, Side};
@@ -31,17 +32,31 @@ pub(crate) struct More {
     tunnels: Box<[TunnelHeader]>,
     /// What its first bytes said.
     app: Option<Arc<App>>,
+    /// It is of encrypted lookups.
+    encrypted: Option<Box<Encrypted>>,
 }
 
 impl More {
     fn is_empty(&self) -> bool {
-        self.tunnels.is_empty() && self.app.is_none()
+        self.tunnels.is_empty() && self.app.is_none() && self.encrypted.is_none()
+    }
+
+    /// Exchanges the sides: those of another key, in which they sort the other way round.
+    pub(crate) fn flip(&mut self) {
+        if let Some(encrypted) = &mut self.encrypted {
+            encrypted.flip();
+        }
     }
 
     /// Takes over what another part of the same flow knows; `turned` if that part's initiator is the flow's responder.
     fn absorb(&mut self, part: More, turned: bool) {
         if self.tunnels.is_empty() {
             self.tunnels = part.tunnels;
+        }
+        match (&mut self.encrypted, part.encrypted) {
+            (Some(known), Some(part)) => known.absorb(&part),
+            (None, part @ Some(_)) => self.encrypted = part,
+            (_, None) => {}
         }
         let Some(app) = part.app else { return };
         let app = if turned { Arc::new(app.turned()) } else { app };
@@ -284,6 +299,24 @@ impl FlowStore {
         self.more.get(flow.more).and_then(|more| more.app.as_ref())
     }
 
+    /// What is known of a flow of encrypted lookups.
+    pub(crate) fn encrypted(&self, flow: &Flow) -> Option<&Encrypted> {
+        self.more.get(flow.more).and_then(|more| more.encrypted.as_deref())
+    }
+
+    /// A flow is of encrypted lookups: all its payloads are to be counted.
+    pub(crate) fn set_encrypted(&mut self, number: u32, encrypted: Encrypted) {
+        self.more_of(number).encrypted = Some(Box::new(encrypted));
+        self.get_mut(number).heed.count();
+    }
+
+    /// Counts a payload of such a flow.
+    pub(crate) fn count_encrypted(&mut self, number: u32, heard: &Heard<'_>) {
+        if let Some(encrypted) = &mut self.more_of(number).encrypted {
+            encrypted.hear(heard);
+        }
+    }
+
     pub(crate) fn set_app(&mut self, number: u32, app: Arc<App>) {
         self.more_of(number).app = Some(app);
     }
@@ -319,5 +352,10 @@ impl FlowParts {
     /// What its first bytes said.
     pub(crate) fn app(&self) -> Option<&Arc<App>> {
         self.more.app.as_ref()
+    }
+
+    /// What is known of it, if it is of encrypted lookups.
+    pub(crate) fn encrypted(&self) -> Option<&Encrypted> {
+        self.more.encrypted.as_deref()
     }
 }

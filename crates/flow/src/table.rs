@@ -178,7 +178,9 @@ impl FlowTable {
                 group.keep();
                 continue;
             };
-            let origin = Origin { timestamp: packet.timestamp, frame, interface };
+            // The account of this run has not been closed yet.
+            let since = self.capture.start.min(run.start);
+            let origin = Origin { timestamp: packet.timestamp, since, frame, interface };
             match reason {
                 NotTaken::Spoken => self.observe_spoken::<LIVE>(&packet, origin, &mut group),
                 NotTaken::Unusual => self.observe_unusual::<LIVE>(&packet, origin, &mut group),
@@ -227,6 +229,16 @@ impl FlowTable {
         observation.payload = plain.payload;
         observation.spoken = self.messages.read(origin, ip, tcp, plain.payload);
         group.keep();
+        self.tell_of_resolvers();
+    }
+
+    /// Has flows to the encrypted resolvers told that answers spoke of.
+    #[inline]
+    fn tell_of_resolvers(&mut self) {
+        let announcements = &mut self.messages.said.lookups.announcements;
+        if !announcements.is_empty() {
+            announcements.drain(..).for_each(|one| self.tally.openings.announced.learn(one));
+        }
     }
 
     /// Everything but plain TCP and UDP: rarer, and allowed to take longer.
@@ -267,6 +279,7 @@ impl FlowTable {
         };
         observation.spoken = spoken.filter(|_| told);
         group.keep();
+        self.tell_of_resolvers();
     }
 
     /// Whose the packet is: a later fragment follows its first one, to the flow of the header that was cut up.

@@ -138,7 +138,9 @@ impl Tally {
             if let Some(flow) = self.flows.guessed(guess, &o.key) {
                 let place = flow.packets[o.side.index()];
                 add(flow, o);
-                let is_wanted = flow.heed.wants(o.side) && !o.payload.is_empty() && is_worth_hearing(flow, o);
+                let is_wanted = flow.heed.wants(o.side)
+                    && !o.payload.is_empty()
+                    && is_worth_hearing(flow, o, &self.openings.announced);
                 // Asked first, since a capture's answer is always the same.
                 if live && o.print != 0 && place < PRINTS as u64 {
                     self.flows.keep_print(guess, o.side.index(), place as usize, o.print);

@@ -235,9 +235,12 @@ pub struct ReportArgs {
     /// Order of rows
     #[arg(short, long, value_name = "KEY", value_enum, default_value_t, help_heading = "Report")]
     pub sort: SortArg,
-    /// Show names instead of addresses: from captured DNS answers and name records, then /etc/hosts, then, live, reverse lookups in the background
+    /// Show names instead of addresses: what clients asked for in the flow itself, then what they looked up before it, then what hosts of the link say of themselves, /etc/hosts, name records of captures and, live, reverse lookups in the background
     #[arg(short = 'R', long, help_heading = "Report")]
     pub resolve: bool,
+    /// Say where addresses are and whose, from a database in MaxMind's format (country, city or ASN; .mmdb); repeatable
+    #[arg(long, value_name = "FILE", help_heading = "Report")]
+    pub geoip: Vec<PathBuf>,
     /// Report once, at the end
     #[arg(short = '1', long, help_heading = "Report")]
     pub once: bool,

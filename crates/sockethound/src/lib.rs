@@ -6,6 +6,7 @@ mod attribution;
 #[cfg(target_os = "linux")]
 pub mod doctor;
 pub mod exit;
+pub mod geo;
 mod hosts;
 pub mod pipeline;
 pub mod plan;
@@ -14,6 +15,7 @@ pub mod privilege;
 mod progress;
 pub mod resolver;
 pub mod run;
+pub mod services;
 mod sink;
 #[cfg(target_os = "linux")]
 mod start;

@@ -2,16 +2,20 @@
 
 use std::io::{IsTerminal, stdout};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flow::{Config, GroupBy, Keep, Options, Selection, Timeouts};
 
 use crate::args::{ColorArg, GroupArg, ReportArgs};
 use crate::hosts;
 use crate::pipeline::{Files, Job};
+use crate::services::Services;
 use crate::view::report;
 
 /// Where local names stand (hosts(5)).
 const HOSTS: &str = "/etc/hosts";
+/// What ports are called (services(5)).
+const SERVICES: &str = "/etc/services";
 /// Rows of `--count 0`.
 const ALL: usize = usize::MAX;
 
@@ -26,6 +30,8 @@ pub struct Plan {
     pub report: Option<report::Options>,
     /// Where JSON goes: `-` is standard output.
     pub json: Option<PathBuf>,
+    /// Databases that say where addresses are.
+    pub geoip: Vec<PathBuf>,
     /// No progress, no warnings.
     pub quiet: bool,
     /// Give up no privileges.
@@ -119,7 +125,15 @@ impl Plan {
         } else {
             Source::Files(Files { paths: args.read, since: args.since, until: args.until, utc: args.utc })
         };
-        Ok(Plan { source, job, report, json: args.json, quiet: args.quiet, no_sandbox: args.no_sandbox })
+        Ok(Plan {
+            source,
+            job,
+            report,
+            json: args.json,
+            geoip: args.geoip,
+            quiet: args.quiet,
+            no_sandbox: args.no_sandbox,
+        })
     }
 }
 
@@ -157,5 +171,7 @@ fn report_options(args: &ReportArgs) -> report::Options {
         verbose: args.verbose,
         dns_lines: args.dns_count > 0,
         sort: args.sort.into(),
+        services: Arc::new(Services::read(Path::new(SERVICES))),
+        geo: None,
     }
 }

@@ -13,6 +13,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGWINCH};
 use signal_hook::flag;
 
 use crate::exit::Exit;
+use crate::geo::Geo;
 use crate::pipeline::{self, Files, Input, Output, Watch};
 use crate::plan::{Plan, Source};
 use crate::progress::Progress;
@@ -24,7 +25,13 @@ use crate::view::report::{self, Report};
 
 /// Runs `plan`; an error is what kept it from beginning.
 pub fn run(plan: Plan) -> anyhow::Result<Exit> {
-    let Plan { source, mut job, report, json, quiet, no_sandbox } = plan;
+    let Plan { source, mut job, mut report, json, geoip, quiet, no_sandbox } = plan;
+    // Before privileges are given up, and all of them at once.
+    let geo =
+        (!geoip.is_empty()).then(|| Geo::open(&geoip)).transpose().map_err(|e| anyhow!(e))?.map(Arc::new);
+    if let Some(report) = &mut report {
+        report.geo.clone_from(&geo);
+    }
     let writes: Vec<&Path> = json.as_deref().filter(|path| *path != Path::new("-")).into_iter().collect();
     let live = matches!(source, Source::Interfaces(_));
     let (input, total) = match source {
@@ -42,7 +49,7 @@ pub fn run(plan: Plan) -> anyhow::Result<Exit> {
     };
     let watch = Watch::default();
     let signals = Signals::listen(&watch).context("cannot listen to signals")?;
-    let sinks = sinks(report.as_ref(), json.as_deref(), live)?;
+    let sinks = sinks(report.as_ref(), json.as_deref(), live, geo)?;
     if live && let Err(refusal) = start::confine(&writes, quiet, no_sandbox) {
         return Ok(refused(refusal));
     }
@@ -180,14 +187,19 @@ fn check_inputs(files: &Files) -> anyhow::Result<Option<u64>> {
     Ok(total)
 }
 
-fn sinks(report: Option<&report::Options>, json: Option<&Path>, live: bool) -> anyhow::Result<Vec<Sink>> {
+fn sinks(
+    report: Option<&report::Options>,
+    json: Option<&Path>,
+    live: bool,
+    geo: Option<Arc<Geo>>,
+) -> anyhow::Result<Vec<Sink>> {
     let mut sinks = Vec::new();
     if let Some(options) = report {
         let view: Box<dyn View> = Box::new(Report::new(options.clone()));
         sinks.push(Sink::stdout(view));
     }
     if let Some(path) = json {
-        let view: Box<dyn View> = Box::new(Ndjson::new(live));
+        let view: Box<dyn View> = Box::new(Ndjson::new(live).with_geo(geo));
         sinks.push(if path == Path::new("-") {
             Sink::stdout(view)
         } else {

@@ -31,7 +31,7 @@ fn a_fallback_names_what_the_capture_does_not() {
     let names = vec![name("192.168.17.1", "gateway"), name("203.0.113.80", "not-this")];
     let shown = |snapshot: &Snapshot, addr: &str| {
         let row = snapshot.rows.iter().find(|row| row.destination.addr.to_string() == addr).unwrap();
-        row.destination_name.as_deref().map(str::to_owned)
+        row.destination_name.as_ref().map(|called| called.name.to_string())
     };
     let without = last_snapshot("office.pcapng", Vec::new());
     assert_eq!(shown(&without, "192.168.17.1"), None);

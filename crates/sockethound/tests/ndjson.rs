@@ -74,7 +74,7 @@ fn capturing_has_begun() {
 fn flow_record() {
     assert_eq!(
         event(Event::Flow(tcp_flow())),
-        r#"{"kind":"flow","schema":1,"@timestamp":"2026-11-22T12:30:06.875456789Z","event":{"start":"2026-11-22T12:29:56.123456789Z","end":"2026-11-22T12:30:06.875456789Z","duration":10752000000},"network":{"transport":"tcp","iana_number":6,"type":"ipv4","direction":"outbound","community_id":"1:LQU9qZlK+B5F3KDmev6m5PMibrg=","bytes":4026666,"packets":2700},"source":{"ip":"128.232.110.120","port":34855,"bytes":61234,"packets":1200},"destination":{"ip":"66.35.250.204","port":80,"bytes":3965432,"packets":1500,"domain":"desk\"top.example"},"sockethound":{"source_frame_bytes":78034,"destination_frame_bytes":3986432,"tcp":{"state":"SF","history":"ShADadFf","rtt_us":88100,"retransmits":3},"interface":"eth0"}}"#
+        r#"{"kind":"flow","schema":1,"@timestamp":"2026-11-22T12:30:06.875456789Z","event":{"start":"2026-11-22T12:29:56.123456789Z","end":"2026-11-22T12:30:06.875456789Z","duration":10752000000},"network":{"transport":"tcp","iana_number":6,"type":"ipv4","direction":"outbound","community_id":"1:LQU9qZlK+B5F3KDmev6m5PMibrg=","bytes":4026666,"packets":2700},"source":{"ip":"128.232.110.120","port":34855,"bytes":61234,"packets":1200},"destination":{"ip":"66.35.250.204","port":80,"bytes":3965432,"packets":1500,"domain":"desk\"top.example","domain_source":"lookup"},"sockethound":{"source_frame_bytes":78034,"destination_frame_bytes":3986432,"tcp":{"state":"SF","history":"ShADadFf","rtt_us":88100,"retransmits":3},"interface":"eth0"}}"#
     );
 }
 

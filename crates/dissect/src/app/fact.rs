@@ -1,5 +1,6 @@
 //! What the first bytes of a flow said of its application.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::End;
@@ -58,8 +59,23 @@ pub struct Name {
     pub client: End,
     /// Where it said so.
     pub source: NameSource,
-    /// The name, without a port, as it stood there.
+    /// The name as it stood there. HTTP's may have a port behind it.
     pub name: Arc<str>,
+}
+
+impl Name {
+    /// The name alone, without a port. `None` for an address, which names nothing.
+    pub fn host(&self) -> Option<Arc<str>> {
+        let host = match self.name.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => &self.name,
+        };
+        let is_address = [host, &self.name].iter().any(|text| text.parse::<IpAddr>().is_ok());
+        if host.is_empty() || host.starts_with('[') || is_address {
+            return None;
+        }
+        Some(if host.len() == self.name.len() { Arc::clone(&self.name) } else { host.into() })
+    }
 }
 
 /// One further thing that was said, under the name that records have for it.
@@ -114,9 +130,10 @@ impl App {
         }
     }
 
-    /// The name that `client` asked for first.
-    pub fn first_name(&self, client: End) -> Option<&Arc<str>> {
-        self.names.iter().find(|name| name.client == client).map(|name| &name.name)
+    /// The name that `client` asked for first, without a port. Addresses are none.
+    pub fn first_name(&self, client: End) -> Option<Name> {
+        let mut names = self.names.iter().filter(|name| name.client == client);
+        names.find_map(|name| Some(Name { name: name.host()?, ..name.clone() }))
     }
 
     /// Sets a field.
@@ -159,6 +176,18 @@ impl App {
         later.names.iter().for_each(|name| self.add_name(name.clone()));
         later.fields.iter().for_each(|field| self.set(field.path, field.value.clone()));
     }
+
+    /// Adds what a later opening of the same flow says, as a second request does: what is known of the first one stays.
+    pub fn extend(&mut self, next: &App) {
+        if self.by == By::Port || next.protocol != self.protocol {
+            return self.absorb(next);
+        }
+        next.names.iter().for_each(|name| self.add_name(name.clone()));
+        let fresh = next.fields.iter().filter(|field| self.get(field.path).is_none()).cloned();
+        for field in fresh.collect::<Vec<_>>() {
+            self.set(field.path, field.value);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -175,6 +204,36 @@ mod tests {
         assert_eq!(paths, ["tls.client.server_name", "tls.version"]);
         assert_eq!(app.get("tls.version"), Some(&Value::Text("1.3".into())));
         assert_eq!(app.get("tls.cipher"), None);
+    }
+
+    #[test]
+    fn what_the_first_opening_says_stays() {
+        let mut app = App::of("http");
+        app.set_text("http.request.method", "GET");
+        let mut next = App::of("http");
+        next.set_text("http.request.method", "POST");
+        next.set("http.response.status_code", Value::Number(200));
+        app.extend(&next);
+        assert_eq!(app.get("http.request.method"), Some(&Value::Text("GET".into())));
+        assert_eq!(app.get("http.response.status_code"), Some(&Value::Number(200)));
+        app.extend(&App::of("http2"));
+        assert_eq!(app.protocol, "http2", "the flow became another one's");
+    }
+
+    #[test]
+    fn a_port_is_no_part_of_a_name_and_an_address_is_none() {
+        let host = |name: &str| {
+            let name = Name { client: End::Initiator, source: NameSource::Http, name: name.into() };
+            name.host().map(|host| host.to_string())
+        };
+        assert_eq!(host("a.example:8080").as_deref(), Some("a.example"));
+        assert_eq!(host("a.example").as_deref(), Some("a.example"));
+        assert_eq!(host("a.example:x").as_deref(), Some("a.example:x"));
+        for none in
+            ["192.0.2.1", "192.0.2.1:80", "[2001:db8::1]:80", "[2001:db8::1]", "2001:db8::1", ":80", ""]
+        {
+            assert_eq!(host(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -3,15 +3,27 @@
 //! There are two kinds. A [`MessageDissector`] reads every message of its protocol, one by one, and each is an event:
 //! DNS and its kin. A flow in which it has read one is told. An [`AppDissector`] reads the first bytes that both ends of a flow sent, its [`Opening`], and says
 //! what the flow is and what its client asked for: [`App`]. Adding one of either is a file here, its `mod` line and its
-//! line in `MESSAGES` or `OPENINGS`.
+//! line in `MESSAGES` or `OPENINGS`; a protocol that is told by a few bytes is a row in a file of `signature/`.
 
+mod cursor;
 pub mod dns;
+mod dnscrypt;
+pub mod dtls;
 mod fact;
+mod http;
+mod http2;
 mod interest;
+pub mod ja4;
+mod later;
 mod message;
 mod opening;
+mod pieces;
+pub mod quic;
 mod select;
+mod signature;
 mod ssh;
+pub mod tls;
+pub mod told;
 
 pub use self::fact::{App, By, Field, Name, NameSource, Value};
 pub use self::interest::Interest;
@@ -21,7 +33,23 @@ pub use self::opening::{AppDissector, Begins, End, Opening, Reading, Said};
 pub use self::select::{Candidates, protocol_by_port};
 
 /// Every message dissector.
-static MESSAGES: &[&dyn MessageDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR];
+static MESSAGES: &[&dyn MessageDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &dns::NBNS];
 
-/// Every application dissector, at most 64. Where two of them read the same bytes, the first is believed.
-static OPENINGS: &[&dyn AppDissector] = &[&ssh::Ssh];
+/// Every application dissector. Where two of them read the same bytes, the first is believed.
+static OPENINGS: &[&dyn AppDissector] = &[
+    &dnscrypt::DnsCrypt,
+    &ssh::Ssh,
+    &http::Http,
+    &http2::Http2,
+    &tls::Tls,
+    &dtls::Dtls,
+    &quic::Dissector,
+    &later::SMTP,
+    &later::FTP,
+    &later::POP3,
+    &later::IMAP,
+    &later::XMPP,
+    &later::POSTGRESQL,
+    &later::MYSQL,
+    &later::SOCKS,
+];

@@ -116,7 +116,7 @@ impl<'a> Opening<'a> {
 /// Which first bytes may begin a protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begins {
-    /// What an end sends first begins with one of these.
+    /// What an end sends first begins with one of these; with none of them, only its port tells the protocol.
     With(&'static [u8]),
     /// Anything may.
     Any,

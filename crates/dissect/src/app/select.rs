@@ -2,16 +2,28 @@
 
 use std::sync::LazyLock;
 
-use super::{AppDissector, Begins, MESSAGES, OPENINGS, Port};
+use super::{AppDissector, Begins, MESSAGES, OPENINGS, Port, signature};
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
-const _: () = assert!(OPENINGS.len() <= 64, "a bit each");
+/// Words of a set.
+const WORDS: usize = 4;
 
-/// A set of application dissectors, a bit each, in the order of their registry.
+/// How many application dissectors there may be: a bit each.
+#[cfg(test)]
+const MOST: usize = WORDS * 64;
+
+/// Every application dissector: those of the registry, then signatures.
+static ALL: LazyLock<Vec<&'static dyn AppDissector>> = LazyLock::new(|| {
+    let signatures =
+        signature::FAMILIES.iter().copied().flatten().map(|signature| signature as &dyn AppDissector);
+    OPENINGS.iter().copied().chain(signatures).collect()
+});
+
+/// A set of application dissectors, a bit each, in the order of [`ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Candidates(u64);
+pub struct Candidates([u64; WORDS]);
 
 impl Candidates {
     /// Those that may read what begins with `first` on `transport`.
@@ -20,84 +32,120 @@ impl Candidates {
         let table = match transport {
             TCP => &TABLES.tcp,
             UDP => &TABLES.udp,
-            _ => return Candidates(0),
+            _ => return Candidates::default(),
         };
-        Candidates(table.get(usize::from(first)).copied().unwrap_or(0))
+        table.get(usize::from(first)).copied().unwrap_or_default()
     }
 
     /// Those that may begin in a flow of datagrams that was another one's at first.
     pub fn that_follow_others() -> Self {
-        Candidates(TABLES.follow)
+        TABLES.follow
     }
 
     /// Those whose openings may follow each other in a flow.
     pub fn that_recur() -> Self {
-        Candidates(TABLES.recur)
+        TABLES.recur
     }
 
     /// Nobody.
     #[inline]
     pub fn is_empty(self) -> bool {
-        self.0 == 0
+        self.0.iter().fold(0, |all, word| all | word) == 0
     }
 
     /// Those in both sets.
+    #[inline]
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        Candidates(self.0 & other.0)
+        self.with(other, |a, b| a & b)
     }
 
     /// Those in either set.
+    #[inline]
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        Candidates(self.0 | other.0)
+        self.with(other, |a, b| a | b)
     }
 
     /// Without those of `other`.
+    #[inline]
     #[must_use]
     pub fn without(self, other: Self) -> Self {
-        Candidates(self.0 & !other.0)
+        self.with(other, |a, b| a & !b)
     }
 
-    /// Each of them alone, with its dissector, in the order of the registry.
+    /// Each of them alone, with its dissector, in order.
     pub fn each(self) -> impl Iterator<Item = (Candidates, &'static dyn AppDissector)> {
-        let mut rest = self.0;
-        std::iter::from_fn(move || {
-            let place = rest.trailing_zeros() as usize;
-            let one = rest & rest.wrapping_neg();
-            rest ^= one;
-            OPENINGS.get(place).map(|&dissector| (Candidates(one), dissector))
-        })
+        let all = &**ALL;
+        let places = self.0.into_iter().enumerate().flat_map(|(word, mut rest)| {
+            std::iter::from_fn(move || {
+                let bit = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
+                rest &= rest - 1;
+                Some(word * 64 + bit)
+            })
+        });
+        places.filter_map(|place| Some((Candidates::one(place), *all.get(place)?)))
+    }
+
+    fn with(mut self, other: Self, both: impl Fn(u64, u64) -> u64) -> Self {
+        self.0.iter_mut().zip(other.0).for_each(|(word, other)| *word = both(*word, other));
+        self
+    }
+
+    fn one(place: usize) -> Self {
+        let mut one = Candidates::default();
+        if let Some(word) = one.0.get_mut(place / 64) {
+            *word = 1 << (place % 64);
+        }
+        one
+    }
+
+    fn all(wanted: impl Fn(&dyn AppDissector) -> bool) -> Self {
+        let places = ALL.iter().enumerate().filter(|(_, d)| wanted(**d));
+        places.fold(Candidates::default(), |all, (place, _)| all.or(Candidates::one(place)))
     }
 }
 
 /// The protocol that is usually spoken on `port`.
 pub fn protocol_by_port(transport: u8, port: u16) -> Option<&'static str> {
-    let wanted = match transport {
-        TCP => Port::Tcp(port),
-        UDP => Port::Udp(port),
-        _ => return None,
-    };
-    let messages = MESSAGES.iter().find(|d| d.ports().contains(&wanted)).map(|d| d.name());
-    messages.or_else(|| OPENINGS.iter().find(|d| d.ports().contains(&wanted)).map(|d| d.name()))
+    let at =
+        PORTS.binary_search_by_key(&(transport, port), |&(transport, port, _)| (transport, port)).ok()?;
+    PORTS.get(at).map(|&(.., name)| name)
 }
 
-/// By first byte, a bit for each dissector that it may begin.
+/// Transport, port and the first who is known by it, sorted.
+static PORTS: LazyLock<Vec<(u8, u16, &'static str)>> = LazyLock::new(|| {
+    let messages = MESSAGES.iter().flat_map(|d| d.ports().iter().map(move |&port| (port, d.name())));
+    let named = ALL.iter().flat_map(|d| d.ports().iter().map(move |&port| (port, d.name())));
+    let mut ports: Vec<_> = messages
+        .chain(named)
+        .map(|(port, name)| match port {
+            Port::Tcp(port) => (TCP, port, name),
+            Port::Udp(port) => (UDP, port, name),
+        })
+        .collect();
+    // Stable: of several, the first one stays in front.
+    ports.sort_by_key(|&(transport, port, _)| (transport, port));
+    ports.dedup_by_key(|&mut (transport, port, _)| (transport, port));
+    ports
+});
+
+/// By first byte, those that it may begin.
 struct Tables {
-    tcp: Box<[u64; 256]>,
-    udp: Box<[u64; 256]>,
-    follow: u64,
-    recur: u64,
+    tcp: Box<[Candidates; 256]>,
+    udp: Box<[Candidates; 256]>,
+    follow: Candidates,
+    recur: Candidates,
 }
 
 static TABLES: LazyLock<Tables> = LazyLock::new(|| Tables {
     tcp: table(TCP),
     udp: table(UDP),
-    follow: bits(|d| d.follows_others()),
-    recur: bits(|d| d.recurs()),
+    follow: Candidates::all(|d| d.follows_others()),
+    recur: Candidates::all(|d| d.recurs()),
 });
 
-fn table(transport: u8) -> Box<[u64; 256]> {
+fn table(transport: u8) -> Box<[Candidates; 256]> {
     let may_begin = |d: &dyn AppDissector, byte: u8| {
         d.transports().contains(&transport)
             && match d.begins() {
@@ -105,16 +153,11 @@ fn table(transport: u8) -> Box<[u64; 256]> {
                 Begins::With(bytes) => bytes.contains(&byte),
             }
     };
-    let mut table = Box::new([0; 256]);
+    let mut table = Box::new([Candidates::default(); 256]);
     for (byte, slot) in (0..=255).zip(table.iter_mut()) {
-        *slot = bits(|d| may_begin(d, byte));
+        *slot = Candidates::all(|d| may_begin(d, byte));
     }
     table
-}
-
-fn bits(wanted: impl Fn(&dyn AppDissector) -> bool) -> u64 {
-    let places = (0u32..).zip(OPENINGS).filter(|(_, d)| wanted(**d));
-    places.fold(0, |bits, (place, _)| bits | 1 << place)
 }
 
 #[cfg(test)]
@@ -123,15 +166,18 @@ mod tests {
 
     #[test]
     fn each_is_found_by_what_it_begins_with_and_by_its_ports() {
-        for (place, dissector) in OPENINGS.iter().enumerate() {
+        assert!(ALL.len() <= MOST, "a bit each");
+        for (place, dissector) in ALL.iter().enumerate() {
             let byte = match dissector.begins() {
                 Begins::Any => 0,
+                Begins::With([]) => continue,
                 Begins::With(bytes) => bytes[0],
             };
             for &transport in dissector.transports() {
-                let found: Vec<_> = Candidates::of(transport, byte).each().map(|(one, _)| one.0).collect();
-                assert!(found.contains(&(1 << place)), "{}", dissector.name());
-                assert!(found.is_sorted());
+                let found = Candidates::of(transport, byte);
+                let one = Candidates::one(place);
+                assert!(found.each().any(|(c, d)| c == one && d.name() == dissector.name()));
+                assert!(found.without(one).each().all(|(c, _)| c != one));
             }
             for port in dissector.ports() {
                 let (transport, number) = match port {
@@ -142,5 +188,16 @@ mod tests {
             }
         }
         assert!(Candidates::of(132, 0).is_empty());
+    }
+
+    #[test]
+    fn a_set_gives_each_of_its_members_in_order() {
+        let all = Candidates::all(|_| true);
+        assert_eq!(all.each().count(), ALL.len());
+        for place in 0..MOST {
+            let one = Candidates::one(place);
+            assert_eq!(one.or(one).and(one), one);
+            assert!(!one.is_empty() && one.without(one).is_empty());
+        }
     }
 }

@@ -129,6 +129,7 @@ impl Collector {
             more_groups,
             dns: self.recent.iter().map(|event| self.owned(event)).collect(),
             dns_totals: self.dns_totals,
+            resolvers: self.resolvers(self.closed.resolvers.clone()),
             ledger: self.ledger(hidden),
             live: now.and_then(|now| self.live_part(now)),
             is_final,
@@ -177,15 +178,14 @@ impl Collector {
         let inbound = self.config.selection.direction(flow, answer) == Some(FlowDirection::Inbound);
         let far = if inbound { flow.initiator } else { flow.initiator.other() };
         let responder = flow.key.endpoint(flow.initiator.other());
-        let (far, near) = (flow.key.endpoint(far).addr, flow.key.endpoint(far.other()).addr);
+        let far = flow.key.endpoint(far).addr;
         match by {
             GroupBy::Process | GroupBy::Container | GroupBy::User => owner_key(by, answer),
             GroupBy::Host => GroupKey::Host(far),
             GroupBy::Name => {
-                let client = if inbound { End::Responder } else { End::Initiator };
-                let asked = app.and_then(|app| app.first_name(client)).cloned();
-                let name = asked.or_else(|| self.names.of(far, near, flow.first));
-                name.map_or(GroupKey::Host(far), GroupKey::Name)
+                let end = if inbound { End::Initiator } else { End::Responder };
+                let called = self.called(end, flow, app, answer);
+                called.map_or(GroupKey::Host(far), |called| GroupKey::Name(called.name))
             }
             GroupBy::Service => GroupKey::Service(flow.key.protocol(), responder.port),
             GroupBy::Interface => GroupKey::Interface(InterfaceId(flow.interface)),

@@ -2,6 +2,8 @@
 
 mod account;
 mod freeze;
+mod names;
+mod resolvers;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::iter::repeat;
@@ -14,10 +16,12 @@ use dissect::app::{App, End};
 use hashbrown::HashSet;
 
 use self::account::Shares;
+pub(crate) use self::resolvers::Resolvers;
 use crate::attribution::{Answer, Question};
 use crate::closed::{Closed, Over};
 use crate::delta::Delta;
 use crate::dns::{DnsEvent, DnsTotals};
+use crate::encrypted::Encrypted;
 use crate::expiry::Timeouts;
 use crate::flow::{Counters, Flow};
 use crate::group::GroupBy;
@@ -25,7 +29,7 @@ use crate::key::Seed;
 use crate::ledger::{CaptureRecord, InterfaceId, InterfaceName, Readings};
 use crate::live::{Facts, LiveFlows, Ticket, Translation};
 use crate::lookup::LookupDelta;
-use crate::name::Names;
+use crate::name::{Cause, NamedBy, Names};
 use crate::opening::NameEvent;
 use crate::pace::Rate;
 use crate::path::Place;
@@ -183,14 +187,10 @@ impl Collector {
         }
     }
 
-    /// Gives an address a name that holds for all time, after what the capture itself says.
-    pub fn give_name(&mut self, addr: IpAddr, name: &str) {
-        self.names.give(addr, name);
-    }
-
-    /// Gives an address a name for where the captures have none.
-    pub fn give_fallback(&mut self, addr: IpAddr, name: &str) {
-        self.names.give_fallback(addr, name);
+    /// Gives an address a name that holds for all time, for where no lookup names it: from the hosts file, a name record of
+    /// a capture, or a reverse lookup.
+    pub fn give_name(&mut self, addr: IpAddr, name: &str, by: NamedBy) {
+        self.names.give(addr, name, by);
     }
 
     /// What an interface itself has counted since the start; `None` once it is gone.
@@ -262,6 +262,7 @@ impl Collector {
         for naming in lookups.namings {
             self.names.learn(naming);
         }
+        lookups.askers.into_iter().for_each(|asker| self.names.learn_asker(asker));
         let selection = &self.config.selection;
         self.recent
             .extend(lookups.recent.into_iter().filter(|event| !selection.is_own_message(&event.tuple)));
@@ -394,10 +395,14 @@ impl Collector {
             let (key, one) = self.group_of_one(by, flow, whole.app(), facts);
             self.closed.add_to_group(key, one);
         }
+        if shown && let Some(dns) = whole.encrypted().and_then(|encrypted| encrypted.record(flow)) {
+            self.closed.resolvers.add(flow, dns);
+        }
         let place = self.config.sort.place(flow, facts.map(|facts| &facts.pace));
         let ranks = shown && !evicted && self.closed.rows.takes(&place);
         if self.config.events || ranks {
-            let record = self.record(flow, whole.tunnels(), whole.app(), facts);
+            let mut record = self.record(flow, whole.tunnels(), whole.app(), facts);
+            Self::add_encrypted(&mut record, whole.encrypted(), flow);
             if ranks {
                 let intervals = self.live.as_ref().map_or(0, |live| live.intervals);
                 self.closed.rows.offer(place, Over { record: record.clone(), intervals });
@@ -441,7 +446,17 @@ impl Collector {
 
     /// One open flow with all its facts.
     fn record_of(&self, number: u32, flow: &Flow) -> FlowRecord {
-        self.record(flow, self.flows.tunnels(flow), self.flows.app(flow), self.facts(number))
+        let mut record =
+            self.record(flow, self.flows.tunnels(flow), self.flows.app(flow), self.facts(number));
+        Self::add_encrypted(&mut record, self.flows.encrypted(flow), flow);
+        record
+    }
+
+    fn add_encrypted(record: &mut FlowRecord, encrypted: Option<&Encrypted>, flow: &Flow) {
+        record.encrypted_dns = encrypted.and_then(|encrypted| encrypted.record(flow));
+        if record.encrypted_dns.is_some() && record.cause == Cause::NoneSeen {
+            record.cause = Cause::Unknown;
+        }
     }
 
     fn record(
@@ -455,10 +470,9 @@ impl Collector {
         let answer = facts.and_then(|facts| facts.answer.as_ref());
         record.direction = self.config.selection.direction(flow, answer);
         record.interface = self.interface_name(InterfaceId(flow.interface));
-        // What a client asked for itself comes before what anybody is called.
-        let (src, dst, at) = (record.source.addr, record.destination.addr, record.first);
-        record.source_name = record.asked_name(End::Responder).or_else(|| self.names.of(src, dst, at));
-        record.destination_name = record.asked_name(End::Initiator).or_else(|| self.names.of(dst, src, at));
+        record.source_name = self.called(End::Initiator, flow, app, answer);
+        record.destination_name = self.called(End::Responder, flow, app, answer);
+        record.cause = self.cause(&record, flow, answer);
         if let Some(facts) = facts {
             record.owner.clone_from(&facts.answer);
             // One that went and came back is two, of one name.

@@ -4,7 +4,7 @@ use std::mem;
 use std::time::{Duration, Instant};
 
 use capture::ring::{InterfaceCounters, LinkChange, LinkChangeKind, RingStats};
-use flow::{Collector, InterfaceId, InterfaceName, Readings, Snapshot};
+use flow::{Collector, InterfaceId, InterfaceName, NamedBy, Readings, Snapshot};
 use hashbrown::HashMap;
 
 use super::Output;
@@ -239,7 +239,7 @@ impl Desk {
         let Some(resolver) = &mut self.resolver else { return };
         for (addr, name) in resolver.answers() {
             if let Some(name) = name {
-                self.collector.give_fallback(addr, &name);
+                self.collector.give_name(addr, &name, NamedBy::Reverse);
             }
         }
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use capture::file::{FileSource, Name};
 use capture::{Interface, Next, PacketSource};
-use flow::{CaptureEnd, Collector, Delta, FlowTable, InterfaceId, InterfaceName};
+use flow::{CaptureEnd, Collector, Delta, FlowTable, InterfaceId, InterfaceName, NamedBy};
 
 use super::{EVENTS_AT_ONCE, Gone, Job, Output, PATIENCE, Watch, end_flows};
 use crate::when::When;
@@ -211,7 +211,9 @@ fn collect(
     for message in incoming {
         match message {
             ToCollector::Interface(name) => collector.add_interface(name),
-            ToCollector::Names(names) => names.iter().for_each(|n| collector.give_name(n.addr, &n.name)),
+            ToCollector::Names(names) => {
+                names.iter().for_each(|n| collector.give_name(n.addr, &n.name, NamedBy::Capture))
+            }
             ToCollector::Delta(delta) => {
                 collector.absorb(*delta);
                 let happened = collector.take_events(None);

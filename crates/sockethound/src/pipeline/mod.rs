@@ -24,7 +24,7 @@ use std::thread;
 use std::time::Duration;
 
 use capture::file::Name;
-use flow::{Collector, Config, Event, Options, Snapshot};
+use flow::{Collector, Config, Event, NamedBy, Options, Snapshot};
 
 pub use self::files::Files;
 pub use self::live::Live;
@@ -51,7 +51,7 @@ pub struct Job {
     pub options: Options,
     /// What views want.
     pub config: Config,
-    /// Names for addresses that the captures themselves do not name.
+    /// Names from the hosts file, for addresses that no lookup names.
     pub names: Vec<Name>,
     /// Interim snapshots: live, and while a pipe keeps coming.
     pub interval: Option<Duration>,
@@ -105,7 +105,7 @@ pub fn run(
     let (outputs, results) = sync_channel(2);
     let mut collector = Collector::new(job.config.clone());
     for name in &job.names {
-        collector.give_fallback(name.addr, &name.name);
+        collector.give_name(name.addr, &name.name, NamedBy::Hosts);
     }
     thread::scope(|scope| {
         match input {

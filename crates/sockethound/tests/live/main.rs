@@ -12,6 +12,7 @@ mod once;
 mod owners;
 mod peer;
 mod program;
+mod resolvers;
 #[path = "../../../capture/tests/ring/sys.rs"]
 mod sys;
 mod traffic;

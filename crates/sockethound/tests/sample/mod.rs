@@ -9,8 +9,9 @@ use std::time::Duration;
 use dissect::app::dns::{Message, Question, Record, Value};
 use dissect::{Endpoint, FiveTuple, Icmp, Timestamp};
 use flow::{
-    CaptureEnd, CaptureRecord, Counters, DnsEvent, DnsTotals, FlowDirection, FlowRecord, InterfaceId,
-    InterfaceLedger, InterfaceName, Ledger, Snapshot, TcpRecord, TunnelHeader,
+    Called, CaptureEnd, CaptureRecord, Cause, Counters, DnsEvent, DnsFacts, DnsKind, DnsTotals,
+    FlowDirection, FlowRecord, InterfaceId, InterfaceLedger, InterfaceName, Ledger, NamedBy, ResolverTotals,
+    Snapshot, TcpRecord, TunnelHeader,
 };
 
 /// 2026-11-22 12:29:56.123456789 UTC.
@@ -26,6 +27,11 @@ pub(crate) fn end(addr: &str, port: u16) -> Endpoint {
 
 pub(crate) fn counters(packets: u64, ip_bytes: u64) -> Counters {
     Counters { packets, ip_bytes, frame_bytes: ip_bytes + 14 * packets }
+}
+
+/// A name that was looked up.
+pub(crate) fn called(name: &str) -> Option<Called> {
+    Some(Called { name: name.into(), by: NamedBy::Lookup })
 }
 
 /// One packet each way.
@@ -47,6 +53,8 @@ pub(crate) fn flow(protocol: u8, source: Endpoint, destination: Endpoint) -> Flo
         direction: None,
         source_name: None,
         destination_name: None,
+        cause: Cause::Unknown,
+        encrypted_dns: None,
         owner: None,
         path: vec![],
         nat: None,
@@ -66,7 +74,7 @@ pub(crate) fn tcp_flow() -> FlowRecord {
             retransmits: 3,
         }),
         direction: Some(FlowDirection::Outbound),
-        destination_name: Some("desk\"top.example".into()),
+        destination_name: called("desk\"top.example"),
         interface: Some("eth0".into()),
         ..flow(6, end("128.232.110.120", 34855), end("66.35.250.204", 80))
     }
@@ -113,6 +121,7 @@ pub(crate) fn dns(answer: bool, name: &str, code: u8, answers: Vec<Record>) -> D
             answers,
         }),
         owner: None,
+        facts: DnsFacts::default(),
         latency: answer.then_some(Duration::from_micros(12_345)),
     }
 }
@@ -152,7 +161,7 @@ pub(crate) fn interface_ledger() -> InterfaceLedger {
 pub(crate) fn snapshot() -> Snapshot {
     let rows = vec![
         FlowRecord {
-            destination_name: Some("desktop.example".into()),
+            destination_name: called("desktop.example"),
             ..FlowRecord {
                 source: end("10.1.1.33", 36522),
                 destination: end("10.1.111.111", 3389),
@@ -170,7 +179,7 @@ pub(crate) fn snapshot() -> Snapshot {
                 retransmits: 0,
             }),
             direction: Some(FlowDirection::Internal),
-            source_name: Some("a-very-long-name-of-a-host.in.some.department.example".into()),
+            source_name: called("a-very-long-name-of-a-host.in.some.department.example"),
             ..flow(6, end("192.168.100.200", 50123), end("192.168.100.100", 443))
         },
         FlowRecord {
@@ -199,7 +208,30 @@ pub(crate) fn snapshot() -> Snapshot {
         groups: None,
         more_groups: 0,
         dns: answers(),
-        dns_totals: DnsTotals { queries: 1203, answers: 1150, no_such_name: 12, failed: 3 },
+        resolvers: vec![
+            ResolverTotals {
+                kind: DnsKind::Https,
+                resolver: "dns.google".into(),
+                flows: 3,
+                bytes: 41_984,
+                queries: 25,
+            },
+            ResolverTotals {
+                kind: DnsKind::Crypt,
+                resolver: "192.0.2.53".into(),
+                flows: 1,
+                bytes: 1_111,
+                queries: 1,
+            },
+        ],
+        dns_totals: DnsTotals {
+            queries: 1203,
+            answers: 1150,
+            no_such_name: 12,
+            failed: 3,
+            slow: 2,
+            ..DnsTotals::default()
+        },
         ledger: ledger(total),
         live: None,
         is_final: true,

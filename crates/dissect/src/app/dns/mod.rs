@@ -1,4 +1,4 @@
-//! DNS messages (RFC 1035, section 4) over UDP and TCP, mDNS (RFC 6762) and LLMNR (RFC 4795).
+//! DNS messages (RFC 1035, section 4) over UDP and TCP, mDNS (RFC 6762), LLMNR (RFC 4795) and the NetBIOS name service.
 //!
 //! Questions and answers are read; authority and additional records are not,
 //! so neither what they say nor what is wrong with them counts (EDNS, section
@@ -17,7 +17,9 @@
 //! labels and pointers (`wire::Wire`).
 
 mod name;
+mod netbios;
 mod outline;
+mod svcb;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -25,12 +27,14 @@ mod wire;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use self::netbios::NetbiosName;
 pub use self::outline::{Address, Asked, Outline};
+pub use self::svcb::Service;
 use self::wire::{HEADER, Header, whole};
 use super::{Fact, MessageDissector, Port, Verdict};
 use crate::FiveTuple;
 
-/// The NetBIOS name service: another protocol in the same format (RFC 1002, section 4.2).
+/// The NetBIOS name service: names in another form, in the same format (RFC 1002, section 4.2).
 const NETBIOS_NAMES: u16 = 137;
 const TCP: u8 = 6;
 
@@ -96,6 +100,9 @@ pub(super) static MDNS: Dns = Dns { name: "mdns", ports: &[Port::Udp(5353)] };
 /// Link-local multicast name resolution on port 5355.
 pub(super) static LLMNR: Dns = Dns { name: "llmnr", ports: &[Port::Udp(5355), Port::Tcp(5355)] };
 
+/// The NetBIOS name service on port 137.
+pub(super) static NBNS: Dns = Dns { name: "nbns", ports: &[Port::Udp(NETBIOS_NAMES)] };
+
 /// One of the protocols that speak in DNS messages.
 #[derive(Debug)]
 pub(super) struct Dns {
@@ -113,7 +120,12 @@ impl MessageDissector for Dns {
     }
 
     fn dissect<'a>(&self, tuple: &FiveTuple, bytes: &'a [u8]) -> Verdict<'a> {
-        if tuple.protocol == TCP { in_stream(bytes) } else { verdict(bytes, bytes.len()) }
+        match verdict_of(tuple.protocol, bytes) {
+            Verdict::Is { consumed, fact: Fact::Dns(outline) } if self.name == NBNS.name => {
+                Verdict::Is { consumed, fact: Fact::Dns(outline.of_netbios()) }
+            }
+            verdict => verdict,
+        }
     }
 
     /// DNS on a port of its own choice, over UDP: one question or an answer, and every record whole.
@@ -129,6 +141,10 @@ impl MessageDissector for Dns {
 #[inline]
 pub(super) fn may_begin(bytes: &[u8]) -> bool {
     matches!(bytes, [_, _, _, _, 0, 1, ..] | [_, _, 0x80..=0xff, _, 0, 0, ..])
+}
+
+fn verdict_of(protocol: u8, bytes: &[u8]) -> Verdict<'_> {
+    if protocol == TCP { in_stream(bytes) } else { verdict(bytes, bytes.len()) }
 }
 
 /// Reads behind the length that precedes each message on TCP (RFC 1035, section 4.2.2).

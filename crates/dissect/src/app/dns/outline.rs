@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::Message;
 use super::wire::{HEADER, Header, Wire, read};
+use super::{Message, NBNS};
 
 /// One message, passed over once: it is known to be one, and where its parts begin.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,8 @@ pub struct Outline<'a> {
     asked: Option<Asked<'a>>,
     /// Where the answers begin.
     answers_at: usize,
+    /// Names are those of NetBIOS.
+    is_netbios: bool,
 }
 
 /// The first question.
@@ -30,6 +32,8 @@ pub struct Asked<'a> {
 pub struct Address<'a> {
     /// A or AAAA.
     pub addr: IpAddr,
+    /// Time to live, in seconds.
+    pub ttl: u32,
     message: &'a [u8],
     name_at: usize,
 }
@@ -48,7 +52,7 @@ impl<'a> Outline<'a> {
         if questions == 0 && answers > 0 {
             wire.pass_record()?;
         }
-        Ok(Outline { header, message, asked, answers_at })
+        Ok(Outline { header, message, asked, answers_at, is_netbios: false })
     }
 
     /// As [`Message::id`].
@@ -59,6 +63,11 @@ impl<'a> Outline<'a> {
     /// As [`Message::answer`].
     pub fn answer(&self) -> bool {
         self.header.answer()
+    }
+
+    /// As [`Message::opcode`].
+    pub fn opcode(&self) -> u8 {
+        self.header.opcode()
     }
 
     /// As [`Message::response_code`].
@@ -78,16 +87,37 @@ impl<'a> Outline<'a> {
 
     /// The addresses among the answers.
     pub fn addresses(&self) -> impl Iterator<Item = Address<'a>> + use<'a> {
+        let mut wire = self.answers();
+        let message = self.message;
+        let records = (0..self.answer_count()).map_while(move |_| wire.pass_record().ok());
+        records.filter_map(move |(name_at, ttl, addr)| Some(Address { addr: addr?, ttl, message, name_at }))
+    }
+
+    /// The message from its answers on.
+    pub(super) fn answers(&self) -> Wire<'a> {
         let mut wire = Wire::new(self.message);
         wire.at = self.answers_at;
-        let message = self.message;
-        let records = (0..self.header.counts[1]).map_while(move |_| wire.pass_record().ok());
-        records.filter_map(move |(name_at, addr)| Some(Address { addr: addr?, message, name_at }))
+        wire
+    }
+
+    /// How many answers it counts.
+    pub(super) fn answer_count(&self) -> u16 {
+        self.header.counts[1]
+    }
+
+    /// How many records it counts in all sections.
+    pub(super) fn record_count(&self) -> usize {
+        let [_, records @ ..] = self.header.counts;
+        records.into_iter().map(usize::from).sum()
     }
 
     /// All of it.
     pub fn message(&self) -> Message {
-        read(&self.header, self.message).unwrap_or_default()
+        let mut message = read(&self.header, self.message).unwrap_or_default();
+        if self.is_netbios {
+            self.as_netbios(&mut message);
+        }
+        message
     }
 
     /// The bytes of all of it.
@@ -95,9 +125,15 @@ impl<'a> Outline<'a> {
         self.message
     }
 
-    /// The message in `bytes`, which an outline gave; `None` if none did.
-    pub fn again(bytes: &'a [u8]) -> Option<Self> {
-        Outline::of(Header::of(bytes)?, bytes).ok()
+    /// The message in `bytes`, which an outline of `protocol` gave; `None` if none did.
+    pub fn again(bytes: &'a [u8], protocol: &str) -> Option<Self> {
+        let outline = Outline::of(Header::of(bytes)?, bytes).ok()?;
+        Some(if protocol == NBNS.name { outline.of_netbios() } else { outline })
+    }
+
+    /// The same of the NetBIOS name service.
+    pub(super) fn of_netbios(self) -> Self {
+        Outline { is_netbios: true, ..self }
     }
 }
 

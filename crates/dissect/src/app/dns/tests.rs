@@ -278,7 +278,7 @@ fn speaks_on_its_ports() {
     assert_eq!(name(TCP, 5353, 40000), Some("dns"));
     assert_eq!(name(UDP, 5353, 5353), Some("mdns"));
     assert_eq!(name(UDP, 40000, 5355), Some("llmnr"));
-    assert_eq!(name(UDP, 137, 137), None);
+    assert_eq!(name(UDP, 137, 137), Some("nbns"));
 }
 
 #[test]

@@ -332,13 +332,26 @@ impl<'a> Wire<'a> {
         Ok((name, kind))
     }
 
-    /// Passes a record; gives its address, if it is one, and where its name begins.
-    pub(super) fn pass_record(&mut self) -> Result<(usize, Option<IpAddr>), &'static str> {
+    /// Passes a record of any type; gives the type, the time to live, and where its data stands.
+    pub(super) fn pass_any_record(&mut self) -> Result<(u16, u32, std::ops::Range<usize>), &'static str> {
+        self.pass_name()?;
+        let (kind, _class) = (self.be16()?, self.be16()?);
+        let ttl = u32::from(self.be16()?) << 16 | u32::from(self.be16()?);
+        let len = usize::from(self.be16()?);
+        let says = self.at..self.at + len;
+        self.message.get(says.clone()).ok_or(CUT)?;
+        self.at = says.end;
+        Ok((kind, ttl, says))
+    }
+
+    /// Passes a record; gives where its name begins, and its time to live and address, if it is one.
+    pub(super) fn pass_record(&mut self) -> Result<(usize, u32, Option<IpAddr>), &'static str> {
         let start = self.at;
         self.pass_name()?;
         let kind = self.be16()?;
         let fixed = self.message.get(self.at..self.at + 8).ok_or(CUT)?;
         let len = fixed.last_chunk().map_or(0, |&len| usize::from(u16::from_be_bytes(len)));
+        let ttl = fixed.get(2..).and_then(|b| b.first_chunk()).map_or(0, |&ttl| u32::from_be_bytes(ttl));
         self.at += 8;
         let end = self.at + len;
         let says = self.message.get(self.at..end).ok_or(CUT)?;
@@ -352,6 +365,6 @@ impl<'a> Wire<'a> {
             _ => None,
         };
         self.at = end;
-        Ok((start, address))
+        Ok((start, ttl, address))
     }
 }

@@ -22,6 +22,14 @@ pub(super) fn write(json: &mut Json, event: &DnsEvent) {
     if let Some(latency) = event.latency {
         json.raw(r#","latency_us":"#).integer(microseconds(latency));
     }
+    let mut remarks = event.remarks().peekable();
+    if remarks.peek().is_some() {
+        json.raw(r#","facts":["#);
+        for (n, remark) in remarks.enumerate() {
+            json.raw(if n > 0 { "," } else { "" }).plain(remark.as_bytes());
+        }
+        json.raw("]");
+    }
     json.raw(r#"},"dns":{"type":"#).plain(if message.answer { b"answer" } else { b"query" });
     json.raw(r#","id":"#).integer(message.id.into());
     if message.answer {

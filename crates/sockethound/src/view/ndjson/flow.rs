@@ -1,20 +1,23 @@
 //! `flow`: one that is over.
 
 use dissect::Endpoint;
-use flow::{Counters, FlowRecord, TcpRecord, TunnelHeader, community_id};
+use flow::{Called, Cause, Counters, FlowRecord, TcpRecord, TunnelHeader, community_id};
 
 use super::{app, microseconds, nanoseconds, owner, write_counters, write_end, write_list, write_transport};
+use crate::geo::Geo;
 use crate::view::json::Json;
 
-pub(super) fn write(json: &mut Json, flow: &FlowRecord) {
+pub(super) fn write(json: &mut Json, flow: &FlowRecord, geo: Option<&Geo>) {
     json.raw(r#"{"kind":"flow","schema":1,"@timestamp":"#).time(flow.last);
     json.raw(r#","event":{"start":"#).time(flow.first);
     json.raw(r#","end":"#).time(flow.last);
     json.raw(r#","duration":"#).integer(nanoseconds(flow.duration()));
     write_network(json, flow);
-    write_side(json, r#"},"source":"#, &flow.source, flow.sent, flow.source_name.as_deref());
-    let name = flow.destination_name.as_deref();
+    write_side(json, r#"},"source":"#, &flow.source, flow.sent, flow.source_name.as_ref());
+    write_place(json, &flow.source, geo);
+    let name = flow.destination_name.as_ref();
     write_side(json, r#"},"destination":"#, &flow.destination, flow.received, name);
+    write_place(json, &flow.destination, geo);
     json.raw("}");
     if let Some(answer) = &flow.owner {
         owner::write_facts(json, answer);
@@ -29,6 +32,13 @@ pub(super) fn write(json: &mut Json, flow: &FlowRecord) {
     }
     if let Some((_, by)) = flow.app_protocol() {
         json.raw(r#","protocol_by":"#).plain(by.name().as_bytes());
+    }
+    write_cause(json, &flow.cause);
+    if let Some(dns) = &flow.encrypted_dns {
+        json.raw(r#","encrypted_dns":{"kind":"#).plain(dns.kind.name().as_bytes());
+        json.raw(r#","resolver":"#).string(&dns.resolver);
+        json.raw(r#","by":"#).plain(dns.by.name().as_bytes());
+        json.raw(r#","estimated_queries":"#).integer(dns.queries).raw("}");
     }
     if let Some(tcp) = &flow.tcp {
         write_tcp(json, tcp);
@@ -68,12 +78,62 @@ fn write_network(json: &mut Json, flow: &FlowRecord) {
     write_counters(json, r#","bytes":"#, flow.total());
 }
 
-fn write_side(json: &mut Json, open: &str, end: &Endpoint, sent: Counters, name: Option<&str>) {
+fn write_side(json: &mut Json, open: &str, end: &Endpoint, sent: Counters, called: Option<&Called>) {
     write_end(json, open, end);
     write_counters(json, r#","bytes":"#, sent);
-    if let Some(name) = name {
-        json.raw(r#","domain":"#).string(name);
+    if let Some(called) = called {
+        json.raw(r#","domain":"#).string(&called.name);
+        json.raw(r#","domain_source":"#).plain(called.by.name().as_bytes());
     }
+}
+
+/// Where an end is, and whose its network is.
+fn write_place(json: &mut Json, end: &Endpoint, geo: Option<&Geo>) {
+    let Some(place) = geo.and_then(|geo| geo.of(end.addr)) else { return };
+    let texts = [
+        ("country_iso_code", &place.country_code),
+        ("country_name", &place.country),
+        ("city_name", &place.city),
+    ];
+    let mut known = texts.iter().filter_map(|(name, text)| Some((name, text.as_ref()?))).peekable();
+    if known.peek().is_some() {
+        json.raw(r#","geo":{"#);
+        for (n, (name, text)) in known.enumerate() {
+            json.raw(if n > 0 { "," } else { "" }).string(name).raw(":").string(text);
+        }
+        json.raw("}");
+    }
+    let (number, organization) = (place.as_number, place.as_organization);
+    if number.is_some() || organization.is_some() {
+        json.raw(r#","as":{"#);
+        if let Some(number) = number {
+            json.raw(r#""number":"#).integer(number.into());
+        }
+        if let Some(organization) = organization {
+            json.raw(if number.is_some() { "," } else { "" });
+            json.raw(r#""organization":{"name":"#).string(&organization).raw("}");
+        }
+        json.raw("}");
+    }
+}
+
+fn write_cause(json: &mut Json, cause: &Cause) {
+    let lookup = match cause {
+        Cause::Unknown => return,
+        Cause::NoneSeen => {
+            json.raw(r#","lookup":"none""#);
+            return;
+        }
+        Cause::Lookup(lookup) => lookup,
+    };
+    json.raw(r#","lookup":{"name":"#).string(&lookup.name);
+    json.raw(r#","resolver":"#).address(lookup.resolver.addr);
+    json.raw(r#","before_us":"#).integer(microseconds(lookup.before));
+    json.raw(r#","ttl":"#).integer(lookup.ttl.into());
+    if let Some(latency) = lookup.latency {
+        json.raw(r#","latency_us":"#).integer(microseconds(latency));
+    }
+    json.raw("}");
 }
 
 fn write_tcp(json: &mut Json, tcp: &TcpRecord) {

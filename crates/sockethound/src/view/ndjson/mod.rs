@@ -12,6 +12,7 @@ mod name;
 mod owner;
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::flow::{Counters, Event, Snapshot};
@@ -19,6 +20,7 @@ use dissect::{Endpoint, names};
 
 use super::View;
 use super::json::Json;
+use crate::geo::Geo;
 
 /// Bytes that are gathered before they are written.
 const AT_ONCE: usize = 64 * 1024;
@@ -28,12 +30,19 @@ const AT_ONCE: usize = 64 * 1024;
 pub struct Ndjson {
     json: Json,
     summaries: bool,
+    geo: Option<Arc<Geo>>,
 }
 
 impl Ndjson {
     /// With `summaries`, every snapshot but the last one gives a `summary`.
     pub fn new(summaries: bool) -> Self {
-        Ndjson { json: Json::default(), summaries }
+        Ndjson { json: Json::default(), summaries, geo: None }
+    }
+
+    /// The same, saying of the ends of flows where they are.
+    #[must_use]
+    pub fn with_geo(self, geo: Option<Arc<Geo>>) -> Self {
+        Ndjson { geo, ..self }
     }
 
     fn flush(&mut self, out: &mut dyn Write) -> io::Result<()> {
@@ -55,7 +64,7 @@ impl View for Ndjson {
                 Event::Capture(capture) => capture::write(&mut self.json, capture),
                 Event::Dns(message) => dns::write(&mut self.json, message),
                 Event::Name(name) => name::write(&mut self.json, name),
-                Event::Flow(flow) => flow::write(&mut self.json, flow),
+                Event::Flow(flow) => flow::write(&mut self.json, flow, self.geo.as_deref()),
             }
             if self.json.bytes().len() >= AT_ONCE {
                 self.flush(out)?;

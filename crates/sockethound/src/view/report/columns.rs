@@ -32,23 +32,26 @@ enum Wish {
 }
 
 /// Of captures, what matters more first.
-const OF_CAPTURES: [Wish; 9] = [
+const OF_CAPTURES: [Wish; 11] = [
     Wish::Extra(extra::DURATION),
     Wish::Extra(extra::STATE),
     Wish::Extra(extra::ROUND_TRIP),
     Wish::Extra(extra::RESENT),
     Wish::Name,
+    Wish::Extra(extra::PLACE),
     Wish::Extra(extra::TUNNEL),
+    Wish::Extra(extra::SERVICE),
     Wish::Extra(extra::TRANSLATED),
     Wish::Extra(extra::DIRECTION),
     Wish::Extra(extra::PATH),
 ];
 /// Live, what matters more first.
-const LIVE: [Wish; 15] = [
+const LIVE: [Wish; 17] = [
     Wish::Extra(extra::NOW),
     Wish::Owner(owner::WITH_PID),
     Wish::Extra(extra::RECENTLY),
     Wish::Name,
+    Wish::Extra(extra::PLACE),
     Wish::Extra(extra::ROUND_TRIP),
     Wish::Extra(extra::RESENT),
     Wish::Owner(owner::WITH_PEER),
@@ -58,6 +61,7 @@ const LIVE: [Wish; 15] = [
     Wish::Owner(owner::WHOLE),
     Wish::Extra(extra::STATE),
     Wish::Extra(extra::TUNNEL),
+    Wish::Extra(extra::SERVICE),
     Wish::Extra(extra::DURATION),
     Wish::Extra(extra::DIRECTION),
 ];

@@ -3,7 +3,7 @@
 use std::io;
 
 use dissect::app::dns::{Record, Value};
-use flow::{DnsEvent, DnsTotals, Snapshot};
+use flow::{DnsEvent, DnsTotals, ResolverTotals, Snapshot};
 
 use super::Page;
 use crate::view::clock::span;
@@ -13,16 +13,26 @@ use crate::view::text::{count, cut_end, cut_middle, cut_start, left, right, visi
 /// IANA numbers of record types.
 const A: u16 = 1;
 const AAAA: u16 = 28;
+/// Encrypted resolvers that have a line.
+const MOST_RESOLVERS: usize = 10;
 /// Columns that the name of a process may take.
 const ASKER: usize = 16;
 
-/// The answers, if there was any DNS at all.
+/// The answers and the encrypted resolvers, if there was any DNS at all.
 pub(super) fn show(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
     let totals = &snapshot.dns_totals;
-    if totals.queries == 0 && totals.answers == 0 {
+    let is_plain = totals.queries > 0 || totals.answers > 0;
+    if !is_plain && snapshot.resolvers.is_empty() {
         return Ok(());
     }
-    page.headline("DNS Activity:")?;
+    page.headline("DNS Activity (including encrypted DNS):")?;
+    answers(page, snapshot)?;
+    resolvers(page, &snapshot.resolvers)?;
+    if is_plain { page.line(color::QUIET, &sum(totals)) } else { Ok(()) }
+}
+
+/// Answers of plain DNS, one a line.
+fn answers(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
     let lines: Vec<Line> = snapshot.dns.iter().map(|event| Line::of(page, event)).collect();
     let widest = |part: fn(&Line) -> &str| lines.iter().map(|line| width(part(line))).max().unwrap_or(0);
     let (asked, said, took) = (widest(|l| &l.asked), widest(|l| &l.said), widest(|l| &l.took));
@@ -47,14 +57,49 @@ pub(super) fn show(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
         text += &right(&line.took, took);
         page.line(color::NAME, &text)?;
     }
-    page.line(color::QUIET, &sum(totals))
+    Ok(())
 }
 
-/// `… 1203 queries, 1150 answers, 12 no such name, 3 failed`.
+/// Resolvers that are asked over encrypted transports, one a line: `doh  dns.google  3 flows, 41 KB, ~25 queries`.
+fn resolvers(page: &mut Page<'_>, all: &[ResolverTotals]) -> io::Result<()> {
+    let shown = all.get(..MOST_RESOLVERS).unwrap_or(all);
+    let kinds = shown.iter().map(|one| one.kind.name().len()).max().unwrap_or(0);
+    let names: Vec<_> = shown.iter().map(|one| visible(&one.resolver)).collect();
+    let amounts: Vec<_> = shown.iter().map(|one| amount(page, one)).collect();
+    let widest = amounts.iter().map(|text| width(text)).max().unwrap_or(0);
+    let room = page.limit().saturating_sub(kinds + 4 + widest);
+    let columns = names.iter().map(|name| width(name)).max().unwrap_or(0).min(room);
+    for ((one, name), amount) in shown.iter().zip(&names).zip(&amounts) {
+        let name = left(&cut_start(name, columns), columns);
+        page.line(color::NAME, &format!("{}  {name}  {amount}", left(one.kind.name(), kinds)))?;
+    }
+    if let Some(rest) = all.get(MOST_RESOLVERS..).filter(|rest| !rest.is_empty()) {
+        let more = count(rest.len() as u64, "more encrypted resolver", "more encrypted resolvers");
+        let flows = rest.iter().map(|one| one.flows).sum();
+        page.line(color::QUIET, &format!("… {more}, {}", count(flows, "flow", "flows")))?;
+    }
+    Ok(())
+}
+
+/// How much a resolver is asked. Lookups are estimated, and marked as such.
+fn amount(page: &Page<'_>, one: &ResolverTotals) -> String {
+    let bytes = page.options.units.amount(one.bytes);
+    let queries = count(one.queries, "query", "queries");
+    format!("{}, {bytes}, ~{queries}", count(one.flows, "flow", "flows"))
+}
+
+/// `… 1203 queries, 1150 answers, 12 no such name, 3 failed, 2 slow`.
 fn sum(totals: &DnsTotals) -> String {
     let mut parts =
         vec![count(totals.queries, "query", "queries"), count(totals.answers, "answer", "answers")];
-    for (n, what) in [(totals.no_such_name, "no such name"), (totals.failed, "failed")] {
+    let further = [
+        (totals.no_such_name, "no such name"),
+        (totals.failed, "failed"),
+        (totals.slow, "slow"),
+        (totals.unasked, "nobody asked for"),
+        (totals.private, "private for a public name"),
+    ];
+    for (n, what) in further {
         if n > 0 {
             parts.push(format!("{n} {what}"));
         }

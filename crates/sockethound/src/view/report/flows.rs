@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use dissect::app::By;
 use dissect::{Endpoint, names};
 use flow::{FlowRecord, Snapshot, SortKey};
 
@@ -100,7 +101,7 @@ impl End {
 }
 
 /// Further facts of a row: the one it is sorted by first.
-pub(super) const EXTRAS: usize = 12;
+pub(super) const EXTRAS: usize = 14;
 /// Where some of them stand.
 pub(super) mod extra {
     pub(crate) const SORTED_BY: usize = 0;
@@ -115,6 +116,8 @@ pub(super) mod extra {
     pub(crate) const DIRECTION: usize = 9;
     pub(crate) const PATH: usize = 10;
     pub(crate) const SHORT_PATH: usize = 11;
+    pub(crate) const SERVICE: usize = 12;
+    pub(crate) const PLACE: usize = 13;
 }
 
 /// What one row says.
@@ -134,10 +137,11 @@ impl Cells {
     pub(super) fn of(page: &Page<'_>, snapshot: &Snapshot, flow: &FlowRecord) -> Self {
         let total = flow.total();
         let known = |name: &'static str| name.to_owned();
-        let resolved = |name: &Option<std::sync::Arc<str>>| name.clone().filter(|_| page.options.resolve);
+        let resolved =
+            |called: &Option<flow::Called>| called.clone().filter(|_| page.options.resolve).map(|c| c.name);
         let [source, destination] = [&flow.source_name, &flow.destination_name].map(resolved);
         let tcp = flow.tcp.as_ref();
-        let peer = flow.destination_name.as_deref().filter(|_| !page.options.resolve);
+        let peer = flow.destination_name.as_ref().filter(|_| !page.options.resolve);
         Cells {
             protocol: protocol(flow.protocol),
             ends: [
@@ -160,9 +164,11 @@ impl Cells {
                 flow.direction.map_or(String::new(), |d| known(d.name())),
                 path(flow),
                 short_path(flow),
+                service(page, flow),
+                place(page, flow),
             ],
             owner: owners(page, snapshot, flow),
-            name: peer.map_or(String::new(), |name| visible(name).into_owned()),
+            name: peer.map_or(String::new(), |peer| visible(&peer.name).into_owned()),
         }
     }
 }
@@ -199,6 +205,20 @@ fn short_path(flow: &FlowRecord) -> String {
         [first, _, ..] => format!("{}+{}", visible(first), flow.path.len() - 1),
         _ => path(flow),
     }
+}
+
+/// What is spoken: by what the ends say, else by what the responder's port is called on this system.
+fn service(page: &Page<'_>, flow: &FlowRecord) -> String {
+    let by_content = flow.app.as_ref().filter(|app| app.by == By::Content).map(|app| app.protocol);
+    let named = || page.options.services.name(flow.protocol, flow.destination.port);
+    visible(by_content.or_else(named).unwrap_or_default()).into_owned()
+}
+
+/// Where the far end is: the responder, unless nothing is known of it.
+fn place(page: &Page<'_>, flow: &FlowRecord) -> String {
+    let Some(geo) = &page.options.geo else { return String::new() };
+    let place = geo.of(flow.destination.addr).or_else(|| geo.of(flow.source.addr));
+    place.map_or(String::new(), |place| visible(&place.short()).into_owned())
 }
 
 /// The ends that are others beyond a translation of addresses.

@@ -35,7 +35,7 @@ pub(super) fn show(
     }
     let rows: Vec<Cells> = groups.iter().map(|group| cells(page, group, pace.of(group, snapshot))).collect();
     let (rest, sum) = (rest(page, groups, snapshot), sum(page, groups, snapshot));
-    let labels: Vec<_> = groups.iter().map(|group| label(group, snapshot)).collect();
+    let labels: Vec<_> = groups.iter().map(|group| label(page, group, snapshot)).collect();
     let longest = labels.iter().map(|label| width(label)).max().unwrap_or(0);
     let table = Table::of(page, longest, rows.iter().chain([&sum]).chain(&rest));
     page.line(color::QUIET, &table.line("", &HEADS.map(str::to_owned)))?;
@@ -177,7 +177,7 @@ fn both_ways(page: &Page<'_>, (bytes, packets, flows): (u64, u64, u64)) -> Cells
     [none(), none(), bytes, packets.to_string(), flows.to_string(), none(), none()]
 }
 
-fn label(group: &Group, snapshot: &Snapshot) -> String {
+fn label(page: &Page<'_>, group: &Group, snapshot: &Snapshot) -> String {
     match &group.key {
         GroupKey::Process(name) | GroupKey::Container(name) | GroupKey::User(name) => {
             visible(name).into_owned()
@@ -188,7 +188,13 @@ fn label(group: &Group, snapshot: &Snapshot) -> String {
         GroupKey::Host(addr) => addr.to_string(),
         GroupKey::Name(name) => visible(name).into_owned(),
         GroupKey::Service(number, 0) => protocol(*number).to_lowercase(),
-        GroupKey::Service(number, port) => format!("{}/{port}", protocol(*number).to_lowercase()),
+        GroupKey::Service(number, port) => {
+            let service = format!("{}/{port}", protocol(*number).to_lowercase());
+            match page.options.services.name(*number, *port) {
+                Some(name) => format!("{service} {}", visible(name)),
+                None => service,
+            }
+        }
         GroupKey::Interface(id) => {
             let Some(interface) = snapshot.interface(*id) else { return "?".to_owned() };
             let label = visible(interface.label()).into_owned();

@@ -14,6 +14,7 @@ mod owner;
 mod sparkline;
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use anstyle::Style as Ansi;
 use flow::{FlowRecord, Snapshot, SortKey};
@@ -24,6 +25,8 @@ use super::clock::{Clock, span};
 use super::color::{self, Style};
 use super::text::{cut_end, cut_start, right, visible, width, wrap};
 pub use super::units::Units;
+use crate::geo::Geo;
+use crate::services::Services;
 
 /// Columns that a report without a terminal is laid out for.
 const COLUMNS: usize = 100;
@@ -79,6 +82,10 @@ pub struct Options {
     pub dns_lines: bool,
     /// What the rows are sorted by.
     pub sort: SortKey,
+    /// What ports are called.
+    pub services: Arc<Services>,
+    /// Where addresses are.
+    pub geo: Option<Arc<Geo>>,
 }
 
 /// Paints over what stands on the screen; what was scrolled off it stays (a reset would destroy it).

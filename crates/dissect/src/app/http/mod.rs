@@ -1,0 +1,199 @@
+//! HTTP/1 (RFC 9112): whom every request asks for, and what the first one is about.
+//!
+//! A request names its server in `Host`, to a proxy in its target (sections 3.2 and 3.3). Requests that follow each
+//! other in what is there are all read; what comes later begins an opening of its own. Bodies are only passed over.
+
+mod body;
+mod head;
+
+use std::sync::Arc;
+
+use self::head::{RequestHead, Start};
+use super::{App, AppDissector, Begins, End, Name, NameSource, Opening, Port, Reading, Value, http2};
+
+/// Longest name: a domain name's 255 bytes, and a port.
+const MAX_NAME: usize = 261;
+/// Longest text that is kept of what a client calls itself.
+const MAX_AGENT: usize = 512;
+
+/// HTTP/1.
+#[derive(Debug)]
+pub(super) struct Http;
+
+impl AppDissector for Http {
+    fn name(&self) -> &'static str {
+        "http"
+    }
+
+    fn ports(&self) -> &'static [Port] {
+        &[Port::Tcp(80), Port::Tcp(8080), Port::Tcp(3128)]
+    }
+
+    fn transports(&self) -> &'static [u8] {
+        &[6]
+    }
+
+    fn begins(&self) -> Begins {
+        Begins::With(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    }
+
+    fn dissect(&self, opening: &Opening<'_>) -> Reading {
+        let mut app = App::of("http");
+        let (mut is_told, mut is_whole) = (false, true);
+        for (end, said) in opening.sides() {
+            match message(&mut app, end, said.bytes()) {
+                Said::Other => {}
+                Said::Cut => is_whole = false,
+                Said::Part => (is_told, is_whole) = (true, false),
+                Said::Whole => is_told = true,
+            }
+        }
+        match (is_told, is_whole || opening.is_last) {
+            (true, true) => Reading::Is(app),
+            (true, false) => Reading::Partly(app),
+            (false, true) => Reading::NotMine,
+            (false, false) if opening.sides().iter().all(|(_, said)| said.is_empty()) => Reading::NotMine,
+            (false, false) => refused_or_more(opening),
+        }
+    }
+
+    fn recurs(&self) -> bool {
+        true
+    }
+}
+
+/// Nothing is sure yet: more is wanted where an end may be about to say it.
+fn refused_or_more(opening: &Opening<'_>) -> Reading {
+    let may_be = |bytes: &[u8]| !bytes.is_empty() && head::start(bytes) == Start::Cut;
+    let is_begun = opening.sides().iter().any(|(_, said)| may_be(said.bytes()));
+    if is_begun { Reading::NeedMore } else { Reading::NotMine }
+}
+
+/// What the bytes of one end are.
+enum Said {
+    /// Another protocol's.
+    Other,
+    /// Nothing, or too few bytes to tell.
+    Cut,
+    /// HTTP, and more bytes would say more.
+    Part,
+    /// HTTP, and all that is wanted.
+    Whole,
+}
+
+fn message(app: &mut App, end: End, bytes: &[u8]) -> Said {
+    match head::start(bytes) {
+        _ if bytes.is_empty() => Said::Cut,
+        Start::Cut => Said::Cut,
+        Start::Other if bytes.starts_with(http2::PREFACE) => {
+            http2::requests(app, end, bytes);
+            Said::Part
+        }
+        Start::Other => Said::Other,
+        Start::Response { minor, code } => {
+            app.set("http.response.status_code", Value::Number(code.into()));
+            if app.get("http.version").is_none() {
+                app.set_text("http.version", version(minor));
+            }
+            Said::Whole
+        }
+        Start::Request { .. } => requests(app, end, bytes),
+    }
+}
+
+/// Reads requests until one is not whole.
+fn requests(app: &mut App, end: End, mut bytes: &[u8]) -> Said {
+    loop {
+        let (method, target, minor) = match head::start(bytes) {
+            Start::Request { method, target, minor } => (method, target, minor),
+            Start::Cut if !bytes.is_empty() => return Said::Part,
+            Start::Other if bytes.starts_with(http2::PREFACE) => {
+                http2::requests(app, end, bytes);
+                return Said::Part;
+            }
+            _ => return Said::Whole,
+        };
+        let request = head::request(bytes, method, target, minor);
+        name(app, end, &request);
+        if app.get("http.request.method").is_none() {
+            describe(app, &request);
+        }
+        let Some(len) = request.len else { return Said::Part };
+        let rest = bytes.get(len..).unwrap_or_default();
+        // What follows is the tunnel's.
+        if method == "CONNECT" {
+            return Said::Whole;
+        }
+        bytes = match body::skip(rest, request.fields.content_length, request.fields.is_chunked) {
+            Some(rest) => rest,
+            None => return Said::Whole,
+        };
+    }
+}
+
+/// Adds whom a request asks for: its `Host`, and what its target says, where that is another one.
+fn name(app: &mut App, client: End, request: &RequestHead<'_>) {
+    let authority = authority(request);
+    let mut names = request.fields.hosts.iter().flatten().filter_map(|host| text(host, MAX_NAME)).peekable();
+    let first = names.peek().copied();
+    let differs = |name: &&str| first.is_none_or(|host| !host_of(host).eq_ignore_ascii_case(host_of(name)));
+    // To a proxy, the target counts (RFC 9112, section 3.2.2).
+    for name in authority.filter(differs).into_iter().chain(names) {
+        app.add_name(Name { client, source: NameSource::Http, name: name.into() });
+    }
+}
+
+/// Whom a target names: in absolute form, or in that of CONNECT (RFC 9112, sections 3.2.2 and 3.2.3).
+fn authority<'a>(request: &RequestHead<'a>) -> Option<&'a str> {
+    let name = if request.method == "CONNECT" {
+        request.target
+    } else {
+        let (scheme, rest) = request.target.split_once("://")?;
+        if scheme.contains(['/', '?']) {
+            return None;
+        }
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let authority = rest.get(..end)?;
+        authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+    };
+    text(name.as_bytes(), MAX_NAME)
+}
+
+fn host_of(name: &str) -> &str {
+    match name.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => name,
+    }
+}
+
+/// Sets what a first request is about.
+fn describe(app: &mut App, request: &RequestHead<'_>) {
+    app.set_text("http.request.method", request.method);
+    app.set_text("http.version", version(request.minor));
+    app.set("http.request.path_length", Value::Number(path(request.target).len() as u64));
+    if let Some(agent) = request.fields.user_agent {
+        let agent = agent.get(..MAX_AGENT).unwrap_or(agent);
+        app.set_text("user_agent.original", Arc::<str>::from(String::from_utf8_lossy(agent)));
+    }
+}
+
+/// The path of a target, with its query.
+fn path(target: &str) -> &str {
+    let Some((_, rest)) = target.split_once("://").filter(|_| !target.starts_with('/')) else {
+        return target;
+    };
+    rest.find(['/', '?']).and_then(|at| rest.get(at..)).unwrap_or_default()
+}
+
+fn version(minor: u8) -> &'static str {
+    if minor == 0 { "1.0" } else { "1.1" }
+}
+
+/// Text without controls, of a length that is believed.
+fn text(bytes: &[u8], most: usize) -> Option<&str> {
+    let fits = (1..=most).contains(&bytes.len()) && !bytes.iter().any(u8::is_ascii_control);
+    str::from_utf8(bytes).ok().filter(|_| fits)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+use super::super::Said as Bytes;
+use super::*;
+
+fn read(client: &[u8], server: &[u8]) -> Reading {
+    let (initiator, responder) = (Bytes::stream(client), Bytes::stream(server));
+    Http.dissect(&Opening { transport: 6, ports: [40000, 80], initiator, responder, is_last: false })
+}
+
+fn app(reading: Reading) -> App {
+    match reading {
+        Reading::Is(app) | Reading::Partly(app) => app,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn names(app: &App) -> Vec<&str> {
+    app.names.iter().map(|name| &*name.name).collect()
+}
+
+const GET: &[u8] =
+    b"GET /where?q=now HTTP/1.1\r\nUser-Agent: curl/7.16.3\r\nHost: www.example.com\r\nAccept-Language: en, mi\r\n\r\n";
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+#[test]
+fn a_request_and_its_response_tell_all() {
+    let Reading::Partly(app) = read(GET, b"") else { panic!("the response is to come") };
+    assert_eq!(names(&app), ["www.example.com"]);
+    let Reading::Is(app) = read(GET, OK) else { panic!("nothing is missing") };
+    assert_eq!(app.get("http.request.method"), Some(&Value::Text("GET".into())));
+    assert_eq!(app.get("http.version"), Some(&Value::Text("1.1".into())));
+    assert_eq!(app.get("http.request.path_length"), Some(&Value::Number(12)));
+    assert_eq!(app.get("http.response.status_code"), Some(&Value::Number(200)));
+    assert_eq!(app.get("user_agent.original"), Some(&Value::Text("curl/7.16.3".into())));
+}
+
+#[test]
+fn a_server_may_be_seen_first_or_be_the_initiator() {
+    let Reading::Partly(only_server) = read(b"", OK) else { panic!("the request is to come") };
+    assert!(only_server.names.is_empty());
+    let turned = app(read(OK, GET));
+    assert_eq!(turned.names[0].client, End::Responder);
+    assert_eq!(turned.first_name(End::Responder).map(|asked| asked.name).as_deref(), Some("www.example.com"));
+}
+
+#[test]
+fn every_request_of_a_pipeline_is_read() {
+    let post = b"POST /a HTTP/1.1\r\nHost: one.example\r\nContent-Length: 20\r\n\r\nGET / HTTP/1.1\r\nHost";
+    let more = b"GET /b HTTP/1.1\r\nhost:two.example:8080\r\n\r\nHEAD /c HTTP/1.0\r\n\r\nGET /d HTTP/1.1\r\nHost: three";
+    let Reading::Partly(app) = read(&[&post[..], more].concat(), OK) else { panic!("the last one is cut") };
+    assert_eq!(names(&app), ["one.example", "two.example:8080"]);
+    assert_eq!(app.get("http.request.method"), Some(&Value::Text("POST".into())), "of the first");
+}
+
+#[test]
+fn proxies_are_asked_by_the_target() {
+    let names_of = |request: &str| names(&app(read(request.as_bytes(), OK))).join(" ");
+    // RFC 9112, sections 3.2.2 and 3.2.3.
+    assert_eq!(
+        names_of("GET http://www.example.org/pub/WWW/TheProject.html HTTP/1.1\r\n\r\n"),
+        "www.example.org"
+    );
+    assert_eq!(
+        names_of("CONNECT www.example.com:80 HTTP/1.1\r\nHost: www.example.com\r\n\r\n"),
+        "www.example.com"
+    );
+    assert_eq!(names_of("CONNECT server.example.com:443 HTTP/1.1\r\n\r\n"), "server.example.com:443");
+    assert_eq!(names_of("GET http://a.example/ HTTP/1.1\r\nHost: b.example\r\n\r\n"), "a.example b.example");
+    assert_eq!(names_of("GET /?u=http://a.example/ HTTP/1.1\r\nHost: b.example\r\n\r\n"), "b.example");
+    assert_eq!(names_of("GET http://u@a.example?x HTTP/1.1\r\n\r\n"), "a.example");
+    assert_eq!(path("http://a.example/b?c"), "/b?c");
+    assert_eq!(path("http://a.example"), "");
+}
+
+#[test]
+fn a_request_in_parts_is_waited_for() {
+    for len in 1..GET.len() {
+        let reading = read(&GET[..len], b"");
+        assert!(matches!(reading, Reading::NeedMore | Reading::Partly(_)), "{len}: {reading:?}");
+    }
+    let cut = Opening {
+        transport: 6,
+        ports: [40000, 80],
+        initiator: Bytes::stream(&GET[..80]),
+        is_last: true,
+        ..Opening::default()
+    };
+    assert_eq!(names(&app(Http.dissect(&cut))), ["www.example.com"]);
+}
+
+#[test]
+fn others_are_refused() {
+    for other in [
+        "EHLO a.example\r\n",
+        "OPTIONS sip:a SIP/2.0\r\n",
+        "SSH-2.0-x\r\n",
+        "HTTP/2 200\r\n",
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    ] {
+        assert_eq!(read(other.as_bytes(), b""), Reading::NotMine, "{other}");
+    }
+    assert_eq!(read(b"", b""), Reading::NotMine);
+}
+
+#[test]
+fn names_are_text() {
+    let host = |host: &[u8]| [b"GET / HTTP/1.1\r\nHost: ", host, b"\r\n\r\n"].concat();
+    assert!(names(&app(read(&host(b"a\x01b"), OK))).is_empty());
+    assert!(names(&app(read(&host(&[b'a'; 300]), OK))).is_empty());
+    assert!(names(&app(read(&host(b""), OK))).is_empty());
+    assert_eq!(names(&app(read(&host("bücher.example".as_bytes()), OK))), ["bücher.example"]);
+}

@@ -1,0 +1,186 @@
+//! HTTP/2 in clear (RFC 9113): whom requests ask for, in the first bytes of a connection.
+//!
+//! It begins with the client's preface, at once or behind an HTTP/1 request that upgrades (RFC 7540, section 3.2).
+//! Header blocks depend on those before them, so that nothing can be read of a connection whose beginning is missing.
+
+mod hpack;
+
+use std::sync::Arc;
+
+use self::hpack::Decoder;
+use super::{App, AppDissector, Begins, End, Name, NameSource, Opening, Port, Reading, Value};
+
+/// What a client sends first (RFC 9113, section 3.4).
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Longest name: a domain name's 255 bytes, and a port.
+const MAX_NAME: usize = 261;
+/// Longest frame that is allowed before the other end says otherwise (section 6.5.2).
+const MAX_FRAME: usize = 16_384;
+
+/// Types of frames (section 6).
+mod frame {
+    pub(super) const HEADERS: u8 = 1;
+    pub(super) const SETTINGS: u8 = 4;
+    pub(super) const PUSH_PROMISE: u8 = 5;
+    pub(super) const CONTINUATION: u8 = 9;
+}
+
+/// Flags of frames.
+mod flag {
+    pub(super) const END_HEADERS: u8 = 4;
+    pub(super) const PADDED: u8 = 8;
+    pub(super) const PRIORITY: u8 = 0x20;
+}
+
+/// HTTP/2.
+#[derive(Debug)]
+pub(super) struct Http2;
+
+impl AppDissector for Http2 {
+    fn name(&self) -> &'static str {
+        "http2"
+    }
+
+    fn ports(&self) -> &'static [Port] {
+        &[]
+    }
+
+    fn transports(&self) -> &'static [u8] {
+        &[6]
+    }
+
+    fn begins(&self) -> Begins {
+        Begins::With(b"P\x00")
+    }
+
+    fn dissect(&self, opening: &Opening<'_>) -> Reading {
+        let mut app = App::of(self.name());
+        let (mut is_told, mut is_cut) = (false, false);
+        for (end, said) in opening.sides() {
+            let bytes = said.bytes();
+            if bytes.starts_with(PREFACE) {
+                requests(&mut app, end, bytes);
+                is_told = true;
+            } else if begins_with_settings(bytes) {
+                responses(&mut app, bytes);
+                is_told = true;
+            } else {
+                is_cut |= !bytes.is_empty() && PREFACE.starts_with(bytes);
+            }
+        }
+        match (is_told, is_cut && !opening.is_last) {
+            // Every further request may name another server.
+            (true, _) => Reading::Partly(app),
+            (false, true) => Reading::NeedMore,
+            (false, false) => Reading::NotMine,
+        }
+    }
+}
+
+/// Reads the requests behind a client's preface.
+pub(super) fn requests(app: &mut App, client: End, bytes: &[u8]) {
+    app.protocol = "http2";
+    app.set_text("http.version", "2");
+    header_blocks(bytes.get(PREFACE.len()..).unwrap_or_default(), |fields| {
+        let Some(method) = field(fields, b":method") else { return };
+        if app.get("http.request.method").is_none() {
+            app.set_text("http.request.method", text(method));
+            let path = field(fields, b":path").unwrap_or_default();
+            app.set("http.request.path_length", Value::Number(path.len() as u64));
+            if let Some(agent) = field(fields, b"user-agent") {
+                app.set_text("user_agent.original", text(agent));
+            }
+        }
+        // A request that was HTTP/1 before may have only the latter (section 8.3.1).
+        let host = field(fields, b":authority").or_else(|| field(fields, b"host"));
+        if let Some(name) = host.and_then(|host| name(host)) {
+            app.add_name(Name { client, source: NameSource::Http2, name });
+        }
+    });
+}
+
+/// Reads the first response behind a server's settings.
+fn responses(app: &mut App, bytes: &[u8]) {
+    header_blocks(bytes, |fields| {
+        let status = field(fields, b":status").and_then(|code| str::from_utf8(code).ok()?.parse().ok());
+        if let Some(status) = status.filter(|_| app.get("http.response.status_code").is_none()) {
+            app.set("http.response.status_code", Value::Number(status));
+        }
+    });
+}
+
+/// The settings that a server sends first (section 3.4): of whole pairs, on stream 0, not an answer to others.
+fn begins_with_settings(bytes: &[u8]) -> bool {
+    match bytes {
+        [0, 0, len, frame::SETTINGS, 0, 0, 0, 0, 0, rest @ ..] => {
+            let settings = rest.get(..usize::from(*len)).unwrap_or(rest);
+            len % 6 == 0 && settings.chunks(6).all(|pair| pair.first() == Some(&0))
+        }
+        _ => false,
+    }
+}
+
+type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Gives the fields of each header block to `each`, as far as frames are whole.
+fn header_blocks(mut bytes: &[u8], mut each: impl FnMut(&Fields)) {
+    let mut decoder = Decoder::default();
+    let mut block = Vec::new();
+    while let Some((kind, flags, payload, rest)) = next_frame(bytes) {
+        bytes = rest;
+        let part = match kind {
+            frame::HEADERS => header_part(payload, flags, flags & flag::PRIORITY != 0, 5),
+            frame::PUSH_PROMISE => header_part(payload, flags, true, 4),
+            frame::CONTINUATION => Some(payload),
+            _ => continue,
+        };
+        let Some(part) = part else { return };
+        block.extend_from_slice(part);
+        if flags & flag::END_HEADERS == 0 {
+            continue;
+        }
+        let mut fields = Fields::new();
+        if decoder.decode(&block, |name, value| fields.push((name.to_vec(), value.to_vec()))).is_none() {
+            return;
+        }
+        each(&fields);
+        block.clear();
+    }
+}
+
+/// A frame's type, flags and payload, and what follows (section 4.1).
+fn next_frame(bytes: &[u8]) -> Option<(u8, u8, &[u8], &[u8])> {
+    let (&[a, b, c, kind, flags, ..], _) = bytes.split_first_chunk::<9>()?;
+    let len = u32::from_be_bytes([0, a, b, c]) as usize;
+    let (payload, rest) = bytes.get(9..)?.split_at_checked(Some(len).filter(|&len| len <= MAX_FRAME)?)?;
+    Some((kind, flags, payload, rest))
+}
+
+/// The header block's part in a frame: behind `before` bytes if there are any, and before the padding.
+fn header_part(payload: &[u8], flags: u8, has_before: bool, before: usize) -> Option<&[u8]> {
+    let (padding, payload) = if flags & flag::PADDED != 0 {
+        let (&len, rest) = payload.split_first()?;
+        (usize::from(len), rest)
+    } else {
+        (0, payload)
+    };
+    let start = if has_before { before } else { 0 };
+    payload.get(start..payload.len().checked_sub(padding)?)
+}
+
+fn field<'a>(fields: &'a Fields, name: &[u8]) -> Option<&'a [u8]> {
+    fields.iter().find(|field| field.0 == name).map(|field| &field.1[..])
+}
+
+fn name(host: &[u8]) -> Option<Arc<str>> {
+    let fits = (1..=MAX_NAME).contains(&host.len()) && !host.iter().any(u8::is_ascii_control);
+    str::from_utf8(host).ok().filter(|_| fits).map(Into::into)
+}
+
+fn text(bytes: &[u8]) -> Arc<str> {
+    const MAX: usize = 512;
+    String::from_utf8_lossy(bytes.get(..MAX).unwrap_or(bytes)).into()
+}
+
+#[cfg(test)]
+mod tests;

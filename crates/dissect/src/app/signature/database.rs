@@ -1,0 +1,157 @@
+//! Databases, caches and their neighbours.
+
+use super::{ANY, App, BOTH, Heard, Port, Signature, TCP, Tells, span};
+
+pub(super) const ALL: &[Signature] = &[
+    // Redis' serialization protocol: a command is an array of bulk strings.
+    Signature::new("redis", TCP, &[Port::Tcp(6379)], b"*", redis),
+    // PostgreSQL's frontend/backend protocol 3.0, section 55.7: start, and requests for TLS, GSS or to cancel.
+    Signature::new("postgresql", TCP, &[Port::Tcp(5432)], b"\0", |h| {
+        let is_length =
+            h.bytes.be32(0).is_some_and(|len| (8..=10_000).contains(&len) && len >= h.bytes.len());
+        Tells::when(
+            is_length
+                && matches!(h.bytes.be32(4), Some(0x0003_0000..=0x0003_0002 | 0x04d2_162e..=0x04d2_1630)),
+        )
+    }),
+    // MySQL's `Protocol::HandshakeV10`, and an error packet in its place.
+    Signature::new("mysql", TCP, &[Port::Tcp(3306)], &span::<240>(16), mysql).with(mysql_server),
+    // MongoDB's wire protocol: length, request, response, operation, all little-endian.
+    Signature::new("mongodb", TCP, &[Port::Tcp(27017)], ANY, |h| {
+        let is_operation = matches!(h.bytes.le32(12), Some(2001 | 2002 | 2004..=2007 | 2010..=2013));
+        let is_length =
+            h.bytes.le32(0).is_some_and(|len| (17..48_000_001).contains(&len) && len >= h.bytes.len());
+        Tells::when(is_operation && is_length)
+    }),
+    // Kafka's protocol guide: a request's length, key, version, correlation, and its client's name.
+    Signature::new("kafka", TCP, &[Port::Tcp(9092)], b"\0", kafka),
+    // CQL binary protocol v3 to v5, section 2: OPTIONS or STARTUP, and what answers them.
+    Signature::new("cassandra", TCP, &[Port::Tcp(9042)], b"\x03\x04\x05\x42\x83\x84\x85", |h| {
+        let is_startup = h.bytes.u8(4) == Some(1) && h.bytes.contains(b"CQL_VERSION", 64);
+        let is_options = h.bytes.u8(4) == Some(5) && h.bytes.len() == 9 && h.bytes.has(5, &[0; 4]);
+        let is_supported = h.bytes.u8(4) == Some(6) && h.bytes.contains(b"CQL_VERSION", 256);
+        Tells::when(is_startup || is_options && h.bytes.u8(1) == Some(0) || is_supported)
+    }),
+    // Memcached's `protocol.txt`, and the magic of its binary protocol.
+    Signature::new(
+        "memcached",
+        BOTH,
+        &[Port::Tcp(11211), Port::Udp(11211)],
+        b"gsavidctrqVSE\x80\x81\0",
+        memcached,
+    ),
+    // ZooKeeper's ConnectRequest and ConnectResponse (`zookeeper.jute`): version 0, a password of 16 bytes.
+    Signature::new("zookeeper", TCP, &[Port::Tcp(2181)], b"\0", |h| {
+        let (len, is_first) = (h.bytes.be32(0), h.bytes.be32(4) == Some(0));
+        let is_request = matches!(len, Some(44 | 45)) && h.bytes.be32(28) == Some(16);
+        let is_response = matches!(len, Some(36 | 37)) && h.bytes.be32(20) == Some(16);
+        Tells::when(is_first && (is_request || is_response))
+    }),
+    // MS-TDS, sections 2.2.3.1 and 2.2.6.5: PRELOGIN, whose first option is the version.
+    Signature::new("tds", TCP, &[Port::Tcp(1433)], b"\x12", |h| {
+        let is_whole = h.bytes.be16(2) == Some(h.bytes.len());
+        Tells::when(
+            is_whole && h.bytes.has(0, b"\x12\x01") && h.bytes.has(4, b"\0\0") && h.bytes.u8(8) == Some(0),
+        )
+    }),
+    // Oracle Net: a CONNECT packet with a description.
+    Signature::new("tns", TCP, &[Port::Tcp(1521)], b"\0\x01\x02\x03", |h| {
+        let is_connect = h.bytes.u8(4) == Some(1) && h.bytes.be16(2) == Some(0);
+        Tells::when(
+            is_connect && (h.bytes.contains(b"(DESCRIPTION", 512) || h.bytes.contains(b"(CONNECT_DATA", 512)),
+        )
+    }),
+    // DRDA, volume 3: a DSS header's `D0`, and EXCSAT.
+    Signature::new("drda", TCP, &[Port::Tcp(50000)], b"\0\x01\x02", |h| {
+        Tells::when(h.bytes.u8(2) == Some(0xd0) && h.bytes.be16(8) == Some(0x1041))
+    }),
+    // Elasticsearch's transport (`TcpHeader`): `ES`, and a length.
+    Signature::new("elasticsearch", TCP, &[Port::Tcp(9300)], b"E", |h| {
+        let is_length = h.bytes.be32(2).is_some_and(|len| len < 1 << 24 && len + 6 >= h.bytes.len());
+        match h.bytes.begin(b"ES") {
+            Tells::Yes if h.bytes.len() < 6 => Tells::More,
+            Tells::Yes => Tells::when(is_length),
+            other => other,
+        }
+    }),
+    // Hadoop's IPC: `hrpc`, and a version.
+    Signature::new("hadoop", TCP, &[Port::Tcp(8020)], b"h", |h| h.bytes.begin(b"hrpc\x09")),
+    // Couchbase and others speak memcached's binary protocol on ports of their own.
+    Signature::new("couchbase", TCP, &[Port::Tcp(11210)], b"", |_| Tells::No),
+];
+
+fn redis(h: Heard<'_>) -> Tells {
+    let number = |text: &str| text.parse::<u32>().is_ok();
+    let Ok(text) = str::from_utf8(h.bytes.0.get(..64).unwrap_or(h.bytes.0)) else { return Tells::No };
+    let mut lines = text.split("\r\n");
+    let is_array = lines.next().and_then(|line| line.strip_prefix('*')).is_some_and(number);
+    let is_string = lines.next().and_then(|line| line.strip_prefix('$'));
+    match is_string {
+        _ if !is_array => Tells::No,
+        Some(len) if number(len) => Tells::Yes,
+        None if text.len() < 16 => Tells::More,
+        _ => Tells::No,
+    }
+}
+
+/// The version behind the header of a first packet (length, number 0) of protocol 10.
+fn mysql_version<'a>(h: &Heard<'a>) -> Option<&'a str> {
+    let text = h.bytes.0.get(5..)?;
+    let end = text.iter().take(64).position(|&byte| byte == 0)?;
+    let version = str::from_utf8(text.get(..end)?).ok()?;
+    let is_version =
+        version.starts_with(|c: char| c.is_ascii_digit()) && version.chars().all(|c| c.is_ascii_graphic());
+    Some(version).filter(|_| is_version)
+}
+
+fn mysql(h: Heard<'_>) -> Tells {
+    if !h.bytes.has(1, b"\0\0\0") {
+        return Tells::No;
+    }
+    let len = usize::from(h.bytes.u8(0).unwrap_or(0));
+    let is_error = h.bytes.u8(4) == Some(0xff) && len + 4 == h.bytes.len() && h.on(&[3306]);
+    Tells::when(is_error || h.bytes.u8(4) == Some(10) && mysql_version(&h).is_some())
+}
+
+fn mysql_server(h: Heard<'_>, app: &mut App) {
+    if let Some(version) = mysql_version(&h).filter(|_| h.bytes.u8(4) == Some(10)) {
+        app.set_text("mysql.server.version", version);
+    }
+}
+
+fn kafka(h: Heard<'_>) -> Tells {
+    let Some(len) = h.bytes.be32(0) else { return Tells::No };
+    let is_length = (10..1 << 24).contains(&len) && len + 4 >= h.bytes.len();
+    let is_key =
+        h.bytes.be16(4).is_some_and(|key| key < 100) && h.bytes.be16(6).is_some_and(|version| version < 24);
+    let is_client = match h.bytes.be16(12) {
+        Some(0xffff) => h.on(&[9092]),
+        Some(len) => {
+            let name = h.bytes.0.get(14..).and_then(|rest| rest.get(..len));
+            (1..256).contains(&len) && name.is_some_and(|name| name.iter().all(u8::is_ascii_graphic))
+        }
+        None => false,
+    };
+    Tells::when(is_length && is_key && is_client)
+}
+
+fn memcached(h: Heard<'_>) -> Tells {
+    // Over UDP, eight bytes stand before each (request, sequence, count, 0).
+    let is_framed = !h.opening.is_tcp() && h.bytes.has(2, b"\0\0\0\x01\0\0");
+    let text = if is_framed { super::Bytes(h.bytes.0.get(8..).unwrap_or_default()) } else { h.bytes };
+    if matches!(text.u8(0), Some(0x80 | 0x81)) {
+        return Tells::when(h.on(&[11211, 11210]) && h.opening.is_tcp() && text.len() >= 24);
+    }
+    let Some(line) = text.line() else { return Tells::No };
+    let words: Vec<_> = line.split(' ').take(6).collect();
+    let number =
+        |word: Option<&&str>| word.is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit()));
+    Tells::when(match words.first() {
+        Some(&("set" | "add" | "replace" | "append" | "prepend" | "VALUE")) => {
+            number(words.get(2)) && number(words.get(3))
+        }
+        Some(&("get" | "gets" | "delete" | "incr" | "decr")) => words.len() > 1 && h.on(&[11211]),
+        Some(&("stats" | "version" | "STAT" | "flush_all" | "VERSION")) => h.on(&[11211]),
+        _ => false,
+    })
+}

@@ -1,0 +1,217 @@
+//! About how many lookups a flow holds, by the sizes of what its client sends.
+//!
+//! A lookup is at least a message with one question; what else a client sends is smaller, with few exceptions:
+//!
+//! - TLS: an application record for each message. In TLS 1.3 the first one ends the handshake, and is known by its size.
+//! - HTTP/2 inside TLS: a large record for each request, be it headers with the question in its path or the body behind
+//!   headers that are small once they were sent before. What a connection begins with (settings, the first headers in
+//!   full, the first body) goes before the first answer, and is one request.
+//! - QUIC: a datagram of some size with a short header for each message; acknowledgements are smaller.
+//! - DNSCrypt: a datagram, or a segment, for each.
+
+use super::DnsKind;
+use crate::key::Side;
+
+/// Bytes that a TLS record is longer than what it holds, at least (RFC 8446, section 5.2; RFC 5288, section 3).
+const SEAL: usize = 17;
+/// What DNS over TLS holds at least: length, header, a question for the root.
+const LEAST_MESSAGE: usize = 2 + 12 + 5;
+/// What HTTP/2 needs at least to carry one: a frame's header, and a message or its like in a path. Frames that
+/// acknowledge, and headers that were sent before, are shorter.
+const LEAST_REQUEST: usize = 9 + 23;
+/// Records that end a client's handshake in TLS 1.3: header, a hash, the seal.
+const FINISHED: [usize; 2] = [4 + 32 + SEAL, 4 + 48 + SEAL];
+/// Records before the first answer that are not the first request.
+const PREFACE: u32 = 2;
+/// A datagram of QUIC that holds a lookup is longer than this; one that only acknowledges is not. Beyond the other bound
+/// it tries how much the path takes.
+const QUIC: std::ops::Range<usize> = 46..1000;
+/// A QUIC packet with a long header has its first bit set (RFC 9000, section 17.2).
+const LONG_HEADER: u8 = 0x80;
+
+/// A record's header: type, version, length.
+const RECORD_HEADER: usize = 5;
+/// Types of TLS records, the one of application data last (RFC 8446, section 5.1).
+const TYPES: std::ops::RangeInclusive<u8> = 20..=23;
+const APPLICATION_DATA: u8 = 23;
+
+/// A payload of a flow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heard<'a> {
+    pub(crate) side: Side,
+    /// What was captured of it.
+    pub(crate) bytes: &'a [u8],
+    /// How long it is.
+    pub(crate) len: usize,
+    /// Of a stream, the sequence number of its first byte.
+    pub(crate) seq: Option<u32>,
+}
+
+/// What the client has sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Count {
+    /// Records or datagrams that may be a lookup.
+    large: u32,
+    /// Those of them that came before the first answer.
+    before_answer: u32,
+    has_answer: bool,
+    /// Which ends have been heard.
+    has_client: bool,
+    has_server: bool,
+    /// The client's first application record was seen.
+    has_record: bool,
+    /// The client's lookups are in HTTP.
+    is_http: bool,
+    /// Where the client's next record begins.
+    next: Option<u32>,
+}
+
+impl Count {
+    /// One lookup was counted already.
+    pub(super) fn with_one() -> Self {
+        Count { large: 1, has_client: true, ..Count::default() }
+    }
+
+    /// Counts a payload.
+    pub(super) fn hear(&mut self, kind: DnsKind, is_client: bool, heard: &Heard<'_>) {
+        self.is_http = kind == DnsKind::Https;
+        if !is_client {
+            self.has_server = true;
+            if self.large > 0 && !self.has_answer {
+                (self.has_answer, self.before_answer) = (true, self.large);
+            }
+            return;
+        }
+        self.has_client = true;
+        match heard.seq {
+            Some(begin) => self.segment(kind, begin, heard),
+            None if kind == DnsKind::Crypt => self.large += 1,
+            None => {
+                let is_short = heard.bytes.first().is_some_and(|first| first & LONG_HEADER == 0);
+                self.large += u32::from(is_short && QUIC.contains(&heard.len));
+            }
+        }
+    }
+
+    /// Whether both ends have been heard.
+    pub(super) fn heard_both(self) -> bool {
+        self.has_client && self.has_server
+    }
+
+    /// About how many lookups there were.
+    pub(super) fn queries(self) -> u64 {
+        let before_answer = if self.has_answer { self.before_answer } else { self.large };
+        let preface = if self.is_http { PREFACE.min(before_answer.saturating_sub(1)) } else { 0 };
+        u64::from(self.large - preface)
+    }
+
+    /// Follows the records of a stream; where one's beginning was not captured, from the next segment that begins with
+    /// one.
+    fn segment(&mut self, kind: DnsKind, begin: u32, heard: &Heard<'_>) {
+        let mut at = match self.next.map(|next| next.wrapping_sub(begin) as i32) {
+            // A part of it, or all, was sent before.
+            Some(ahead) if ahead >= 0 => ahead as usize,
+            _ => 0,
+        };
+        if kind == DnsKind::Crypt {
+            if at < heard.len {
+                self.large += 1;
+                self.next = Some(begin.wrapping_add(heard.len as u32));
+            }
+            return;
+        }
+        while at < heard.len {
+            let Some(header) = heard.bytes.get(at..).and_then(|b| b.first_chunk::<RECORD_HEADER>()) else {
+                self.next = None;
+                return;
+            };
+            let [kind_of_record, major, _, high, low] = *header;
+            if !TYPES.contains(&kind_of_record) || major != 3 {
+                self.next = None;
+                return;
+            }
+            let len = usize::from(u16::from_be_bytes([high, low]));
+            if kind_of_record == APPLICATION_DATA {
+                self.record(kind, len);
+            }
+            at += RECORD_HEADER + len;
+        }
+        self.next = Some(begin.wrapping_add(at as u32));
+    }
+
+    fn record(&mut self, kind: DnsKind, len: usize) {
+        let ends_handshake = !self.has_record && FINISHED.contains(&len);
+        self.has_record = true;
+        let least = if kind == DnsKind::Https { LEAST_REQUEST } else { LEAST_MESSAGE };
+        self.large += u32::from(!ends_handshake && len >= SEAL + least);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Records of application data of these lengths, in one segment each.
+    fn say(count: &mut Count, kind: DnsKind, seq: &mut u32, lengths: &[u16]) {
+        for len in lengths {
+            let [high, low] = len.to_be_bytes();
+            let mut bytes = vec![APPLICATION_DATA, 3, 3, high, low];
+            bytes.resize(RECORD_HEADER + usize::from(*len), 0);
+            hear(count, kind, *seq, &bytes);
+            *seq = seq.wrapping_add(bytes.len() as u32);
+        }
+    }
+
+    fn hear(count: &mut Count, kind: DnsKind, seq: u32, bytes: &[u8]) {
+        count.hear(kind, true, &Heard { side: Side::Low, bytes, len: bytes.len(), seq: Some(seq) });
+    }
+
+    fn answer(count: &mut Count, kind: DnsKind) {
+        let bytes = [APPLICATION_DATA, 3, 3, 0, 1, 0];
+        count.hear(kind, false, &Heard { side: Side::High, bytes: &bytes, len: 6, seq: Some(0) });
+    }
+
+    /// What Firefox sends in two lookups over HTTP/2: the sizes of the capture `dns_doh` of nDPI's tests.
+    #[test]
+    fn requests_over_http() {
+        let (mut count, mut seq) = (Count::default(), u32::MAX - 100);
+        say(&mut count, DnsKind::Https, &mut seq, &[53, 81, 91, 63]);
+        answer(&mut count, DnsKind::Https);
+        assert_eq!(count.queries(), 1, "settings, headers and body of the first one");
+        say(&mut count, DnsKind::Https, &mut seq, &[26, 36, 73, 26]);
+        assert_eq!(count.queries(), 2);
+    }
+
+    #[test]
+    fn each_record_over_tls_is_one() {
+        let (mut count, mut seq) = (Count::default(), 7);
+        say(&mut count, DnsKind::Tls, &mut seq, &[69, 69, 147, 19]);
+        answer(&mut count, DnsKind::Tls);
+        assert_eq!(count.queries(), 2, "but what ends the handshake, and an alert");
+    }
+
+    #[test]
+    fn what_is_sent_again_counts_once() {
+        let mut count = Count::default();
+        let record = [&[APPLICATION_DATA, 3, 3, 0, 100][..], &[0; 100]].concat();
+        hear(&mut count, DnsKind::Tls, 1000, &record);
+        hear(&mut count, DnsKind::Tls, 1000, &record);
+        assert_eq!(count.queries(), 1);
+        // One that was cut up: its second half begins with none.
+        hear(&mut count, DnsKind::Tls, 1105, &record[..50]);
+        hear(&mut count, DnsKind::Tls, 1155, &record[50..]);
+        hear(&mut count, DnsKind::Tls, 1210, &[record.clone(), record].concat());
+        assert_eq!(count.queries(), 4);
+    }
+
+    #[test]
+    fn datagrams_that_only_acknowledge_are_none() {
+        let mut count = Count::default();
+        for (first, len) in [(0xc0, 1200), (0x40, 36), (0x40, 62), (0x40, 1252), (0x5f, 80)] {
+            let bytes = vec![first; len];
+            count.hear(DnsKind::Quic, true, &Heard { side: Side::Low, bytes: &bytes[..20], len, seq: None });
+        }
+        assert_eq!(count.queries(), 2);
+        assert!(!count.heard_both());
+    }
+}

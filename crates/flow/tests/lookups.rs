@@ -1,0 +1,291 @@
+//! Lookups and the flows that follow them: names, causes, remarks, encrypted resolvers.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+use std::net::Ipv4Addr;
+
+use dissect::{Direction, LinkType, Packet, Timestamp};
+use flow::{Cause, Collector, Config, Event, FlowRecord, FlowTable, Keep, NamedBy, Options, Snapshot};
+
+type End = ([u8; 4], u16);
+
+const ALICE: [u8; 4] = [10, 0, 0, 1];
+const BOB: [u8; 4] = [10, 0, 0, 2];
+const RESOLVER: End = ([10, 0, 0, 53], 53);
+const SITE: [u8; 4] = [192, 0, 2, 80];
+const MILLI: i64 = 1_000_000;
+
+/// Packets of one capture, in order.
+#[derive(Default)]
+struct Capture(Vec<(i64, Vec<u8>)>);
+
+impl Capture {
+    /// An IPv4 packet (RFC 791) at so many milliseconds.
+    fn ip(&mut self, at: i64, protocol: u8, src: End, dst: End, transport: &[u8]) {
+        let mut bytes = vec![0x45, 0];
+        bytes.extend((20 + transport.len() as u16).to_be_bytes());
+        bytes.extend([0, 0, 0, 0, 64, protocol, 0, 0]);
+        bytes.extend(src.0.iter().chain(&dst.0));
+        bytes.extend(transport);
+        self.0.push((at * MILLI, bytes));
+    }
+
+    fn udp(&mut self, at: i64, src: End, dst: End, payload: &[u8]) {
+        let mut bytes = [src.1.to_be_bytes(), dst.1.to_be_bytes()].concat();
+        bytes.extend((8 + payload.len() as u16).to_be_bytes());
+        bytes.extend([0, 0]);
+        bytes.extend(payload);
+        self.ip(at, 17, src, dst, &bytes);
+    }
+
+    fn tcp(&mut self, at: i64, src: End, dst: End, seq: u32, flags: u8, payload: &[u8]) {
+        let mut bytes = [src.1.to_be_bytes(), dst.1.to_be_bytes()].concat();
+        bytes.extend(seq.to_be_bytes());
+        bytes.extend([0, 0, 0, 0, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
+        bytes.extend(payload);
+        self.ip(at, 6, src, dst, &bytes);
+    }
+
+    /// A handshake's first two segments.
+    fn connect(&mut self, at: i64, src: End, dst: End) {
+        self.tcp(at, src, dst, 99, 0x02, b"");
+        self.tcp(at + 1, dst, src, 99, 0x12, b"");
+    }
+
+    fn ask(&mut self, at: i64, asker: End, id: u16, name: &str) {
+        self.udp(at, asker, RESOLVER, &message(id, 0x0100, name, 1, &[]));
+    }
+
+    fn answer(&mut self, at: i64, asker: End, id: u16, name: &str, addr: [u8; 4]) {
+        self.udp(at, RESOLVER, asker, &message(id, 0x8180, name, 1, &addr));
+    }
+
+    /// A lookup that takes 10 ms.
+    fn look_up(&mut self, at: i64, asker: [u8; 4], name: &str, addr: [u8; 4]) {
+        let asker = (asker, 40_000 + at as u16 % 1000);
+        self.ask(at, asker, at as u16, name);
+        self.answer(at + 10, asker, at as u16, name, addr);
+    }
+
+    fn run(self) -> (Snapshot, Vec<Event>) {
+        let keep = Keep { all: true, ..Keep::default() };
+        let mut table = FlowTable::new(Options { keep, ..Options::default() });
+        let config = Config { rows: usize::MAX, events: true, ..Config::default() };
+        let mut collector = Collector::new(config);
+        table.observe_batch(self.0.iter().map(|(at, bytes)| Packet {
+            timestamp: Timestamp(*at),
+            link_type: LinkType::RAW,
+            wire_len: bytes.len() as u32,
+            bytes,
+            interface: 0,
+            vlan_tci: None,
+            direction: Direction::Unknown,
+        }));
+        collector.absorb(table.finish());
+        let events = collector.take_events(None);
+        (collector.snapshot(None, true), events)
+    }
+}
+
+/// A DNS message (RFC 1035, section 4.1) with one question, and one answer with a time to live of 300 if there is data.
+fn message(id: u16, flags: u16, name: &str, kind: u16, data: &[u8]) -> Vec<u8> {
+    let mut bytes: Vec<u8> =
+        [id, flags, 1, u16::from(!data.is_empty()), 0, 0].iter().flat_map(|n| n.to_be_bytes()).collect();
+    for label in name.split('.') {
+        bytes.push(label.len() as u8);
+        bytes.extend(label.as_bytes());
+    }
+    bytes.push(0);
+    bytes.extend([kind, 1].iter().flat_map(|n| n.to_be_bytes()));
+    if !data.is_empty() {
+        bytes.extend([0xc00c, kind, 1, 0, 300, data.len() as u16].iter().flat_map(|n| n.to_be_bytes()));
+        bytes.extend(data);
+    }
+    bytes
+}
+
+fn row(snapshot: &Snapshot, src: [u8; 4], dst: End) -> &FlowRecord {
+    let is = |row: &&FlowRecord| {
+        row.source.addr == Ipv4Addr::from(src)
+            && row.destination.addr == Ipv4Addr::from(dst.0)
+            && row.destination.port == dst.1
+    };
+    snapshot.rows.iter().find(is).unwrap()
+}
+
+fn name(row: &FlowRecord) -> Option<(&str, NamedBy)> {
+    row.destination_name.as_ref().map(|called| (&*called.name, called.by))
+}
+
+#[test]
+fn each_client_has_its_own_lookup() {
+    let mut capture = Capture::default();
+    capture.look_up(0, ALICE, "shop.example", SITE);
+    capture.look_up(100, BOB, "blog.example", SITE);
+    capture.connect(200, (ALICE, 5000), (SITE, 80));
+    capture.connect(300, (BOB, 5000), (SITE, 80));
+    // Bob never looked this one up; somebody whose lookups are not seen connects too.
+    capture.connect(400, (BOB, 5001), ([192, 0, 2, 99], 80));
+    capture.connect(500, ([10, 0, 0, 3], 5000), (SITE, 80));
+    capture.connect(600, (BOB, 5002), ([10, 0, 0, 9], 445));
+    let (snapshot, _) = capture.run();
+    let alice = row(&snapshot, ALICE, (SITE, 80));
+    assert_eq!(name(alice), Some(("shop.example", NamedBy::Lookup)));
+    let Cause::Lookup(lookup) = &alice.cause else { panic!("{:?}", alice.cause) };
+    assert_eq!((lookup.before.as_millis(), lookup.ttl), (190, 300));
+    assert_eq!(lookup.latency.unwrap().as_millis(), 10);
+    assert_eq!(lookup.resolver.addr, Ipv4Addr::from(RESOLVER.0));
+    assert_eq!(name(row(&snapshot, BOB, (SITE, 80))), Some(("blog.example", NamedBy::Lookup)));
+    assert_eq!(row(&snapshot, BOB, ([192, 0, 2, 99], 80)).cause, Cause::NoneSeen);
+    let stranger = row(&snapshot, [10, 0, 0, 3], (SITE, 80));
+    assert_eq!((name(stranger), &stranger.cause), (None, &Cause::Unknown), "a neighbour's name is not shown");
+    assert_eq!(
+        row(&snapshot, BOB, ([10, 0, 0, 9], 445)).cause,
+        Cause::Unknown,
+        "a neighbour is known otherwise"
+    );
+    assert_eq!(row(&snapshot, ALICE, RESOLVER).cause, Cause::Unknown, "a lookup has no lookup");
+}
+
+#[test]
+fn a_flow_that_began_before_its_lookup_has_another_cause() {
+    let mut capture = Capture::default();
+    capture.connect(0, (ALICE, 5000), (SITE, 80));
+    capture.look_up(100, ALICE, "shop.example", SITE);
+    capture.tcp(200, (ALICE, 5001), (SITE, 81), 7, 0x10, b"from the middle");
+    let (snapshot, _) = capture.run();
+    let row = |port| row(&snapshot, ALICE, (SITE, port));
+    assert_eq!((name(row(80)), &row(80).cause), (None, &Cause::NoneSeen));
+    assert!(matches!(row(81).cause, Cause::Lookup(_)));
+}
+
+#[test]
+fn remarks_are_made_of_what_is_odd() {
+    let mut capture = Capture::default();
+    let asker = (ALICE, 4000);
+    capture.ask(0, asker, 1, "slow.example");
+    capture.answer(600, asker, 1, "slow.example", SITE);
+    // The same answer again is not one that nobody asked for.
+    capture.answer(7000, asker, 1, "slow.example", SITE);
+    capture.answer(8000, asker, 2, "forged.example", SITE);
+    capture.look_up(9000, ALICE, "rebind.example", [192, 168, 1, 1]);
+    capture.look_up(9100, ALICE, "printer.lan", [192, 168, 1, 2]);
+    // Whose queries are not seen here may have asked.
+    capture.answer(9200, (BOB, 4000), 3, "other.example", SITE);
+    let (snapshot, events) = capture.run();
+    let remarks: Vec<String> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Dns(dns) if dns.message.answer => {
+                let words: Vec<_> = dns.remarks().collect();
+                Some(format!("{}: {}", dns.message.questions[0].name, words.join(" ")))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        remarks,
+        [
+            "slow.example: slow",
+            "slow.example: ",
+            "forged.example: unasked",
+            "rebind.example: private_answer",
+            "printer.lan: ",
+            "other.example: "
+        ]
+    );
+    let totals = snapshot.dns_totals;
+    assert_eq!((totals.slow, totals.unasked, totals.private), (1, 1, 1));
+}
+
+#[test]
+fn an_answer_may_be_to_what_was_asked_before_the_capture() {
+    let mut capture = Capture::default();
+    capture.ask(0, (ALICE, 4000), 1, "www.example");
+    capture.answer(4000, (ALICE, 4000), 2, "early.example", SITE);
+    let (snapshot, _) = capture.run();
+    assert_eq!(snapshot.dns_totals.unasked, 0);
+}
+
+/// A TLS record of application data.
+fn record(len: u16) -> Vec<u8> {
+    let mut bytes = vec![23, 3, 3];
+    bytes.extend(len.to_be_bytes());
+    bytes.resize(5 + usize::from(len), 0);
+    bytes
+}
+
+fn resolvers(snapshot: &Snapshot) -> Vec<String> {
+    let line = |one: &flow::ResolverTotals| {
+        format!("{} {} {} ~{}", one.kind.name(), one.resolver, one.flows, one.queries)
+    };
+    snapshot.resolvers.iter().map(line).collect()
+}
+
+#[test]
+fn what_speaks_on_the_port_of_dns_over_tls_is_that() {
+    let mut capture = Capture::default();
+    let (client, server) = ((ALICE, 5000), ([9, 9, 9, 9], 853));
+    capture.connect(0, client, server);
+    let mut seq = 100;
+    for n in 0..3 {
+        capture.tcp(10 + n, client, server, seq, 0x18, &record(150));
+        seq += 155;
+        capture.tcp(20 + n, server, client, 100 + n as u32 * 305, 0x18, &record(300));
+    }
+    // A port scan, and a server that says nothing.
+    capture.connect(100, (ALICE, 5001), ([192, 0, 2, 1], 853));
+    capture.connect(100, (ALICE, 5002), ([192, 0, 2, 2], 853));
+    capture.tcp(101, (ALICE, 5002), ([192, 0, 2, 2], 853), 100, 0x18, &record(150));
+    let (snapshot, _) = capture.run();
+    assert_eq!(resolvers(&snapshot), ["dot dns.quad9.net 1 ~3"]);
+    let row = row(&snapshot, ALICE, server);
+    assert_eq!(row.encrypted_dns.as_ref().unwrap().by, flow::DnsBy::Port);
+}
+
+#[test]
+fn what_plain_dns_announces_is_recognized() {
+    let mut capture = Capture::default();
+    let server: End = ([192, 0, 2, 53], 5443);
+    let mark = b"r6fnvWj8";
+    // A certificate, asked for on the port of the lookups that follow.
+    let cert = message(7, 0x8180, "2.dnscrypt-cert.example.net", 16, b"\x04DNSC");
+    capture.udp(0, (ALICE, 5000), server, &message(7, 0x0100, "2.dnscrypt-cert.example.net", 16, &[]));
+    capture.udp(5, server, (ALICE, 5000), &cert);
+    for n in 0..2 {
+        capture.udp(10 + n, (ALICE, 5001), server, &[0xa5; 512]);
+        capture.udp(20 + n, server, (ALICE, 5001), &[&mark[..], &[0x5a; 248]].concat());
+    }
+    // Another one, of which nothing is known but its mark.
+    let other: End = ([192, 0, 2, 54], 443);
+    capture.udp(30, (ALICE, 5002), other, &[0xa5; 512]);
+    capture.udp(40, other, (ALICE, 5002), &[&mark[..], &[0x5a; 248]].concat());
+    let (snapshot, _) = capture.run();
+    let found = resolvers(&snapshot);
+    assert_eq!(found, ["dnscrypt example.net 1 ~2", "dnscrypt 192.0.2.54 1 ~1"]);
+    assert_eq!(row(&snapshot, ALICE, other).encrypted_dns.as_ref().unwrap().by, flow::DnsBy::Content);
+}
+
+#[test]
+fn hosts_of_the_link_name_themselves() {
+    // `LUCAS-IMAC<00>`, as its workstation registers it (RFC 1002, section 4.2.2).
+    let letters = b"EMFFEDEBFDCNEJENEBEDCACACACACAAA";
+    let own = [192, 168, 1, 117];
+    let claim = |addr: [u8; 4]| {
+        let mut bytes = b"\x45\x98\x29\x10\0\x01\0\0\0\0\0\x01\x20".to_vec();
+        bytes.extend(letters);
+        bytes.extend(b"\0\0\x20\0\x01\xc0\x0c\0\x20\0\x01\0\0\x03\x84\0\x06\x60\0");
+        bytes.extend(addr);
+        bytes
+    };
+    let mut capture = Capture::default();
+    let broadcast: End = ([192, 168, 1, 255], 137);
+    capture.udp(0, (own, 137), broadcast, &claim(own));
+    // Nobody is believed of others.
+    capture.udp(1, (BOB, 137), broadcast, &claim(SITE));
+    capture.connect(10, (ALICE, 5000), (own, 445));
+    capture.connect(10, (ALICE, 5001), (SITE, 445));
+    let (snapshot, _) = capture.run();
+    let called = name(row(&snapshot, ALICE, (own, 445)));
+    assert_eq!(called, Some(("LUCAS-IMAC", NamedBy::Announcement("nbns"))));
+    assert_eq!(name(row(&snapshot, ALICE, (SITE, 445))), None);
+}
