@@ -150,6 +150,7 @@ mod tests {
             icmp,
             tcp: None,
             tunnels: Box::default(),
+            app: None,
             interface: None,
             direction: None,
             source_name: None,

@@ -2,6 +2,7 @@
 
 use crate::ledger::{CaptureRecord, InterfaceId};
 use crate::lookup::LookupDelta;
+use crate::opening::NameEvent;
 use crate::store::{FlowParts, FlowStore};
 use crate::totals::Totals;
 
@@ -20,6 +21,8 @@ pub struct Delta {
     /// Captures that were read to their end.
     pub(crate) captures: Vec<CaptureRecord>,
     pub(crate) lookups: LookupDelta,
+    /// Names that clients asked for, in the order of their packets.
+    pub(crate) names: Vec<NameEvent>,
 }
 
 impl Delta {
@@ -34,6 +37,9 @@ impl Delta {
         }
         self.totals.renumber(number);
         for event in self.lookups.events.iter_mut().chain(&mut self.lookups.recent) {
+            event.interface = InterfaceId(number(event.interface.0));
+        }
+        for event in &mut self.names {
             event.interface = InterfaceId(number(event.interface.0));
         }
     }

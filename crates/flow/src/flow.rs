@@ -37,6 +37,60 @@ impl std::ops::Add for Counters {
 /// The end that the source of packets knows to be on its own host.
 pub(crate) const LOCAL: [u8; 2] = [1, 2];
 
+/// Which of a flow's payloads somebody wants to read, and how far that has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Heed(u8);
+
+impl Heed {
+    /// Both ends' payloads are wanted.
+    const BOTH: u8 = 0b11;
+    /// The flow's opening has been read: what is wanted may begin another.
+    const TOLD: u8 = 1 << 2;
+    /// Its opening is read in parts.
+    const PENDING: u8 = 1 << 3;
+
+    /// Of a flow that begins.
+    fn of(protocol: u8) -> Self {
+        Heed(if matches!(protocol, 6 | 17) { Self::BOTH } else { Self::TOLD })
+    }
+
+    /// Whether `side`'s payloads are wanted.
+    #[inline]
+    pub(crate) fn wants(self, side: Side) -> bool {
+        self.0 >> side.index() & 1 != 0
+    }
+
+    pub(crate) fn is_told(self) -> bool {
+        self.0 & Self::TOLD != 0
+    }
+
+    pub(crate) fn is_pending(self) -> bool {
+        self.0 & Self::PENDING != 0
+    }
+
+    pub(crate) fn pend(&mut self) {
+        self.0 |= Self::PENDING;
+    }
+
+    /// The opening was read; `goes_on` if another may follow.
+    pub(crate) fn told(&mut self, goes_on: bool) {
+        self.0 = if goes_on { Self::TOLD | Self::BOTH } else { Self::TOLD };
+    }
+
+    /// What `side` says next is not wanted.
+    pub(crate) fn ignore(&mut self, side: Side) {
+        self.0 &= !(1 << side.index());
+    }
+
+    /// Nobody knows what `side` says. If nobody knows the other one's either, the flow is told, and `goes_on` as above.
+    pub(crate) fn nothing_known(&mut self, side: Side, goes_on: bool) {
+        self.ignore(side);
+        if self.0 & Self::BOTH == 0 {
+            self.told(goes_on);
+        }
+    }
+}
+
 /// One flow, in three cache lines.
 ///
 /// The first holds the key and what changes with every packet, the second the
@@ -53,14 +107,15 @@ pub(crate) struct Flow {
     pub(crate) packets: [u64; 2],
     pub(crate) first: Timestamp,
     pub(crate) hash: u32,
-    /// Number of its enclosing headers, +1; 0 for none.
-    pub(crate) tunnels: u32,
+    /// Number of what else is known of it ([`crate::store::More`]), +1; 0 for nothing.
+    pub(crate) more: u32,
     pub(crate) interface: u16,
     pub(crate) icmp: Icmp,
     pub(crate) initiator: Side,
     /// Bits of [`LOCAL`].
     pub(crate) local: u8,
     pub(crate) in_use: bool,
+    pub(crate) heed: Heed,
     tcp: TcpState,
 }
 
@@ -75,12 +130,13 @@ impl Flow {
             packets: [0; 2],
             first,
             hash,
-            tunnels: 0,
+            more: 0,
             interface: 0,
             icmp: Icmp::default(),
             initiator,
             local: 0,
             in_use: true,
+            heed: Heed::of(key.protocol()),
             tcp: TcpState::default(),
         }
     }
@@ -88,6 +144,11 @@ impl Flow {
     /// What its TCP headers told; `None` where there was none.
     pub(crate) fn tcp(&self) -> Option<&TcpState> {
         self.tcp.began().then_some(&self.tcp)
+    }
+
+    /// Whether bytes that `side` sent before others have not come yet.
+    pub(crate) fn misses_earlier(&self, side: Side) -> bool {
+        self.tcp.misses_earlier(side)
     }
 
     /// Adds what one TCP header told.

@@ -111,6 +111,15 @@ impl FlowKey {
         Endpoint { addr, port: port as u16 }
     }
 
+    /// The port of the end on `side`.
+    #[inline]
+    pub(crate) fn port(&self, side: Side) -> u16 {
+        match side {
+            Side::Low => (self.words[4] >> 48) as u16,
+            Side::High => (self.words[4] >> 32) as u16,
+        }
+    }
+
     /// IANA protocol number.
     #[inline]
     pub(crate) fn protocol(&self) -> u8 {

@@ -184,6 +184,8 @@ pub struct Ledger {
     pub odd: Vec<(String, u64)>,
     /// Application messages that are malformed: what, how many; most first.
     pub malformed_messages: Vec<(String, u64)>,
+    /// Flows whose first bytes had to make room for others' before they could be read.
+    pub unread_openings: u64,
 }
 
 impl Ledger {

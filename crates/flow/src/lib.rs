@@ -25,6 +25,7 @@ mod lookup;
 mod message;
 mod name;
 mod offload;
+mod opening;
 mod owner;
 mod pace;
 mod path;
@@ -53,6 +54,7 @@ pub use ledger::{
 };
 pub use live::{Ticket, Translation};
 pub use lookup::Keep;
+pub use opening::NameEvent;
 pub use owner::{Container, Owner, Runtime};
 pub use pace::{Pace, RECENT, Rate};
 pub use pattern::ProcessPattern;

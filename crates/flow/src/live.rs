@@ -1,18 +1,20 @@
 //! What only flows of a live capture have: their ways, owners, translations and pace.
 
 use std::collections::VecDeque;
+use std::hash::BuildHasher;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use dissect::{Endpoint, FiveTuple, Timestamp};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::attribution::{Answer, Protocol, Question, Reason};
 use crate::dns::DnsEvent;
 use crate::flow::Flow;
 use crate::key::{FlowKey, Seed, Side};
 use crate::ledger::InterfaceId;
+use crate::opening::NameEvent;
 use crate::owner::Owner;
 use crate::pace::{Pace, RECENT};
 use crate::path::{Place, Strands};
@@ -20,6 +22,8 @@ use crate::store::{FlowParts, FlowStore};
 
 /// Questions that wait to be asked; beyond, flows are not asked about.
 const MAX_QUESTIONS: usize = 65_536;
+/// Pairs of flow and name of which it is known that they were told.
+const MAX_NAMED: usize = 65_536;
 /// Questions that are asked again at once.
 const MAX_AGAIN: usize = 1024;
 /// Translations that are known at once; beyond, those that ended are forgotten, and then no further ones are learned.
@@ -98,6 +102,8 @@ pub(crate) struct LiveFlows {
     forgotten: VecDeque<(Timestamp, FlowKey)>,
     questions: VecDeque<(Ticket, Question)>,
     messages: VecDeque<DnsEvent>,
+    /// Hashes of flow and name of those that were told.
+    named: HashSet<u64>,
 }
 
 impl LiveFlows {
@@ -109,6 +115,7 @@ impl LiveFlows {
             forgotten: VecDeque::new(),
             questions: VecDeque::new(),
             messages: VecDeque::new(),
+            named: HashSet::default(),
         }
     }
 
@@ -133,7 +140,7 @@ impl LiveFlows {
         part: FlowParts,
         ifindex: u32,
     ) -> Option<(u32, Place)> {
-        let FlowParts { mut flow, tunnels, mut prints } = part;
+        let FlowParts { mut flow, more, mut prints } = part;
         let interface = InterfaceId(flow.interface);
         let mut key = flow.key.anywhere();
         let alias = self.aliases.get(&key).copied();
@@ -157,12 +164,11 @@ impl LiveFlows {
             (facts.nat, facts.translated_by) = (Some(alias.translated), alias.initiator);
         }
         let whole = flows.get_mut(number);
+        let before = whole.initiator;
         whole.learn(&flow, facts.strands.begin_at(place));
         facts.strands.add(place, &flow, &prints);
         whole.count(|side| facts.strands.sent(side));
-        if whole.tunnels == 0 && !tunnels.is_empty() {
-            flows.set_tunnels(number, tunnels);
-        }
+        flows.absorb_more(number, before, more, flow.initiator);
         Some((number, place))
     }
 
@@ -266,15 +272,14 @@ impl LiveFlows {
             (begun.pace, begun.counted) = (facts.pace, facts.counted);
             joined
         });
-        if flows.get(joined).tunnels == 0 && !part.tunnels.is_empty() {
-            flows.set_tunnels(joined, part.tunnels);
-        }
+        let before = flows.get(joined).initiator;
         let whole = &mut self.facts[joined as usize];
         flows.get_mut(joined).learn(&part.flow, whole.strands.iter().next().is_none());
         whole.strands.adopt(facts.strands, alias.flipped);
         (whole.nat, whole.translated_by) = (Some(alias.translated), alias.initiator);
         whole.answer = whole.answer.take().or(facts.answer);
         flows.get_mut(joined).count(|side| whole.strands.sent(side));
+        flows.absorb_more(joined, before, part.more, part.flow.initiator);
     }
 
     /// Forgets translations that ended some time ago, unless a table still counts what passed them: it will have to be
@@ -340,6 +345,18 @@ impl LiveFlows {
         let key = self.aliases.get(&key).map_or(key, |alias| alias.key);
         let number = flows.find(key.hash(&self.seed), &key)?;
         self.facts(number)?.answer.as_ref()
+    }
+
+    /// Whether a flow's client is heard to ask for a name for the first time, on whatever interface. Beyond
+    /// [`MAX_NAMED`], those before are forgotten.
+    pub(crate) fn hears_first(&mut self, event: &NameEvent) -> bool {
+        let (key, _) = FlowKey::of_tuple(&event.tuple);
+        let key = self.aliases.get(&key).map_or(key, |alias| alias.key);
+        if self.named.len() >= MAX_NAMED {
+            self.named.clear();
+        }
+        let said = self.named.hasher().hash_one((key, event.source, &event.name));
+        self.named.insert(said)
     }
 
     /// Keeps a message until it is known who asked.

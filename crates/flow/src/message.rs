@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dissect::app::{AppDissector, Fact, Verdict, by_content, by_port};
+use dissect::app::{Fact, MessageDissector, Verdict, by_content, by_port};
 use dissect::{Fragment, Ip, Tcp, TcpFlags, Timestamp};
 
 use crate::fragment::Datagrams;
@@ -69,7 +69,7 @@ impl Messages {
 
     fn read_datagram(
         &mut self,
-        dissector: &'static dyn AppDissector,
+        dissector: &'static dyn MessageDissector,
         origin: Origin,
         ip: &Ip,
         payload: &[u8],
@@ -80,7 +80,7 @@ impl Messages {
 
     fn read_segment(
         &mut self,
-        dissector: &'static dyn AppDissector,
+        dissector: &'static dyn MessageDissector,
         origin: Origin,
         ip: &Ip,
         tcp: &Tcp,
@@ -117,7 +117,13 @@ impl Messages {
 }
 
 impl Said {
-    fn note(&mut self, dissector: &'static dyn AppDissector, origin: Origin, ip: &Ip, verdict: &Verdict<'_>) {
+    fn note(
+        &mut self,
+        dissector: &'static dyn MessageDissector,
+        origin: Origin,
+        ip: &Ip,
+        verdict: &Verdict<'_>,
+    ) {
         let reason = match verdict {
             Verdict::Is { fact: Fact::Dns(message), .. } => {
                 self.lookups.note(origin, dissector.name(), ip, message);

@@ -66,6 +66,9 @@ impl Names {
     /// What `addr` is called in a flow with `peer` that began at `at`: what `peer` was told last before that,
     /// else what anybody was told, else the table's name, else the fallback.
     pub(crate) fn of(&self, addr: IpAddr, peer: IpAddr, at: Timestamp) -> Option<Arc<str>> {
+        if self.is_empty() {
+            return None;
+        }
         let latest = |asked_by_peer: bool| {
             let namings = self.learned.get(&addr)?;
             let fits = |n: &&Naming| n.since <= at && (!asked_by_peer || n.asker == peer);
@@ -76,7 +79,7 @@ impl Names {
         learned.map(|n| &n.name).or_else(table).cloned()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.learned.is_empty() && self.given.is_empty() && self.fallback.is_empty()
     }
 }

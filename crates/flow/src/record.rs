@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dissect::app::{App, By, End, protocol_by_port};
 use dissect::packet::Registry;
 use dissect::{Dissection, Endpoint, Icmp, LinkType, Packet, Timestamp};
 
@@ -88,6 +89,8 @@ pub struct FlowRecord {
     pub tcp: Option<TcpRecord>,
     /// Enclosing headers, outermost first.
     pub tunnels: Box<[TunnelHeader]>,
+    /// What its first bytes said; `None` where nobody knows them.
+    pub app: Option<Arc<App>>,
     /// The interface that saw its first packet, where it has a name.
     pub interface: Option<Arc<str>>,
     /// Which way it goes, where that is known.
@@ -117,7 +120,18 @@ impl FlowRecord {
         Duration::from_nanos(u64::try_from(self.last.0.saturating_sub(self.first.0)).unwrap_or(0))
     }
 
-    pub(crate) fn of(flow: &Flow, tunnels: &[TunnelHeader]) -> Self {
+    /// The application protocol, by what the ends said, else by the responder's port, and by which of the two.
+    pub fn app_protocol(&self) -> Option<(&'static str, By)> {
+        let by_port = || protocol_by_port(self.protocol, self.destination.port).map(|name| (name, By::Port));
+        self.app.as_ref().map(|app| (app.protocol, app.by)).or_else(by_port)
+    }
+
+    /// The name that `client` asked for first.
+    pub(crate) fn asked_name(&self, client: End) -> Option<Arc<str>> {
+        self.app.as_ref()?.first_name(client).cloned()
+    }
+
+    pub(crate) fn of(flow: &Flow, tunnels: &[TunnelHeader], app: Option<&Arc<App>>) -> Self {
         let (initiator, responder) = (flow.initiator, flow.initiator.other());
         FlowRecord {
             protocol: flow.key.protocol(),
@@ -136,6 +150,7 @@ impl FlowRecord {
                 retransmits: u64::from(t.retransmits(Side::Low)) + u64::from(t.retransmits(Side::High)),
             }),
             tunnels: tunnels.into(),
+            app: app.cloned(),
             interface: None,
             direction: None,
             source_name: None,

@@ -9,6 +9,7 @@ use crate::dns::{DnsEvent, DnsTotals};
 use crate::flow::Counters;
 use crate::group::Group;
 use crate::ledger::{CaptureRecord, InterfaceId, InterfaceName, Ledger};
+use crate::opening::NameEvent;
 use crate::pace::Rate;
 use crate::record::FlowRecord;
 
@@ -22,6 +23,8 @@ pub enum Event {
     Capture(CaptureRecord),
     /// A DNS, mDNS or LLMNR message.
     Dns(DnsEvent),
+    /// A client asked for a name that it had not asked for in the same flow.
+    Name(NameEvent),
     /// A flow is over: no further packet will be counted in it.
     Flow(FlowRecord),
 }

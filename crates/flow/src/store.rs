@@ -1,9 +1,13 @@
 //! The flows of one table or collector: an arena, its index, and the facts that few flows have.
 
+use std::sync::Arc;
+
+use dissect::app::App;
+
 use crate::arena::Arena;
 use crate::flow::Flow;
 use crate::index::Index;
-use crate::key::FlowKey;
+use crate::key::{FlowKey, Side};
 use crate::path::Prints;
 use crate::record::TunnelHeader;
 
@@ -15,13 +19,42 @@ pub(crate) struct FlowStore {
     index: Index,
     flows: Arena,
     free: Vec<u32>,
-    tunnels: Rows<Box<[TunnelHeader]>>,
+    more: Rows<More>,
     /// By number; none but in the tables of a live capture.
     prints: Vec<Prints>,
 }
 
 /// The number of no flow.
 pub(crate) const NO_FLOW: u32 = u32::MAX;
+
+/// What is known of some flows beyond their counters.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct More {
+    /// The headers that enclose it, outermost first.
+    tunnels: Box<[TunnelHeader]>,
+    /// What its first bytes said.
+    app: Option<Arc<App>>,
+}
+
+impl More {
+    fn is_empty(&self) -> bool {
+        self.tunnels.is_empty() && self.app.is_none()
+    }
+
+    /// Takes over what another part of the same flow knows; `turned` if that part's initiator is the flow's responder.
+    fn absorb(&mut self, part: More, turned: bool) {
+        if self.tunnels.is_empty() {
+            self.tunnels = part.tunnels;
+        }
+        let Some(app) = part.app else { return };
+        let app = if turned { Arc::new(app.turned()) } else { app };
+        match &mut self.app {
+            None => self.app = Some(app),
+            Some(known) if *known == app => {}
+            Some(known) => Arc::make_mut(known).absorb(&app),
+        }
+    }
+}
 
 /// A table of facts that some flows have, by number +1.
 #[derive(Debug)]
@@ -50,10 +83,18 @@ impl<T> Rows<T> {
         self.rows.get((number as usize).wrapping_sub(1))
     }
 
-    fn remove(&mut self, number: u32) {
-        if number > 0 {
-            self.free.push(number);
-        }
+    fn get_mut(&mut self, number: u32) -> Option<&mut T> {
+        self.rows.get_mut((number as usize).wrapping_sub(1))
+    }
+
+    fn remove(&mut self, number: u32) -> T
+    where
+        T: Default,
+    {
+        let Some(row) = self.get_mut(number) else { return T::default() };
+        let row = std::mem::take(row);
+        self.free.push(number);
+        row
     }
 }
 
@@ -61,7 +102,7 @@ impl<T> Rows<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct FlowParts {
     pub(crate) flow: Flow,
-    pub(crate) tunnels: Box<[TunnelHeader]>,
+    pub(crate) more: More,
     pub(crate) prints: Prints,
 }
 
@@ -124,12 +165,8 @@ impl FlowStore {
     /// Takes a flow out, facts and all.
     pub(crate) fn remove(&mut self, number: u32) -> FlowParts {
         let flow = *self.get(number);
-        let tunnels = match self.tunnels.rows.get_mut((flow.tunnels as usize).wrapping_sub(1)) {
-            Some(headers) => std::mem::take(headers),
-            None => Box::default(),
-        };
-        let removed = FlowParts { flow, tunnels, prints: self.prints(number) };
-        self.tunnels.remove(flow.tunnels);
+        let more = self.more.remove(flow.more);
+        let removed = FlowParts { flow, more, prints: self.prints(number) };
         self.index.remove(flow.hash, number);
         self.get_mut(number).in_use = false;
         self.free.push(number);
@@ -139,18 +176,21 @@ impl FlowStore {
     /// Adds a flow from another store, or adds to the one that is here; gives its number.
     pub(crate) fn merge(&mut self, part: FlowParts) -> u32 {
         if let Some(number) = self.find(part.flow.hash, &part.flow.key) {
+            let before = self.get(number).initiator;
             self.get_mut(number).absorb(&part.flow);
+            self.absorb_more(number, before, part.more, part.flow.initiator);
             return number;
         }
         let mut flow = part.flow;
-        flow.tunnels = if part.tunnels.is_empty() { 0 } else { self.tunnels.insert(part.tunnels) };
+        flow.more = if part.more.is_empty() { 0 } else { self.more.insert(part.more) };
         self.insert(flow)
     }
 
     /// A copy of one flow, facts and all.
     fn copy(&self, number: u32) -> FlowParts {
         let flow = *self.get(number);
-        FlowParts { flow, tunnels: self.tunnels(&flow).into(), prints: self.prints(number) }
+        let more = self.more.get(flow.more).cloned().unwrap_or_default();
+        FlowParts { flow, more, prints: self.prints(number) }
     }
 
     /// Keeps a print of one of a flow's first packets.
@@ -235,10 +275,52 @@ impl FlowStore {
     }
 
     pub(crate) fn tunnels(&self, flow: &Flow) -> &[TunnelHeader] {
-        self.tunnels.get(flow.tunnels).map_or(&[], |headers| headers)
+        self.more.get(flow.more).map_or(&[], |more| &more.tunnels)
     }
 
     pub(crate) fn set_tunnels(&mut self, number: u32, headers: Box<[TunnelHeader]>) {
-        self.flows[number].tunnels = self.tunnels.insert(headers);
+        self.more_of(number).tunnels = headers;
+    }
+
+    /// What the flow's first bytes said, if anybody could read them.
+    pub(crate) fn app(&self, flow: &Flow) -> Option<&Arc<App>> {
+        self.more.get(flow.more).and_then(|more| more.app.as_ref())
+    }
+
+    pub(crate) fn set_app(&mut self, number: u32, app: Arc<App>) {
+        self.more_of(number).app = Some(app);
+    }
+
+    /// Takes over what another part of a flow knew, whose initiator was `initiator`; before that part was counted, the
+    /// flow's own was `before`.
+    pub(crate) fn absorb_more(&mut self, number: u32, before: Side, more: More, initiator: Side) {
+        let now = self.get(number).initiator;
+        if before != now && self.get(number).more != 0 {
+            let known = self.more_of(number);
+            known.app = known.app.take().map(|app| Arc::new(app.turned()));
+        }
+        if !more.is_empty() {
+            self.more_of(number).absorb(more, initiator != now);
+        }
+    }
+
+    fn more_of(&mut self, number: u32) -> &mut More {
+        let flow = &mut self.flows[number];
+        if flow.more == 0 {
+            flow.more = self.more.insert(More::default());
+        }
+        &mut self.more.rows[flow.more as usize - 1]
+    }
+}
+
+impl FlowParts {
+    /// The headers that enclose it, outermost first.
+    pub(crate) fn tunnels(&self) -> &[TunnelHeader] {
+        &self.more.tunnels
+    }
+
+    /// What its first bytes said.
+    pub(crate) fn app(&self) -> Option<&Arc<App>> {
+        self.more.app.as_ref()
     }
 }

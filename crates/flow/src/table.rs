@@ -75,7 +75,7 @@ impl FlowTable {
     pub fn new(options: Options) -> Self {
         FlowTable {
             registry: Registry::global(),
-            tally: Tally::new(options.max_flows, options.live.is_some()),
+            tally: Tally::new(options.max_flows, options.live.is_some(), options.keep.all),
             totals: Totals::default(),
             firsts: FirstFragments::default(),
             messages: Messages::new(options.keep),
@@ -222,7 +222,10 @@ impl FlowTable {
 
     /// Messages, and flows that ended or were evicted, that wait to be taken with the next delta.
     pub fn events(&self) -> usize {
-        self.messages.said.lookups.len() + self.tally.eviction.evicted.len() + self.expiry.ended.len()
+        self.messages.said.lookups.len()
+            + self.tally.openings.names.len()
+            + self.tally.eviction.evicted.len()
+            + self.expiry.ended.len()
     }
 
     /// Plain TCP and UDP whose payload somebody may read.
@@ -237,6 +240,7 @@ impl FlowTable {
         let (ip, tcp) = (&plain.ip, plain.tcp.as_ref());
         let observation = self.tally.next(group);
         observe::<LIVE>(observation, packet, origin.interface, ip, tcp, FlowKey::of(ip), &self.options.seed);
+        observation.payload = plain.payload;
         self.messages.read(origin, ip, tcp, plain.payload);
     }
 
@@ -270,6 +274,8 @@ impl FlowTable {
         if self.options.decap && !d.tunnels().is_empty() {
             observation.enclosed = Some((packet.link_type, packet.bytes));
         }
+        // Of a packet in pieces, the first one has the beginning of it.
+        observation.payload = d.app_payload().filter(|_| told).unwrap_or_default();
         match inner.fragment {
             Some(fragment) => self.messages.read_fragment(origin, inner, fragment, d.ip_payload()),
             None => {
@@ -332,6 +338,7 @@ impl FlowTable {
         let begun = self.tally.begun.as_mut().map(mem::take).unwrap_or_default();
         let mut totals = mem::take(&mut self.totals);
         totals.malformed_messages = mem::take(&mut self.messages.said.malformed);
+        totals.unread_openings = mem::take(&mut self.tally.openings.evicted);
         Delta {
             changed: begun.into_iter().filter_map(|number| self.tally.flows.take_one(number)).collect(),
             ended: mem::take(&mut self.expiry.ended),
@@ -339,6 +346,7 @@ impl FlowTable {
             captures: mem::take(&mut self.captures),
             totals,
             lookups: self.messages.said.lookups.take(),
+            names: mem::take(&mut self.tally.openings.names),
             ..Delta::default()
         }
     }
@@ -369,6 +377,7 @@ impl<'a, const LIVE: bool> Take<'a> for Count<'_, '_, 'a, LIVE> {
         let (ip, tcp) = (&plain.ip, plain.tcp.as_ref());
         let observation = self.tally.next(self.group);
         observe::<LIVE>(observation, self.packet, self.interface, ip, tcp, FlowKey::of(ip), self.seed);
+        observation.payload = plain.payload;
     }
 }
 
@@ -403,6 +412,7 @@ fn observe<const LIVE: bool>(
     };
     o.icmp = Icmp::default();
     o.enclosed = None;
+    o.payload = &[];
 }
 
 /// Packets of one interface, one after the other.

@@ -12,6 +12,7 @@ use dissect::{Icmp, LinkType, Tcp, Timestamp};
 
 use crate::flow::Flow;
 use crate::key::{FlowKey, Side};
+use crate::opening::Openings;
 use crate::path::PRINTS;
 use crate::record;
 use crate::store::{FlowParts, FlowStore};
@@ -40,6 +41,8 @@ pub(crate) struct Observation<'a> {
     pub(crate) print: u32,
     /// The packet's bytes, where tunnels enclose its flow: if it begins the flow, their headers are read from these.
     pub(crate) enclosed: Option<(LinkType, &'a [u8])>,
+    /// What was captured of the payload of a whole TCP or UDP packet.
+    pub(crate) payload: &'a [u8],
 }
 
 impl Observation<'_> {
@@ -71,6 +74,7 @@ impl Default for Group<'_> {
 pub(crate) struct Tally {
     pub(crate) flows: FlowStore,
     pub(crate) eviction: Eviction,
+    pub(crate) openings: Openings,
     /// Flows that began since somebody asked, by number, if anybody asks.
     pub(crate) begun: Option<Vec<u32>>,
 }
@@ -85,9 +89,10 @@ pub(crate) struct Eviction {
 }
 
 impl Tally {
-    pub(crate) fn new(max_flows: usize, live: bool) -> Self {
+    pub(crate) fn new(max_flows: usize, live: bool, tell_names: bool) -> Self {
         Tally {
             flows: FlowStore::default(),
+            openings: Openings::new(tell_names),
             eviction: Eviction { max_flows: max_flows.max(1), hand: 0, evicted: Vec::new() },
             begun: live.then(Vec::new),
         }
@@ -112,22 +117,33 @@ impl Tally {
             *guess = self.flows.guess(o.hash);
         }
         black_box(guesses.iter().fold(0, |touched, &number| touched ^ self.flows.warm(number)));
-        for (o, guess) in waiting.iter().zip(guesses) {
-            self.apply(o, guess);
+        let mut heard = [(0, 0); GROUP];
+        let mut count = 0;
+        for (place, (o, guess)) in waiting.iter().zip(guesses).enumerate() {
+            let (number, is_wanted) = self.apply(o, guess);
+            // Written in any case: most are not wanted, and which are is hard to guess.
+            heard[count % GROUP] = (place, number);
+            count += usize::from(is_wanted && !o.payload.is_empty());
+        }
+        for &(place, number) in heard.get(..count).unwrap_or_default() {
+            if let Some(o) = waiting.get(place) {
+                self.openings.hear(&mut self.flows, number, o);
+            }
         }
     }
 
-    /// Adds one packet to its flow, which it may begin.
+    /// Adds one packet to its flow, which it may begin; gives the flow's number, and whether its payload is wanted.
     #[inline(always)]
-    fn apply(&mut self, o: &Observation<'_>, mut guess: u32) {
+    fn apply(&mut self, o: &Observation<'_>, mut guess: u32) -> (u32, bool) {
         loop {
             if let Some(flow) = self.flows.guessed(guess, &o.key) {
                 let place = flow.packets[o.side.index()];
+                let is_wanted = flow.heed.wants(o.side);
                 add(flow, o);
                 if o.print != 0 && place < PRINTS as u64 {
                     self.flows.keep_print(guess, o.side.index(), place as usize, o.print);
                 }
-                return;
+                return (guess, is_wanted);
             }
             guess = self.search(o);
         }

@@ -194,6 +194,11 @@ impl TcpState {
         self.seen = swap(self.seen & 0x00ff_ffff, 12) | swap(started, 1) << STARTED | swap(hole, 1) << HOLE;
     }
 
+    /// Whether there is, or was, a hole in what `side` sent.
+    pub(crate) fn misses_earlier(&self, side: Side) -> bool {
+        self.seen & 1 << (HOLE + side.index() as u32) != 0
+    }
+
     /// Whether nothing more is to come: both sides have finished, or one has reset.
     pub(crate) fn is_over(&self) -> bool {
         let both = |letter| self.saw(Side::Low, letter) && self.saw(Side::High, letter);

@@ -103,6 +103,8 @@ pub(crate) struct Totals {
     pub(crate) odd: BTreeMap<NoFlow, u64>,
     /// Application messages that their specification rules out, by protocol and reason.
     pub(crate) malformed_messages: BTreeMap<(&'static str, &'static str), u64>,
+    /// Flows whose first bytes had to make room for others' before anybody could read them.
+    pub(crate) unread_openings: u64,
 }
 
 impl Totals {
@@ -126,6 +128,7 @@ impl Totals {
         for (at, theirs) in part.interfaces.into_iter().enumerate() {
             self.interface(InterfaceId(at as u16)).absorb(theirs);
         }
+        self.unread_openings += part.unread_openings;
         for (what, packets) in part.odd {
             *self.odd.entry(what).or_default() += packets;
         }

@@ -1,122 +1,25 @@
 //! Application dissectors: what a payload says.
 //!
-//! Each is asked by the ports it names ([`by_port`]), or where it recognizes what
-//! no port explains ([`by_content`]). It is given the bytes of one datagram,
-//! or the contiguous bytes of one stream direction from where the last message
-//! ended, and says what they are. Adding one is a file here, its `mod` line and
-//! its line in `DISSECTORS`.
-
-use std::sync::LazyLock;
-
-use crate::FiveTuple;
+//! There are two kinds. A [`MessageDissector`] reads every message of its protocol, one by one, and each is an event:
+//! DNS and its kin. An [`AppDissector`] reads the first bytes that both ends of a flow sent, its [`Opening`], and says
+//! what the flow is and what its client asked for: [`App`]. Adding one of either is a file here, its `mod` line and its
+//! line in `MESSAGES` or `OPENINGS`.
 
 pub mod dns;
+mod fact;
+mod message;
+mod opening;
+mod select;
+mod ssh;
 
-/// Every application dissector.
-static DISSECTORS: &[&dyn AppDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR];
+pub use self::fact::{App, By, Field, Name, NameSource, Value};
+pub use self::message::{Fact, MessageDissector, Port, Verdict, by_content, by_port};
+pub(crate) use self::message::{may_recognize, ports};
+pub use self::opening::{AppDissector, Begins, End, Opening, Reading, Said};
+pub use self::select::{Candidates, protocol_by_port};
 
-/// Those of them that are known by what they say, wherever they say it.
-static RECOGNIZERS: &[&dyn AppDissector] = &[&dns::DNS];
+/// Every message dissector.
+static MESSAGES: &[&dyn MessageDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR];
 
-/// A port that an application protocol is known by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Port {
-    /// A UDP port, at either end.
-    Udp(u16),
-    /// A TCP port, at either end.
-    Tcp(u16),
-}
-
-/// What an application dissector found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fact<'a> {
-    /// One DNS, mDNS or LLMNR message.
-    Dns(dns::Outline<'a>),
-}
-
-/// What an application dissector says of the bytes it was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict<'a> {
-    /// This is another protocol.
-    NotMine,
-    /// The message goes on in bytes that were not given.
-    NeedMore,
-    /// One message, which ends after `consumed` bytes; what follows may be another.
-    Is {
-        /// Bytes up to the message's end.
-        consumed: usize,
-        /// What it says.
-        fact: Fact<'a>,
-    },
-    /// One message that its specification rules out, for `reason`; it ends after `consumed` bytes.
-    Malformed {
-        /// Bytes up to the message's end.
-        consumed: usize,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-}
-
-/// One application protocol.
-pub trait AppDissector: Sync {
-    /// Its name: lower case, as the field writes it.
-    fn name(&self) -> &'static str;
-    /// Where it is usually spoken.
-    fn ports(&self) -> &'static [Port];
-    /// Reads the message at the start of `bytes`, which `tuple`'s source sent.
-    fn dissect<'a>(&self, tuple: &FiveTuple, bytes: &'a [u8]) -> Verdict<'a>;
-    /// Whether `bytes`, a datagram on ports that nobody is known by, begin a message that is its own beyond doubt.
-    fn recognizes(&self, _src_port: u16, _dst_port: u16, _bytes: &[u8]) -> bool {
-        false
-    }
-}
-
-/// The ports that some application dissector names.
-pub(crate) fn ports() -> impl Iterator<Item = u16> {
-    DISSECTORS.iter().flat_map(|d| d.ports()).map(|port| match port {
-        Port::Udp(port) | Port::Tcp(port) => *port,
-    })
-}
-
-/// The ports that some application dissector names, a bit each: most packets are none's.
-static NAMED: LazyLock<Box<[u64; 1024]>> = LazyLock::new(|| {
-    let mut bits = Box::new([0; 1024]);
-    for port in ports() {
-        if let Some(word) = bits.get_mut(usize::from(port >> 6)) {
-            *word |= 1 << (port & 63);
-        }
-    }
-    bits
-});
-
-/// Who speaks on one of these ports; the destination's counts first.
-#[inline]
-pub fn by_port(protocol: u8, src_port: u16, dst_port: u16) -> Option<&'static dyn AppDissector> {
-    let named =
-        |port: u16| NAMED.get(usize::from(port >> 6)).is_some_and(|word| word >> (port & 63) & 1 != 0);
-    if named(dst_port) || named(src_port) { registered(protocol, src_port, dst_port) } else { None }
-}
-
-fn registered(protocol: u8, src_port: u16, dst_port: u16) -> Option<&'static dyn AppDissector> {
-    let speaks = |port: u16| {
-        let wanted = match protocol {
-            6 => Port::Tcp(port),
-            17 => Port::Udp(port),
-            _ => return None,
-        };
-        DISSECTORS.iter().copied().find(|d| d.ports().contains(&wanted))
-    };
-    speaks(dst_port).or_else(|| speaks(src_port))
-}
-
-/// Whether [`by_content`] may know who sent `bytes`: no is sure, and soon said of most.
-#[inline]
-pub(crate) fn may_recognize(bytes: &[u8]) -> bool {
-    dns::may_begin(bytes)
-}
-
-/// Who sent the datagram `bytes` between ports where [`by_port`] knows nobody, told by the first bytes alone.
-#[inline]
-pub fn by_content(src_port: u16, dst_port: u16, bytes: &[u8]) -> Option<&'static dyn AppDissector> {
-    RECOGNIZERS.iter().copied().find(|d| d.recognizes(src_port, dst_port, bytes))
-}
+/// Every application dissector, at most 64. Where two of them read the same bytes, the first is believed.
+static OPENINGS: &[&dyn AppDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &ssh::Ssh];

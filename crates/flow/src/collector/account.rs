@@ -112,6 +112,7 @@ impl Collector {
             evicted: self.closed.evicted.1,
             hidden,
             reasons: most_first(reasons.into_iter().map(|(reason, n)| (reason.to_owned(), n))),
+            unread_openings: self.totals.unread_openings,
             odd: most_first(self.totals.odd.iter().map(|(what, &n)| (what.name(), n))),
             malformed_messages: most_first(
                 self.totals.malformed_messages.iter().map(|((who, why), &n)| (format!("{who}: {why}"), n)),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dissect::Timestamp;
+use dissect::app::{App, End};
 use hashbrown::HashMap;
 
 use super::Collector;
@@ -105,7 +106,7 @@ impl Collector {
                     rows.offer(place, Row::Open(number, flow));
                 }
                 Some(by) => {
-                    let (key, one) = self.group_of_one(by, flow, facts);
+                    let (key, one) = self.group_of_one(by, flow, self.flows.app(flow), facts);
                     groups.entry_ref(&key).and_modify(|group| group.absorb(&one)).or_insert(one);
                 }
             }
@@ -152,14 +153,26 @@ impl Collector {
         DnsEvent { owner, ..event.clone() }
     }
 
-    pub(super) fn group_of_one(&self, by: GroupBy, flow: &Flow, facts: Option<&Facts>) -> (GroupKey, Group) {
+    pub(super) fn group_of_one(
+        &self,
+        by: GroupBy,
+        flow: &Flow,
+        app: Option<&Arc<App>>,
+        facts: Option<&Facts>,
+    ) -> (GroupKey, Group) {
         let answer = facts.and_then(|facts| facts.answer.as_ref());
-        let key = self.group_key(by, flow, answer);
+        let key = self.group_key(by, flow, app, answer);
         let pid = answer.and_then(Answer::owner).map(|owner| owner.pid);
         (key.clone(), Group::of(key, flow, pid))
     }
 
-    fn group_key(&self, by: GroupBy, flow: &Flow, answer: Option<&Answer>) -> GroupKey {
+    fn group_key(
+        &self,
+        by: GroupBy,
+        flow: &Flow,
+        app: Option<&Arc<App>>,
+        answer: Option<&Answer>,
+    ) -> GroupKey {
         // The far end is the responder, unless only the initiator is remote.
         let inbound = self.config.selection.direction(flow, answer) == Some(FlowDirection::Inbound);
         let far = if inbound { flow.initiator } else { flow.initiator.other() };
@@ -169,7 +182,9 @@ impl Collector {
             GroupBy::Process | GroupBy::Container | GroupBy::User => owner_key(by, answer),
             GroupBy::Host => GroupKey::Host(far),
             GroupBy::Name => {
-                let name = self.names.of(far, near, flow.first);
+                let client = if inbound { End::Responder } else { End::Initiator };
+                let asked = app.and_then(|app| app.first_name(client)).cloned();
+                let name = asked.or_else(|| self.names.of(far, near, flow.first));
                 name.map_or(GroupKey::Host(far), GroupKey::Name)
             }
             GroupBy::Service => GroupKey::Service(flow.key.protocol(), responder.port),

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use dissect::Timestamp;
+use dissect::app::{App, End};
 use hashbrown::HashSet;
 
 use self::account::Shares;
@@ -25,6 +26,7 @@ use crate::ledger::{CaptureRecord, InterfaceId, InterfaceName, Readings};
 use crate::live::{Facts, LiveFlows, Ticket, Translation};
 use crate::lookup::LookupDelta;
 use crate::name::Names;
+use crate::opening::NameEvent;
 use crate::pace::Rate;
 use crate::path::Place;
 use crate::rank::SortKey;
@@ -246,6 +248,7 @@ impl Collector {
         }
         // After the flows: a message is told with the owner of its own.
         self.absorb_lookups(delta.lookups);
+        self.absorb_names(delta.names);
         for capture in delta.captures {
             if self.config.events {
                 self.events.push(Event::Capture(capture.clone()));
@@ -269,6 +272,19 @@ impl Collector {
         match &mut self.live {
             Some(live) => lookups.events.into_iter().for_each(|event| live.flows.keep_message(event)),
             None => self.events.extend(lookups.events.into_iter().map(Event::Dns)),
+        }
+    }
+
+    /// Live, a name passes as many interfaces as its flow does, and is told once.
+    fn absorb_names(&mut self, names: Vec<NameEvent>) {
+        if !self.config.events {
+            return;
+        }
+        for event in names {
+            let is_new = self.live.as_mut().is_none_or(|live| live.flows.hears_first(&event));
+            if is_new {
+                self.events.push(Event::Name(event));
+            }
         }
     }
 
@@ -375,13 +391,13 @@ impl Collector {
             self.closed.evicted.1 += sum;
         }
         if shown && let Some(by) = self.config.group {
-            let (key, one) = self.group_of_one(by, flow, facts);
+            let (key, one) = self.group_of_one(by, flow, whole.app(), facts);
             self.closed.add_to_group(key, one);
         }
         let place = self.config.sort.place(flow, facts.map(|facts| &facts.pace));
         let ranks = shown && !evicted && self.closed.rows.takes(&place);
         if self.config.events || ranks {
-            let record = self.record(flow, &whole.tunnels, facts);
+            let record = self.record(flow, whole.tunnels(), whole.app(), facts);
             if ranks {
                 let intervals = self.live.as_ref().map_or(0, |live| live.intervals);
                 self.closed.rows.offer(place, Over { record: record.clone(), intervals });
@@ -425,19 +441,24 @@ impl Collector {
 
     /// One open flow with all its facts.
     fn record_of(&self, number: u32, flow: &Flow) -> FlowRecord {
-        self.record(flow, self.flows.tunnels(flow), self.facts(number))
+        self.record(flow, self.flows.tunnels(flow), self.flows.app(flow), self.facts(number))
     }
 
-    fn record(&self, flow: &Flow, tunnels: &[TunnelHeader], facts: Option<&Facts>) -> FlowRecord {
-        let mut record = FlowRecord::of(flow, tunnels);
+    fn record(
+        &self,
+        flow: &Flow,
+        tunnels: &[TunnelHeader],
+        app: Option<&Arc<App>>,
+        facts: Option<&Facts>,
+    ) -> FlowRecord {
+        let mut record = FlowRecord::of(flow, tunnels, app);
         let answer = facts.and_then(|facts| facts.answer.as_ref());
         record.direction = self.config.selection.direction(flow, answer);
         record.interface = self.interface_name(InterfaceId(flow.interface));
-        if !self.names.is_empty() {
-            let (src, dst, at) = (record.source.addr, record.destination.addr, record.first);
-            record.source_name = self.names.of(src, dst, at);
-            record.destination_name = self.names.of(dst, src, at);
-        }
+        // What a client asked for itself comes before what anybody is called.
+        let (src, dst, at) = (record.source.addr, record.destination.addr, record.first);
+        record.source_name = record.asked_name(End::Responder).or_else(|| self.names.of(src, dst, at));
+        record.destination_name = record.asked_name(End::Initiator).or_else(|| self.names.of(dst, src, at));
         if let Some(facts) = facts {
             record.owner.clone_from(&facts.answer);
             // One that went and came back is two, of one name.

@@ -5,6 +5,7 @@ mod ends;
 #[path = "../kept/mod.rs"]
 mod kept;
 mod offload;
+mod openings;
 mod once;
 mod replay;
 mod translated;

@@ -42,6 +42,7 @@ pub(crate) fn flow(protocol: u8, source: Endpoint, destination: Endpoint) -> Flo
         icmp: None,
         tcp: None,
         tunnels: Box::default(),
+        app: None,
         interface: None,
         direction: None,
         source_name: None,
@@ -232,6 +233,7 @@ pub(crate) fn ledger(counted: Counters) -> Ledger {
         counted,
         odd: vec![("tcp: data offset below 5".to_owned(), 2)],
         malformed_messages: vec![("dns: pointer loop".to_owned(), 1)],
+        unread_openings: 0,
         ..Ledger::default()
     }
 }

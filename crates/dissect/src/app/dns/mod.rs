@@ -17,6 +17,7 @@
 //! labels and pointers (`wire::Wire`).
 
 mod name;
+mod opening;
 mod outline;
 #[cfg(test)]
 mod tests;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 
 pub use self::outline::{Address, Asked, Outline};
 use self::wire::{HEADER, Header, whole};
-use super::{AppDissector, Fact, Port, Verdict};
+use super::{Fact, MessageDissector, Port, Verdict};
 use crate::FiveTuple;
 
 /// The NetBIOS name service: another protocol in the same format (RFC 1002, section 4.2).
@@ -103,7 +104,7 @@ pub(super) struct Dns {
     ports: &'static [Port],
 }
 
-impl AppDissector for Dns {
+impl MessageDissector for Dns {
     fn name(&self) -> &'static str {
         self.name
     }

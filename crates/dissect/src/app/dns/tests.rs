@@ -8,8 +8,9 @@ use simple_dns::{CLASS, Name, Packet, QCLASS, QTYPE};
 
 use super::wire::*;
 use super::*;
+
 use crate::Endpoint;
-use crate::app::{by_content, by_port};
+use crate::app::{MessageDissector, by_content, by_port};
 
 const UDP: u8 = 17;
 
@@ -271,7 +272,7 @@ fn work_is_linear_in_the_message() {
 
 #[test]
 fn speaks_on_its_ports() {
-    let name = |protocol, src, dst| by_port(protocol, src, dst).map(AppDissector::name);
+    let name = |protocol, src, dst| by_port(protocol, src, dst).map(MessageDissector::name);
     assert_eq!(name(UDP, 53, 40000), Some("dns"));
     assert_eq!(name(TCP, 40000, 53), Some("dns"));
     assert_eq!(name(TCP, 5353, 40000), Some("dns"));
@@ -282,7 +283,7 @@ fn speaks_on_its_ports() {
 
 #[test]
 fn recognizes_itself_on_other_ports() {
-    let found = |port, bytes: &[u8]| by_content(40000, port, bytes).map(AppDissector::name);
+    let found = |port, bytes: &[u8]| by_content(40000, port, bytes).map(MessageDissector::name);
     for hex in [SPF[0], SPF[1], ALIAS, SIX] {
         assert_eq!(found(5300, &bytes(hex)), Some("dns"));
         assert_eq!(found(137, &bytes(hex)), None);

@@ -3,7 +3,7 @@
 use dissect::Endpoint;
 use flow::{Counters, FlowRecord, TcpRecord, TunnelHeader, community_id};
 
-use super::{microseconds, nanoseconds, owner, write_counters, write_end, write_list, write_transport};
+use super::{app, microseconds, nanoseconds, owner, write_counters, write_end, write_list, write_transport};
 use crate::view::json::Json;
 
 pub(super) fn write(json: &mut Json, flow: &FlowRecord) {
@@ -19,10 +19,16 @@ pub(super) fn write(json: &mut Json, flow: &FlowRecord) {
     if let Some(answer) = &flow.owner {
         owner::write_facts(json, answer);
     }
+    if let Some(app) = &flow.app {
+        app::write_fields(json, app);
+    }
     json.raw(r#","sockethound":{"source_frame_bytes":"#).integer(flow.sent.frame_bytes);
     json.raw(r#","destination_frame_bytes":"#).integer(flow.received.frame_bytes);
     if let Some(answer) = &flow.owner {
         owner::write_attribution(json, answer);
+    }
+    if let Some((_, by)) = flow.app_protocol() {
+        json.raw(r#","protocol_by":"#).plain(by.name().as_bytes());
     }
     if let Some(tcp) = &flow.tcp {
         write_tcp(json, tcp);
@@ -53,6 +59,10 @@ fn write_network(json: &mut Json, flow: &FlowRecord) {
     json.raw(if flow.ip_version == 4 { r#","type":"ipv4""# } else { r#","type":"ipv6""# });
     if let Some(direction) = flow.direction {
         json.raw(r#","direction":"#).plain(direction.name().as_bytes());
+    }
+    let protocol = flow.app_protocol();
+    if let Some((protocol, _)) = protocol {
+        json.raw(r#","protocol":"#).plain(protocol.as_bytes());
     }
     json.raw(r#","community_id":"#).plain(&community_id::of(flow));
     write_counters(json, r#","bytes":"#, flow.total());

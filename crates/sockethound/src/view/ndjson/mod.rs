@@ -4,9 +4,11 @@
 //! the ledger follows with the final snapshot. Each kind of record has a file here.
 
 mod account;
+mod app;
 mod capture;
 mod dns;
 mod flow;
+mod name;
 mod owner;
 
 use std::io::{self, Write};
@@ -52,6 +54,7 @@ impl View for Ndjson {
                 Event::Began(began) => capture::write_began(&mut self.json, began),
                 Event::Capture(capture) => capture::write(&mut self.json, capture),
                 Event::Dns(message) => dns::write(&mut self.json, message),
+                Event::Name(name) => name::write(&mut self.json, name),
                 Event::Flow(flow) => flow::write(&mut self.json, flow),
             }
             if self.json.bytes().len() >= AT_ONCE {

@@ -154,6 +154,11 @@ fn notes(page: &mut Page<'_>, ledger: &Ledger) -> io::Result<()> {
         );
         page.sentence(color::WARNING, &text, 9)?;
     }
+    if ledger.unread_openings > 0 {
+        let flows = count(ledger.unread_openings, "flow", "flows");
+        let text = format!("Not read: what {flows} said first: too many others were being read at once");
+        page.sentence(color::WARNING, &text, 10)?;
+    }
     let (hidden, sum) = ledger.hidden;
     if hidden > 0 {
         let text = format!(

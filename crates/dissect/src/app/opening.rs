@@ -1,0 +1,184 @@
+//! The first bytes that the ends of a flow sent, and who reads them.
+
+use super::{App, Port};
+
+/// One end of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// The sender of the flow's first packet. In a capture that begins in the middle of a flow, that may be the server.
+    Initiator,
+    /// The other one.
+    Responder,
+}
+
+impl End {
+    /// The other end.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            End::Initiator => End::Responder,
+            End::Responder => End::Initiator,
+        }
+    }
+}
+
+/// What one end has sent so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Said<'a> {
+    bytes: &'a [u8],
+    ends: &'a [u32],
+}
+
+impl<'a> Said<'a> {
+    /// The first bytes of a stream, without a gap.
+    pub fn stream(bytes: &'a [u8]) -> Self {
+        Said { bytes, ends: &[] }
+    }
+
+    /// The first datagrams, one behind the other; `ends` is where each of them ends in `bytes`, in ascending order.
+    pub fn datagrams_of(bytes: &'a [u8], ends: &'a [u32]) -> Self {
+        Said { bytes, ends }
+    }
+
+    /// All bytes. Of a flow of datagrams, these stand one behind the other.
+    #[inline]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Nothing was sent yet.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The first datagram; of a stream, all bytes.
+    #[inline]
+    pub fn first(&self) -> &'a [u8] {
+        let first = self.ends.first().and_then(|&end| self.bytes.get(..end as usize));
+        first.unwrap_or(self.bytes)
+    }
+
+    /// The datagrams, in order. A stream has none.
+    pub fn datagrams(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        let bytes = self.bytes;
+        let mut start = 0;
+        self.ends.iter().map(move |&end| {
+            let datagram = bytes.get(start..end as usize).unwrap_or_default();
+            start = end as usize;
+            datagram
+        })
+    }
+}
+
+/// The first bytes that both ends of a flow sent. Either may have sent nothing yet, or none that were seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opening<'a> {
+    /// IANA number of the transport: 6 for TCP, 17 for UDP.
+    pub transport: u8,
+    /// Ports of the initiator and the responder.
+    pub ports: [u16; 2],
+    /// What the initiator sent.
+    pub initiator: Said<'a>,
+    /// What the responder sent.
+    pub responder: Said<'a>,
+    /// No more will be given, of either end: what is not there now will not come.
+    pub is_last: bool,
+}
+
+impl<'a> Opening<'a> {
+    /// What each end sent, the initiator first.
+    #[inline]
+    pub fn sides(&self) -> [(End, Said<'a>); 2] {
+        [(End::Initiator, self.initiator), (End::Responder, self.responder)]
+    }
+
+    /// What one end sent.
+    pub fn said(&self, end: End) -> Said<'a> {
+        match end {
+            End::Initiator => self.initiator,
+            End::Responder => self.responder,
+        }
+    }
+
+    /// The flow is TCP.
+    #[inline]
+    pub fn is_tcp(&self) -> bool {
+        self.transport == 6
+    }
+
+    /// Whether one end has this port.
+    pub fn has_port(&self, port: u16) -> bool {
+        self.ports.contains(&port)
+    }
+}
+
+/// Which first bytes may begin a protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begins {
+    /// What an end sends first begins with one of these.
+    With(&'static [u8]),
+    /// Anything may.
+    Any,
+}
+
+/// What an application dissector says of an opening.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// This is another protocol, whatever follows.
+    NotMine,
+    /// It may be this one: more bytes will tell.
+    NeedMore,
+    /// It is this one, and this much is known; more bytes will tell more.
+    Partly(App),
+    /// It is this one, and no further bytes are needed.
+    Is(App),
+}
+
+/// One application protocol.
+///
+/// A dissector keeps nothing: it is given all the bytes anew whenever there are more, until it says [`Reading::Is`] or
+/// [`Reading::NotMine`], or until either end has sent more than is kept (16 KiB). It must not rely on having both ends,
+/// nor on the initiator being the client.
+pub trait AppDissector: Sync {
+    /// Its name: lower case, as the field writes it.
+    fn name(&self) -> &'static str;
+
+    /// Where it is usually spoken: tells the protocol of flows of which nobody knows what their ends say. These are
+    /// ports of servers; that of the responder is compared.
+    fn ports(&self) -> &'static [Port];
+
+    /// The transports that it is spoken over, by IANA number.
+    fn transports(&self) -> &'static [u8];
+
+    /// Which first bytes of an end may begin it. With anything else, from either end, it is not asked.
+    fn begins(&self) -> Begins;
+
+    /// Reads an opening. Most of what it is given is another protocol: that should be said soon.
+    fn dissect(&self, opening: &Opening<'_>) -> Reading;
+
+    /// Whether a later packet of a flow may begin the protocol's next opening, with further names; if so, packets of
+    /// which the first byte fits [`Self::begins`] are read as openings again, in flows of this protocol.
+    fn recurs(&self) -> bool {
+        false
+    }
+
+    /// Whether the protocol may begin in a flow of datagrams that was another one's at first, as DTLS does behind STUN.
+    fn follows_others(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datagrams_come_apart_again() {
+        let said = Said::datagrams_of(b"onethree", &[3, 3, 8]);
+        assert_eq!(said.datagrams().collect::<Vec<_>>(), [&b"one"[..], b"", b"three"]);
+        assert_eq!(said.first(), b"one");
+        assert_eq!(Said::stream(b"all of it").first(), b"all of it");
+        assert_eq!(Said::stream(b"all of it").datagrams().count(), 0);
+    }
+}

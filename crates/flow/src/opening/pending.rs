@@ -1,0 +1,110 @@
+//! One flow whose opening is not read to its end.
+
+use dissect::TcpFlags;
+use dissect::app::{App, Candidates, Opening, Said};
+
+use super::prefix::Prefix;
+use super::read;
+use crate::key::Side;
+use crate::tally::Observation;
+
+/// Readings without regard to how much there is more; beyond, half as much again is waited for, so that a flow of tiny
+/// segments costs no more than others.
+const EAGER: u32 = 24;
+/// Datagrams of an end that are kept.
+const MAX_DATAGRAMS: usize = 32;
+const TCP: u8 = 6;
+
+/// One flow whose opening is not read to its end.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    said: [Prefix; 2],
+    /// Those that have not refused.
+    candidates: Candidates,
+    /// Those that were asked.
+    asked: Candidates,
+    /// One of them is sure that the flow is its own.
+    is_sure: bool,
+    /// What came first was not an end's first segment, and there is no telling which one is.
+    waits: bool,
+    readings: u32,
+    next_reading: usize,
+}
+
+impl Pending {
+    /// A flow of which `o` is the first payload that is kept. Those of `asked` have read it; `left` of them want more.
+    pub(super) fn new(o: &Observation<'_>, left: Candidates, asked: Candidates, is_sure: bool) -> Self {
+        let mut pending = Pending { candidates: left, asked, is_sure, ..Pending::default() };
+        pending.take(o);
+        pending
+    }
+
+    /// A flow of which `o` seems to come too early.
+    pub(super) fn waiting(o: &Observation<'_>) -> Self {
+        let mut pending = Pending { waits: true, ..Pending::default() };
+        pending.take(o);
+        pending
+    }
+
+    /// Adds a payload; gives whether there is something to be read.
+    pub(super) fn add(&mut self, o: &Observation<'_>) -> bool {
+        let first = self.said[o.side.index()].first();
+        if !self.take(o) {
+            return self.is_over();
+        }
+        let said = &self.said[o.side.index()];
+        let begins = said.first() != first;
+        if begins {
+            self.begin(Candidates::of(o.key.protocol(), said.bytes.first().copied().unwrap_or(0)));
+        }
+        let held: usize = self.said.iter().map(|said| said.bytes.len()).sum();
+        self.readings += 1;
+        if !begins && self.readings > EAGER && held < self.next_reading && !self.is_over() {
+            return false;
+        }
+        self.next_reading = held + held / 2;
+        true
+    }
+
+    /// An end's first byte is known now: these may read what it begins.
+    fn begin(&mut self, may_read: Candidates) {
+        if !self.is_sure {
+            self.candidates = self.candidates.or(may_read.without(self.asked));
+        }
+        self.asked = self.asked.or(may_read);
+    }
+
+    fn take(&mut self, o: &Observation<'_>) -> bool {
+        let said = &mut self.said[o.side.index()];
+        if !o.has_tcp {
+            let taken = said.add_datagram(o.payload);
+            said.is_full |= said.ends.len() >= MAX_DATAGRAMS;
+            return taken;
+        }
+        let syn = u32::from(o.tcp.flags.has(TcpFlags::SYN));
+        said.add_segment(o.tcp.seq.wrapping_add(syn), o.payload, o.tcp.payload_len)
+    }
+
+    /// Reads what there is; gives what is known now, if anything is, and whether that is all.
+    pub(super) fn read(&mut self, transport: u8, ports: [u16; 2], initiator: Side) -> Option<(App, bool)> {
+        let said = |side: Side| {
+            let Prefix { bytes, ends, .. } = &self.said[side.index()];
+            if transport == TCP { Said::stream(bytes) } else { Said::datagrams_of(bytes, ends) }
+        };
+        let (initiator, responder) = (said(initiator), said(initiator.other()));
+        let opening = Opening { transport, ports, initiator, responder, is_last: self.is_full() };
+        let (verdict, left) = read(self.candidates, &opening);
+        self.candidates = left;
+        self.is_sure |= verdict.is_some();
+        verdict
+    }
+
+    fn is_full(&self) -> bool {
+        self.said.iter().any(|said| said.is_full)
+    }
+
+    /// Nobody wants more, or no more is kept.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_full() || !self.waits && self.candidates.is_empty()
+    }
+}
