@@ -13,7 +13,7 @@ use dissect::{Icmp, LinkType, Tcp, Timestamp};
 use crate::flow::Flow;
 use crate::key::{FlowKey, Side};
 use crate::opening::Openings;
-use crate::path::PRINTS;
+use crate::path::{PRINTS, Unprinted};
 use crate::record;
 use crate::store::{FlowParts, FlowStore};
 
@@ -37,8 +37,8 @@ pub(crate) struct Observation<'a> {
     pub(crate) local: u8,
     pub(crate) icmp: Icmp,
     pub(crate) tcp: Tcp,
-    /// What tells the packet from others on whatever interface it passes; 0 where nobody asks.
-    pub(crate) print: u32,
+    /// The packet, where it may have to be told from others on whatever interface it passes.
+    pub(crate) unprinted: Option<Unprinted<'a>>,
     /// The packet's bytes, where tunnels enclose its flow: if it begins the flow, their headers are read from these.
     pub(crate) enclosed: Option<(LinkType, &'a [u8])>,
     /// What was captured of the payload of a whole TCP or UDP packet.
@@ -140,8 +140,9 @@ impl Tally {
                 let place = flow.packets[o.side.index()];
                 let is_wanted = flow.heed.wants(o.side);
                 add(flow, o);
-                if o.print != 0 && place < PRINTS as u64 {
-                    self.flows.keep_print(guess, o.side.index(), place as usize, o.print);
+                if let Some(packet) = o.unprinted.filter(|_| place < PRINTS as u64) {
+                    let print = packet.print(o.ip_bytes, o.has_tcp.then_some(&o.tcp));
+                    self.flows.keep_print(guess, o.side.index(), place as usize, print);
                 }
                 return (guess, is_wanted);
             }
