@@ -1,7 +1,7 @@
 //! What one packet says.
 
 use crate::facts::{Icmp, Ip, Packet, Stop, Tcp};
-use crate::packet::{Claim, DissectorId, Plain, Registry, Step, Turn};
+use crate::packet::{Claim, DissectorId, Outer, Plain, Registry, Step, Turn};
 
 /// Layers that a dissection keeps; a deeper packet ends in [`Stop::TooDeep`].
 pub const MAX_LAYERS: usize = 20;
@@ -105,14 +105,20 @@ impl<'a> Dissection<'a> {
                 tunnels_at_ip: 0,
                 transport_depth: plain.depth(),
             },
-            None => Self::general(packet, registry),
+            None => {
+                let mut d = Self::start(packet);
+                d.follow(packet, registry);
+                d
+            }
         }
     }
 
     /// Dissects by the registry alone; [`Self::of`] gives the same, sooner where it can.
     pub fn general(packet: &Packet<'a>, registry: &Registry) -> Self {
         let mut d = Self::start(packet);
-        d.follow(packet, registry);
+        let outermost = Claim::Link(packet.link_type);
+        let turn = d.turn(outermost, registry);
+        d.follow_from::<false>(turn, outermost, registry);
         d
     }
 
@@ -138,16 +144,60 @@ impl<'a> Dissection<'a> {
     }
 
     /// Follows the claims from the link type of `packet`, of which this is the [`Self::start`], to where they end.
+    ///
+    /// Reads what tunnels begin and end with, a plain IPv4 header on either side, without going from dissector to dissector.
     pub fn follow(&mut self, packet: &Packet<'a>, registry: &Registry) {
         let outermost = Claim::Link(packet.link_type);
-        let mut turn = self.turn(outermost, registry);
+        let turn = match Outer::of(packet) {
+            Some(outer) => self.enter_outer(&outer, registry),
+            None => self.turn(outermost, registry),
+        };
+        self.follow_from::<true>(turn, outermost, registry);
+    }
+
+    /// Takes turns until nobody is left; `SHORT` cuts, where [`Plain`] gives the same.
+    #[inline(always)] // Once each way.
+    fn follow_from<const SHORT: bool>(&mut self, mut turn: Turn, outermost: Claim, registry: &Registry) {
         while let Turn::Of(id) = turn {
+            if SHORT && id == registry.readers.ipv4 && self.end_plain(registry).is_some() {
+                return;
+            }
             turn = registry.dissector(id).advance(id, self, registry);
         }
         // Only what was offered can be declined, or a whole packet.
         if turn == Turn::Declined {
             self.stop = Stop::Unclaimed(outermost);
         }
+    }
+
+    /// Takes over the outermost headers; says whose turn it is behind them.
+    #[inline]
+    fn enter_outer(&mut self, outer: &Outer<'a>, registry: &Registry) -> Turn {
+        for (slot, layer) in self.layers.iter_mut().zip(outer.layers(&registry.readers)) {
+            *slot = layer;
+        }
+        self.depth = outer.depth();
+        self.enter_ip(outer.ip);
+        self.payload = outer.rest;
+        self.turn(Claim::IpProtocol(outer.ip.protocol), registry)
+    }
+
+    /// Reads [`Self::payload`] as plain IPv4 with TCP or UDP, behind which nothing follows; `None` if it is anything else.
+    #[inline]
+    fn end_plain(&mut self, registry: &Registry) -> Option<()> {
+        if usize::from(self.depth) + 2 > MAX_LAYERS {
+            return None;
+        }
+        let plain = Plain::behind(self.payload, self.offset_of(self.payload), registry)?;
+        let readers = &registry.readers;
+        self.push_layer(readers.ipv4, self.payload);
+        self.enter_ip(plain.ip);
+        let transport = if plain.tcp.is_some() { readers.tcp } else { readers.udp };
+        self.push_layer_at(transport, plain.upper_at);
+        self.tcp = plain.tcp;
+        self.enter_transport();
+        self.payload = plain.payload;
+        Some(())
     }
 
     /// Lets `read` have [`Self::payload`] as one more layer; says whose turn it is then.
@@ -210,6 +260,11 @@ impl<'a> Dissection<'a> {
     #[inline]
     pub(crate) fn push_layer(&mut self, dissector: DissectorId, bytes: &[u8]) -> bool {
         let offset = self.offset_of(bytes) as u16;
+        self.push_layer_at(dissector, offset)
+    }
+
+    #[inline]
+    fn push_layer_at(&mut self, dissector: DissectorId, offset: u16) -> bool {
         let Some(layer) = self.layers.get_mut(usize::from(self.depth)) else { return false };
         *layer = Layer { dissector, offset };
         self.depth += 1;

@@ -72,6 +72,44 @@ impl Plain {
     }
 }
 
+/// What carries a plain packet in another's IP header.
+#[derive(Clone, Copy, Debug)]
+enum Tunnel {
+    /// The IP header at once (RFC 2003 and the like).
+    Ip,
+    /// GRE around the IP header (RFC 2784).
+    Gre,
+    /// GRE around the Ethernet frame (RFC 7637).
+    Ethernet,
+}
+
+impl Tunnel {
+    fn around(self, outer: &Plain, inner: &Plain) -> Vec<u8> {
+        let frame = inner.bytes();
+        let ip_at = 12 + 4 * inner.tags.len();
+        let ip = &frame[ip_at + 2..];
+        let (protocol, carried) = match self {
+            Tunnel::Ip => (if inner.v6 { 41 } else { 4 }, ip.to_vec()),
+            Tunnel::Gre => (47, [&[0, 0][..], &frame[ip_at..ip_at + 2], ip].concat()),
+            Tunnel::Ethernet => (47, [&[0x20, 0, 0x65, 0x58, 0, 0, 0, 7], &frame[..]].concat()),
+        };
+        let mut bytes = outer.bytes();
+        let ip_at = 14 + 4 * outer.tags.len();
+        let upper_at = ip_at + if outer.v6 { 40 } else { 20 + usize::from(outer.options.0) * 4 };
+        let len = upper_at - ip_at + carried.len();
+        bytes.truncate(upper_at);
+        if outer.v6 {
+            bytes[ip_at + 6] = protocol;
+            bytes[ip_at + 4..ip_at + 6].copy_from_slice(&(len as u16 - 40).to_be_bytes());
+        } else {
+            bytes[ip_at + 9] = protocol;
+            bytes[ip_at + 2..ip_at + 4].copy_from_slice(&(len as u16).to_be_bytes());
+        }
+        bytes.extend(carried);
+        bytes
+    }
+}
+
 fn plain() -> impl Strategy<Value = Plain> {
     let tag = (select(vec![0x8100u16, 0x88a8, 0x9100]), any::<u16>());
     // Ports that some dissector claims, and others.
@@ -144,6 +182,23 @@ proptest! {
     }
 
     #[test]
+    fn on_tunnelled_packets(
+        outer in plain(),
+        inner in plain(),
+        tunnel in select(vec![Tunnel::Ip, Tunnel::Gre, Tunnel::Ethernet]),
+        change in (any::<Index>(), mask()),
+        cut in any::<Index>(),
+        wire in any::<u16>(),
+    ) {
+        let mut bytes = tunnel.around(&outer, &inner);
+        assert_both_agree(&bytes, bytes.len() as u32);
+        assert_both_agree(&bytes[..cut.index(bytes.len())], bytes.len() as u32);
+        let at = change.0.index(bytes.len().min(160));
+        bytes[at] ^= change.1;
+        assert_both_agree(&bytes, u32::from(wire));
+    }
+
+    #[test]
     fn on_any_bytes(bytes in vec(any::<u8>(), 0..200), wire in any::<u32>()) {
         assert_both_agree(&bytes, wire);
     }
@@ -195,4 +250,29 @@ fn a_plain_packet_is_read_to_its_payload() {
     let layers: Vec<_> = d.layers().iter().map(|l| (l.dissector.name(), l.offset)).collect();
     assert_eq!(layers, [("ethernet", 0), ("vlan", 14), ("ipv6", 18), ("tcp", 58)]);
     assert_eq!((d.app_payload(), d.tcp.map(|t| t.payload_len)), (Some(&b"hello"[..]), Some(5)));
+}
+
+/// Nor would they say anything of tunnels, if what is built here were none.
+#[test]
+fn a_tunnelled_packet_is_read_to_its_payload() {
+    let end = |tcp| Plain {
+        tags: vec![(0x8100, 5)],
+        v6: false,
+        tcp,
+        options: (1, 3),
+        ports: (40000, 443),
+        addresses: [1; 32],
+        payload: b"hello".to_vec(),
+        padding: 6,
+    };
+    let names = |tunnel: Tunnel| {
+        let bytes = tunnel.around(&end(false), &end(true));
+        let packet = packet(&bytes, bytes.len() as u32);
+        let d = Dissection::of(&packet, Registry::global());
+        assert_eq!((d.app_payload(), d.tcp.map(|t| t.payload_len)), (Some(&b"hello"[..]), Some(5)));
+        d.layers().iter().map(|l| l.dissector.name()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names(Tunnel::Ip), "ethernet vlan ipv4 ipv4 tcp");
+    assert_eq!(names(Tunnel::Gre), "ethernet vlan ipv4 gre ipv4 tcp");
+    assert_eq!(names(Tunnel::Ethernet), "ethernet vlan ipv4 gre ethernet vlan ipv4 tcp");
 }

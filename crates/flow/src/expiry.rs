@@ -92,6 +92,7 @@ mod tests {
 
     use super::*;
     use crate::key::{FlowKey, Side};
+    use crate::tcp::Segment;
 
     const SECOND: i64 = 1_000_000_000;
 
@@ -99,7 +100,7 @@ mod tests {
         let mut flow = Flow::new(FlowKey::default().on(hash as u16), hash, Timestamp(0), Side::Low);
         for &flags in flags {
             let tcp = Tcp { seq: 1, ack: 0, window: 1, flags: TcpFlags(flags), payload_len: 0 };
-            flow.observe_tcp(Side::Low, Timestamp(0), &tcp);
+            flow.observe_tcp(Side::Low, Timestamp(0), &Segment::of(&tcp));
         }
         flow
     }

@@ -1,9 +1,9 @@
 //! One flow's counters: what every packet touches, and nothing else.
 
-use dissect::{Icmp, Tcp, Timestamp};
+use dissect::{Icmp, Timestamp};
 
 use crate::key::{FlowKey, Side};
-use crate::tcp::TcpState;
+use crate::tcp::{Segment, TcpState};
 
 /// Packets and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -151,10 +151,10 @@ impl Flow {
         self.tcp.misses_earlier(side)
     }
 
-    /// Adds what one TCP header told.
+    /// Adds what one segment told.
     #[inline]
-    pub(crate) fn observe_tcp(&mut self, side: Side, at: Timestamp, tcp: &Tcp) {
-        self.tcp.observe(side, at, tcp);
+    pub(crate) fn observe_tcp(&mut self, side: Side, at: Timestamp, segment: &Segment) {
+        self.tcp.observe(side, at, segment);
     }
 
     /// Reads a line of it ahead of its use.

@@ -96,14 +96,15 @@ impl Openings {
     fn read_alone(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>, asked: Candidates) {
         let flow = flows.get(number);
         let ends = [o.payload.len() as u32];
-        let said = if o.has_tcp { Said::stream(o.payload) } else { Said::datagrams_of(o.payload, &ends) };
+        let said =
+            if o.segment.is_some() { Said::stream(o.payload) } else { Said::datagrams_of(o.payload, &ends) };
         let mut opening = Opening { transport: o.key.protocol(), ports: ports(flow), ..Opening::default() };
         if o.side == flow.initiator {
             opening.initiator = said;
         } else {
             opening.responder = said;
         }
-        opening.is_last = o.has_tcp && o.payload.len() < o.tcp.payload_len as usize;
+        opening.is_last = o.segment.is_some() && o.payload.len() < o.segment.len as usize;
         let (verdict, left) = read(asked, &opening);
         match verdict {
             Some((app, true)) => self.settle(flows, number, o, Some(app)),
@@ -122,11 +123,11 @@ impl Openings {
         if flow.heed.is_told() {
             return;
         }
-        if o.has_tcp && flow.misses_earlier(o.side) {
+        if o.segment.is_some() && flow.misses_earlier(o.side) {
             // It may have begun with a segment that is still to come.
             self.keep(flows, number, Pending::waiting(o));
-        } else if o.has_tcp || flow.packets[o.side.index()] > TRIES {
-            flow.heed.nothing_known(o.side, !o.has_tcp);
+        } else if o.segment.is_some() || flow.packets[o.side.index()] > TRIES {
+            flow.heed.nothing_known(o.side, !o.segment.is_some());
         }
     }
 
@@ -155,7 +156,7 @@ impl Openings {
         if let Some(app) = app {
             self.learn(flows, number, o, app);
         }
-        let goes_on = !o.has_tcp || recurs(flows, flows.get(number));
+        let goes_on = !o.segment.is_some() || recurs(flows, flows.get(number));
         flows.get_mut(number).heed.told(goes_on);
     }
 
@@ -206,7 +207,7 @@ impl Openings {
 /// Who may read a later packet of a flow that was told already.
 fn later(flows: &FlowStore, flow: &Flow, o: &Observation<'_>) -> Candidates {
     let same = flows.app(flow).map_or(Candidates::default(), |app| Candidates::that_recur(app.protocol));
-    let patient = !o.has_tcp && flow.packets[o.side.index()] <= PATIENCE;
+    let patient = !o.segment.is_some() && flow.packets[o.side.index()] <= PATIENCE;
     if patient { same.or(Candidates::that_follow_others()) } else { same }
 }
 

@@ -24,9 +24,6 @@ pub(crate) struct FlowStore {
     prints: Vec<Prints>,
 }
 
-/// The number of no flow.
-pub(crate) const NO_FLOW: u32 = u32::MAX;
-
 /// What is known of some flows beyond their counters.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct More {
@@ -112,11 +109,11 @@ impl FlowStore {
         self.flows.len() - self.free.len()
     }
 
-    /// The flow that `hash` leads to first, which may be another one's, or [`NO_FLOW`]. Asking for many of these at once
-    /// overlaps their cache misses.
+    /// The number that `hash` leads to first: likely its flow's, maybe another's, maybe none's. Asking for many of these at
+    /// once overlaps their cache misses.
     #[inline]
     pub(crate) fn guess(&self, hash: u32) -> u32 {
-        self.index.find(hash, |_| true).unwrap_or(NO_FLOW)
+        self.index.guess(hash)
     }
 
     /// Reads a flow ahead of its use.

@@ -17,6 +17,7 @@ use crate::message::{Messages, Origin};
 use crate::offload;
 use crate::path::Unprinted;
 use crate::tally::{Group, Observation, Tally};
+use crate::tcp::Segment;
 use crate::totals::{Frames, NoFlow, Totals};
 
 /// How a table counts.
@@ -139,85 +140,68 @@ impl FlowTable {
     }
 
     /// Counts `packets`, in order.
-    pub fn observe_batch<'a>(&mut self, packets: impl Iterator<Item = Packet<'a>> + Clone) {
-        self.count_seen(packets.clone());
+    pub fn observe_batch<'a>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
         if self.options.live.is_some() {
-            self.count_flows::<true>(packets);
+            self.count::<true>(packets);
         } else {
-            self.count_flows::<false>(packets);
+            self.count::<false>(packets);
         }
     }
 
-    /// Counts `packets` for their interfaces and the capture.
-    fn count_seen<'a>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
-        let (since, until) = self.window;
-        let mut run = Run::default();
-        for packet in packets {
-            if packet.timestamp < since || packet.timestamp >= until {
-                continue;
-            }
-            if packet.interface != run.interface {
-                self.close_run(run.interface, run.seen, run.start, run.end);
-                run = Run { interface: packet.interface, ..Run::default() };
-            }
-            run.add(&packet);
-        }
-        self.close_run(run.interface, run.seen, run.start, run.end);
-    }
-
-    /// Counts `packets` for their flows.
-    fn count_flows<'a, const LIVE: bool>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
+    /// Counts `packets` for their interfaces, the capture and their flows.
+    fn count<'a, const LIVE: bool>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
         let (since, until) = self.window;
         let registry = self.registry;
         let mut group = Group::default();
         let mut frame = self.capture.frames;
-        let mut interface = (0, self.capture.interface(0));
+        let mut run = Run::default();
+        let mut interface = self.capture.interface(0);
         let mut whole_up_to = self.whole_up_to(0);
         for packet in packets {
             frame += 1;
             if packet.timestamp < since || packet.timestamp >= until {
                 continue;
             }
-            if packet.interface != interface.0 {
-                interface = (packet.interface, self.capture.interface(packet.interface));
+            if packet.interface != run.interface {
+                self.close_run(run);
+                run = Run { interface: packet.interface, ..Run::default() };
+                interface = self.capture.interface(packet.interface);
                 whole_up_to = self.whole_up_to(packet.interface);
             }
+            run.add(&packet);
             if LIVE && packet.wire_len > whole_up_to {
-                self.note_split(&packet, interface.1);
+                self.note_split(&packet, interface);
             }
-            let count = Count::<LIVE> {
-                tally: &mut self.tally,
-                seed: &self.options.seed,
-                packet: &packet,
-                interface: interface.1,
-                group: &mut group,
+            let place = self.tally.next(&mut group);
+            let taken = observe_plain::<LIVE>(&packet, registry, interface, &self.options.seed, place);
+            let Err(reason) = taken else {
+                group.keep();
+                continue;
             };
-            let Err(reason) = Plain::read(&packet, registry, count) else { continue };
-            // A copy, so that other packets need no place in memory.
-            let rare = packet;
-            let origin = Origin { timestamp: rare.timestamp, frame, interface: interface.1 };
+            let origin = Origin { timestamp: packet.timestamp, frame, interface };
             match reason {
-                NotTaken::Spoken => self.observe_spoken::<LIVE>(&rare, origin, &mut group),
-                NotTaken::Unusual => self.observe_unusual::<LIVE>(&rare, origin, &mut group),
+                NotTaken::Spoken => self.observe_spoken::<LIVE>(&packet, origin, &mut group),
+                NotTaken::Unusual => self.observe_unusual::<LIVE>(&packet, origin, &mut group),
             }
         }
+        self.close_run(run);
         self.capture.frames = frame;
         self.tally.flush(&mut group);
     }
 
-    /// Adds packets of one interface, the first at `start`, to its account and the capture's.
+    /// Adds packets of one interface to its account and the capture's.
     #[inline(never)] // By value, so that the loop above keeps its account in registers.
-    fn close_run(&mut self, interface: u32, seen: Frames, start: Timestamp, end: Timestamp) {
-        if seen.packets == 0 {
+    fn close_run(&mut self, run: Run) {
+        if run.seen.packets == 0 {
             return;
         }
         let capture = &mut self.capture;
-        capture.packets += seen.packets;
-        capture.bytes += seen.bytes;
-        capture.start = capture.start.min(start);
-        capture.end = capture.end.max(end);
-        let interface = capture.interface(interface);
-        self.totals.interface(interface).seen += seen;
+        capture.packets += run.seen.packets;
+        capture.bytes += run.seen.bytes;
+        capture.start = capture.start.min(run.start);
+        capture.end = capture.end.max(run.end);
+        let interface = capture.interface(run.interface);
+        self.totals.interface(interface).seen += run.seen;
     }
 
     /// Messages, and flows that ended or were evicted, that wait to be taken with the next delta.
@@ -241,6 +225,7 @@ impl FlowTable {
         let observation = self.tally.next(group);
         observe::<LIVE>(observation, packet, origin.interface, ip, tcp, FlowKey::of(ip), &self.options.seed);
         observation.payload = plain.payload;
+        group.keep();
         self.messages.read(origin, ip, tcp, plain.payload);
     }
 
@@ -276,6 +261,7 @@ impl FlowTable {
         }
         // Of a packet in pieces, the first one has the beginning of it.
         observation.payload = d.app_payload().filter(|_| told).unwrap_or_default();
+        group.keep();
         match inner.fragment {
             Some(fragment) => self.messages.read_fragment(origin, inner, fragment, d.ip_payload()),
             None => {
@@ -359,25 +345,35 @@ impl FlowTable {
     }
 }
 
-/// Counts a plain packet whose payload nobody reads.
-struct Count<'t, 'g, 'a, const LIVE: bool> {
-    tally: &'t mut Tally,
-    seed: &'t Seed,
-    packet: &'t Packet<'a>,
+/// Writes down a plain packet whose payload nobody reads.
+#[inline(never)] // By itself it has registers enough; within the loop over packets it would keep half of its values in memory.
+fn observe_plain<'a, const LIVE: bool>(
+    packet: &Packet<'a>,
+    registry: &Registry,
     interface: InterfaceId,
-    group: &'g mut Group<'a>,
+    seed: &Seed,
+    observation: &mut Observation<'a>,
+) -> Result<(), NotTaken> {
+    Plain::read(packet, registry, Count::<LIVE> { packet, interface, seed, observation })
 }
 
-impl<'a, const LIVE: bool> Take<'a> for Count<'_, '_, 'a, LIVE> {
+/// Where a plain packet is written down.
+struct Count<'t, 'a, const LIVE: bool> {
+    packet: &'t Packet<'a>,
+    interface: InterfaceId,
+    seed: &'t Seed,
+    observation: &'t mut Observation<'a>,
+}
+
+impl<'a, const LIVE: bool> Take<'a> for Count<'_, 'a, LIVE> {
     type Out = ();
     const SPOKEN: bool = false;
 
     #[inline(always)]
     fn take(self, plain: Plain<'a>) {
         let (ip, tcp) = (&plain.ip, plain.tcp.as_ref());
-        let observation = self.tally.next(self.group);
-        observe::<LIVE>(observation, self.packet, self.interface, ip, tcp, FlowKey::of(ip), self.seed);
-        observation.payload = plain.payload;
+        observe::<LIVE>(self.observation, self.packet, self.interface, ip, tcp, FlowKey::of(ip), self.seed);
+        self.observation.payload = plain.payload;
     }
 }
 
@@ -395,9 +391,12 @@ fn observe<'a, const LIVE: bool>(
     o.unprinted = None;
     if LIVE {
         key = key.on(interface.0);
-        o.unprinted = Some(Unprinted::new(packet.bytes, ip));
+        o.unprinted = Some(Unprinted::new(packet.bytes, ip, tcp));
     }
-    o.set_tcp(tcp);
+    match tcp {
+        Some(tcp) => o.segment = Segment::of(tcp),
+        None => o.segment.clear(),
+    }
     o.key = key;
     o.hash = key.hash(seed);
     o.ip_bytes = ip.bytes;

@@ -8,7 +8,7 @@
 use std::hint::black_box;
 use std::mem;
 
-use dissect::{Icmp, LinkType, Tcp, Timestamp};
+use dissect::{Icmp, LinkType, Timestamp};
 
 use crate::flow::Flow;
 use crate::key::{FlowKey, Side};
@@ -16,6 +16,7 @@ use crate::opening::Openings;
 use crate::path::{PRINTS, Unprinted};
 use crate::record;
 use crate::store::{FlowParts, FlowStore};
+use crate::tcp::Segment;
 
 /// Packets that are taken together.
 const GROUP: usize = 32;
@@ -32,28 +33,16 @@ pub(crate) struct Observation<'a> {
     pub(crate) frame_bytes: u32,
     pub(crate) interface: u16,
     pub(crate) side: Side,
-    pub(crate) has_tcp: bool,
     /// Bits of [`crate::flow::LOCAL`].
     pub(crate) local: u8,
     pub(crate) icmp: Icmp,
-    pub(crate) tcp: Tcp,
+    pub(crate) segment: Segment,
     /// The packet, where it may have to be told from others on whatever interface it passes.
     pub(crate) unprinted: Option<Unprinted<'a>>,
     /// The packet's bytes, where tunnels enclose its flow: if it begins the flow, their headers are read from these.
     pub(crate) enclosed: Option<(LinkType, &'a [u8])>,
     /// What was captured of the payload of a whole TCP or UDP packet.
     pub(crate) payload: &'a [u8],
-}
-
-impl Observation<'_> {
-    /// Writes down the TCP header, or that there is none.
-    #[inline]
-    pub(crate) fn set_tcp(&mut self, tcp: Option<&Tcp>) {
-        self.has_tcp = tcp.is_some();
-        if let Some(tcp) = tcp {
-            self.tcp = *tcp;
-        }
-    }
 }
 
 /// Packets that wait to be added together.
@@ -66,6 +55,14 @@ pub(crate) struct Group<'a> {
 impl Default for Group<'_> {
     fn default() -> Self {
         Group { observations: [Observation::default(); GROUP], len: 0 }
+    }
+}
+
+impl Group<'_> {
+    /// Has the observation that was written last wait.
+    #[inline]
+    pub(crate) fn keep(&mut self) {
+        self.len += 1;
     }
 }
 
@@ -98,20 +95,20 @@ impl Tally {
         }
     }
 
-    /// The place for the next packet's observation, which is written there rather than copied.
+    /// The place for the next packet's observation, which is written there rather than copied. It waits once it is
+    /// [`Group::keep`]'s.
     #[inline]
     pub(crate) fn next<'a, 'g>(&mut self, group: &'g mut Group<'a>) -> &'g mut Observation<'a> {
         if group.len == GROUP {
             self.flush(group);
         }
-        let place = group.len % GROUP;
-        group.len += 1;
-        &mut group.observations[place]
+        &mut group.observations[group.len % GROUP]
     }
 
     /// Adds what waits.
     pub(crate) fn flush(&mut self, group: &mut Group<'_>) {
         let waiting = group.observations.get(..mem::replace(&mut group.len, 0)).unwrap_or_default();
+        let live = self.begun.is_some();
         let mut guesses = [0; GROUP];
         for (guess, o) in guesses.iter_mut().zip(waiting) {
             *guess = self.flows.guess(o.hash);
@@ -120,7 +117,7 @@ impl Tally {
         let mut heard = [(0, 0); GROUP];
         let mut count = 0;
         for (place, (o, guess)) in waiting.iter().zip(guesses).enumerate() {
-            let (number, is_wanted) = self.apply(o, guess);
+            let (number, is_wanted) = self.apply(o, guess, live);
             // Written in any case: most are not wanted, and which are is hard to guess.
             heard[count % GROUP] = (place, number);
             count += usize::from(is_wanted && !o.payload.is_empty());
@@ -134,14 +131,18 @@ impl Tally {
 
     /// Adds one packet to its flow, which it may begin; gives the flow's number, and whether its payload is wanted.
     #[inline(always)]
-    fn apply(&mut self, o: &Observation<'_>, mut guess: u32) -> (u32, bool) {
+    fn apply(&mut self, o: &Observation<'_>, mut guess: u32, live: bool) -> (u32, bool) {
         loop {
             if let Some(flow) = self.flows.guessed(guess, &o.key) {
                 let place = flow.packets[o.side.index()];
                 let is_wanted = flow.heed.wants(o.side);
                 add(flow, o);
-                if let Some(packet) = o.unprinted.filter(|_| place < PRINTS as u64) {
-                    let print = packet.print(o.ip_bytes, o.has_tcp.then_some(&o.tcp));
+                // Asked first, since a capture's answer is always the same.
+                if live
+                    && place < PRINTS as u64
+                    && let Some(packet) = &o.unprinted
+                {
+                    let print = packet.print(o.ip_bytes);
                     self.flows.keep_print(guess, o.side.index(), place as usize, print);
                 }
                 return (guess, is_wanted);
@@ -182,9 +183,7 @@ fn add(flow: &mut Flow, o: &Observation<'_>) {
     flow.first = flow.first.min(o.at);
     flow.last = flow.last.max(o.at);
     flow.local |= o.local;
-    if o.has_tcp {
-        flow.observe_tcp(o.side, o.at, &o.tcp);
-    }
+    flow.observe_tcp(o.side, o.at, &o.segment);
 }
 
 impl Eviction {

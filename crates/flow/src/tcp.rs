@@ -4,6 +4,7 @@
 //! each letter stands once a direction, in the order of first appearance,
 //! upper case for the initiator.
 
+use std::hint::select_unpredictable;
 use std::time::Duration;
 
 use dissect::{Tcp, TcpFlags, Timestamp};
@@ -44,58 +45,92 @@ pub(crate) struct TcpState {
     retransmits: [u32; 2],
     /// Letters in order of appearance: bit 4 is the side, bits 0–3 the letter.
     history: [u64; 2],
-    /// Letters seen: 12 bits a side; then, a side, whether `next` counts and whether a hole is open.
-    seen: u32,
+    /// What was seen of a side: letters by their bits, then [`HOLE`] and [`STARTED`].
+    seen: [u16; 2],
 }
 
-const STARTED: u32 = 24;
-const HOLE: u32 = 26;
+const LETTERS_SEEN: u16 = (1 << LETTERS.len()) - 1;
+/// A hole is open in what the side sent.
+const HOLE: u16 = 1 << 13;
+/// The side's `next` counts.
+const STARTED: u16 = 1 << 14;
+
+/// Stands beside the letters for SYN, FIN or RST: never seen, so that those are always looked at.
+const CONTROL: u16 = 1 << 15;
+
+/// What one packet adds to a flow's TCP facts: of most, one word tells that it is nothing new.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Segment {
+    pub(crate) seq: u32,
+    /// Payload on the wire, in bytes.
+    pub(crate) len: u32,
+    /// What has been seen of the side if this is nothing new: its letters, [`STARTED`], and [`CONTROL`] for what may be
+    /// anything; 0 where there is no TCP.
+    expected: u16,
+    pub(crate) flags: TcpFlags,
+}
+
+impl Segment {
+    #[inline]
+    pub(crate) fn of(tcp: &Tcp) -> Self {
+        let (data, ack) = (tcp.payload_len > 0, tcp.flags.0 & 0x3f == TcpFlags::ACK);
+        let letters = u16::from(data) << CONTENT
+            | u16::from(ack & !data) << PURE_ACK
+            | u16::from(tcp.window == 0) << ZERO_WINDOW;
+        let control = tcp.flags.has(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST);
+        let expected = letters | STARTED | u16::from(control) * CONTROL;
+        Segment { seq: tcp.seq, len: tcp.payload_len, expected, flags: tcp.flags }
+    }
+
+    /// Whether there is TCP.
+    #[inline]
+    pub(crate) fn is_some(&self) -> bool {
+        self.expected != 0
+    }
+
+    /// Makes it that of a packet without TCP.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        (self.expected, self.len) = (0, 0);
+    }
+}
 
 impl TcpState {
-    /// Adds one segment that `side` sent.
+    /// Adds one segment that `side` sent; nothing, of a packet without TCP.
     #[inline]
-    pub(crate) fn observe(&mut self, side: Side, at: Timestamp, tcp: &Tcp) {
-        let (i, len) = (side.index(), tcp.payload_len);
-        let letter =
-            if len > 0 { 1 << CONTENT } else { u32::from(tcp.flags.0 & 0x3f == TcpFlags::ACK) << PURE_ACK };
-        let letters = letter | u32::from(tcp.window == 0) << ZERO_WINDOW;
-        let expected = letters << (12 * i) | 1 << (STARTED + i as u32);
-        // Most segments say nothing new but where the next one begins.
-        if !tcp.flags.has(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST)
-            && self.seen & expected == expected
-            && (len == 0 || tcp.seq == self.next[i])
-        {
-            if len > 0 {
-                (self.next[i], self.advanced[i]) = (tcp.seq.wrapping_add(len), at.0);
-            }
+    pub(crate) fn observe(&mut self, side: Side, at: Timestamp, segment: &Segment) {
+        let i = side.index();
+        let empty = segment.len == 0;
+        // Most segments say nothing new but where the next one begins. Whether they carry data, or there is TCP at all, is
+        // anybody's guess: no branch depends on it.
+        if (segment.expected & !self.seen[i] == 0) & (empty | (segment.seq == self.next[i])) {
+            let end = segment.seq.wrapping_add(segment.len);
+            self.next[i] = select_unpredictable(empty, self.next[i], end);
+            self.advanced[i] = select_unpredictable(empty, self.advanced[i], at.0);
             return;
         }
-        self.observe_event(side, at, tcp);
+        self.observe_event(side, at, segment);
     }
 
     /// The same of a segment with anything to note.
     #[inline(never)]
-    fn observe_event(&mut self, side: Side, at: Timestamp, tcp: &Tcp) {
-        let flags = tcp.flags;
+    fn observe_event(&mut self, side: Side, at: Timestamp, segment: &Segment) {
+        let flags = segment.flags;
         if flags.has(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST) {
             self.note_control(side, at, flags);
         }
-        let letter = if tcp.payload_len > 0 {
-            1 << CONTENT
-        } else {
-            u32::from(flags.0 & 0x3f == TcpFlags::ACK) << PURE_ACK
-        };
-        let zero_window = u32::from(tcp.window == 0 && !flags.has(TcpFlags::RST)) << ZERO_WINDOW;
-        self.note_all(side, letter | zero_window);
+        // The window of a reset says nothing.
+        let unsaid = u16::from(flags.has(TcpFlags::RST)) << ZERO_WINDOW;
+        self.note_all(side, segment.expected & LETTERS_SEEN & !unsaid);
         if !flags.has(TcpFlags::RST) {
-            self.note_sequence(side, at, tcp);
+            self.note_sequence(side, at, segment);
         }
     }
 
     /// Notes letters by their bits: mostly all of them stand there already.
     #[inline]
-    fn note_all(&mut self, side: Side, letters: u32) {
-        let mut fresh = letters & !(self.seen >> (12 * side.index()));
+    fn note_all(&mut self, side: Side, letters: u16) {
+        let mut fresh = letters & !self.seen[side.index()];
         while fresh != 0 {
             self.note(side, fresh.trailing_zeros() as u8);
             fresh &= fresh - 1;
@@ -127,17 +162,17 @@ impl TcpState {
 
     /// Follows the sequence space: what is new, what was there before, what is missing.
     #[inline]
-    fn note_sequence(&mut self, side: Side, at: Timestamp, tcp: &Tcp) {
-        let i = side.index();
-        let phantom = u32::from(tcp.flags.has(TcpFlags::SYN)) + u32::from(tcp.flags.has(TcpFlags::FIN));
-        let len = tcp.payload_len + phantom;
-        let end = tcp.seq.wrapping_add(len);
-        if self.seen & 1 << (STARTED + i as u32) == 0 {
-            self.seen |= 1 << (STARTED + i as u32);
+    fn note_sequence(&mut self, side: Side, at: Timestamp, segment: &Segment) {
+        let (i, seq, flags) = (side.index(), segment.seq, segment.flags);
+        let phantom = u32::from(flags.has(TcpFlags::SYN)) + u32::from(flags.has(TcpFlags::FIN));
+        let len = segment.len + phantom;
+        let end = seq.wrapping_add(len);
+        if self.seen[i] & STARTED == 0 {
+            self.seen[i] |= STARTED;
             (self.next[i], self.advanced[i]) = (end, at.0);
             return;
         }
-        let ahead = tcp.seq.wrapping_sub(self.next[i]) as i32;
+        let ahead = seq.wrapping_sub(self.next[i]) as i32;
         if ahead == 0 || len == 0 {
             if len > 0 {
                 (self.next[i], self.advanced[i]) = (end, at.0);
@@ -147,11 +182,11 @@ impl TcpState {
         let fresh = end.wrapping_sub(self.next[i]) as i32 > 0;
         if ahead > 0 {
             self.note(side, GAP);
-            self.seen |= 1 << (HOLE + i as u32);
+            self.seen[i] |= HOLE;
         } else if ahead < 0 {
             // RFC 9293, section 3.8.4: a keep-alive repeats the last byte, or none, before the next.
             let keep_alive = ahead == -1 && len <= 1 && phantom == 0;
-            let hole = self.seen & 1 << (HOLE + i as u32) != 0;
+            let hole = self.seen[i] & HOLE != 0;
             let reordered = hole && !fresh && at.0.saturating_sub(self.advanced[i]) < REORDERING;
             if !keep_alive && !reordered {
                 self.retransmits[i] = self.retransmits[i].saturating_add(1);
@@ -165,18 +200,23 @@ impl TcpState {
 
     #[inline]
     fn note(&mut self, side: Side, letter: u8) {
-        let bit = 1 << (u32::from(letter) + 12 * side.index() as u32);
-        if self.seen & bit == 0 {
-            let place = (self.seen & 0x00ff_ffff).count_ones();
+        if !self.saw(side, letter) {
+            let place = self.letters();
             let code = u64::from(letter) | (side.index() as u64) << 4;
-            self.seen |= bit;
+            self.seen[side.index()] |= 1 << letter;
             self.history[(place / A_WORD) as usize] |= code << (place % A_WORD * 5);
         }
     }
 
     #[inline]
     fn saw(&self, side: Side, letter: u8) -> bool {
-        self.seen & 1 << (u32::from(letter) + 12 * side.index() as u32) != 0
+        self.seen[side.index()] & 1 << letter != 0
+    }
+
+    /// How many letters the history has.
+    #[inline]
+    fn letters(&self) -> u32 {
+        self.seen.iter().map(|seen| (seen & LETTERS_SEEN).count_ones()).sum()
     }
 
     /// Exchanges the sides.
@@ -185,18 +225,15 @@ impl TcpState {
         self.next.reverse();
         self.advanced.reverse();
         self.retransmits.reverse();
-        let letters = (self.seen & 0x00ff_ffff).count_ones();
-        for place in 0..letters {
+        self.seen.reverse();
+        for place in 0..self.letters() {
             self.history[(place / A_WORD) as usize] ^= SIDE << (place % A_WORD * 5);
         }
-        let swap = |bits: u32, width: u32| (bits >> width | bits << width) & ((1 << (2 * width)) - 1);
-        let (started, hole) = (self.seen >> STARTED & 3, self.seen >> HOLE & 3);
-        self.seen = swap(self.seen & 0x00ff_ffff, 12) | swap(started, 1) << STARTED | swap(hole, 1) << HOLE;
     }
 
     /// Whether there is, or was, a hole in what `side` sent.
     pub(crate) fn misses_earlier(&self, side: Side) -> bool {
-        self.seen & 1 << (HOLE + side.index() as u32) != 0
+        self.seen[side.index()] & HOLE != 0
     }
 
     /// Whether nothing more is to come: both sides have finished, or one has reset.
@@ -209,18 +246,17 @@ impl TcpState {
     /// Whether there was a segment.
     #[inline]
     pub(crate) fn began(&self) -> bool {
-        self.seen != 0
+        self.seen != [0; 2]
     }
 
     /// The history letters; upper case is what `initiator` sent.
     pub(crate) fn history(&self, initiator: Side) -> String {
-        let letters = (self.seen & 0x00ff_ffff).count_ones();
         let letter = |place: u32| {
             let code = self.history[(place / A_WORD) as usize] >> (place % A_WORD * 5);
             let letter = char::from(LETTERS[(code & 15) as usize]);
             if (code >> 4 & 1) as usize == initiator.index() { letter } else { letter.to_ascii_lowercase() }
         };
-        (0..letters).map(letter).collect()
+        (0..self.letters()).map(letter).collect()
     }
 
     /// How the flow stands, as Zeek's `conn_state`.
@@ -284,7 +320,7 @@ mod tests {
     fn run(segments: &[(Side, i64, Tcp)]) -> TcpState {
         let mut state = TcpState::default();
         for (side, at, tcp) in segments {
-            state.observe(*side, Timestamp(*at), tcp);
+            state.observe(*side, Timestamp(*at), &Segment::of(tcp));
         }
         state
     }
@@ -300,8 +336,8 @@ mod tests {
                 let side = if side == 0 { A } else { B };
                 let flags = [0x10, 0x18, 0x10, 0x18, 0x10, 0x02, 0x11, 0x04, 0x00][usize::from(flags)];
                 let tcp = Tcp { seq: 10 + seq, ack: 0, window, flags: TcpFlags(flags), payload_len };
-                short.observe(side, Timestamp(n as i64), &tcp);
-                long.observe_event(side, Timestamp(n as i64), &tcp);
+                short.observe(side, Timestamp(n as i64), &Segment::of(&tcp));
+                long.observe_event(side, Timestamp(n as i64), &Segment::of(&tcp));
                 proptest::prop_assert_eq!(format!("{short:?}"), format!("{long:?}"));
             }
         }
@@ -316,8 +352,8 @@ mod tests {
                 let side = if side == 0 { A } else { B };
                 let flags = [0x10, 0x18, 0x12, 0x07, 0x10, 0x02, 0x11, 0x04, 0x00][usize::from(flags)];
                 let tcp = Tcp { seq: 10 + seq, ack: 0, window, flags: TcpFlags(flags), payload_len };
-                one.observe(side, Timestamp(n as i64), &tcp);
-                other.observe(side.other(), Timestamp(n as i64), &tcp);
+                one.observe(side, Timestamp(n as i64), &Segment::of(&tcp));
+                other.observe(side.other(), Timestamp(n as i64), &Segment::of(&tcp));
             }
             let before = format!("{one:?}");
             one.flip();

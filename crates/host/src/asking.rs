@@ -198,7 +198,9 @@ impl<'a> Round<'a> {
     fn answer(&mut self, table: &SocketTable, asked: impl Fn(&Lookup) -> bool) {
         let (lookups, found) = (self.lookups, &mut self.found);
         self.open.retain(|index| {
-            let (Some(lookup), Some(slot)) = (lookups.get(*index), found.get_mut(*index)) else { return false };
+            let (Some(lookup), Some(slot)) = (lookups.get(*index), found.get_mut(*index)) else {
+                return false;
+            };
             if !asked(lookup) {
                 return true;
             }

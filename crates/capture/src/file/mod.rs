@@ -36,7 +36,7 @@ use scan::{Fault, More, Scan, Short};
 use window::Window;
 
 /// Packets in a batch at most.
-const BATCH: usize = 256;
+const BATCH: usize = 512;
 /// Longer than any pipe is waited for at once.
 const FOREVER: Duration = Duration::from_secs(3600);
 

@@ -18,8 +18,8 @@ use dissect::packet::{Claim, Registry};
 
 use super::link::arphrd;
 use super::program::{
-    ADD_K, ADD_X, AND_K, Assembler, Instruction, JEQ, JGE, JGT, JSET, LD_ABS, LD_IND, LD_LEN, LD_MEM, LDB_ABS,
-    LDB_IND, LDH_ABS, LDH_IND, LDX_IMM, Label, RET_K, RSH_K, ST, SUB_X, TAX, TXA, To, ancillary,
+    ADD_K, ADD_X, AND_K, Assembler, Instruction, JEQ, JGE, JGT, JSET, LD_ABS, LD_IND, LD_LEN, LD_MEM,
+    LDB_ABS, LDB_IND, LDH_ABS, LDH_IND, LDX_IMM, Label, RET_K, RSH_K, ST, SUB_X, TAX, TXA, To, ancillary,
 };
 
 /// Bytes kept of ordinary packets: at most 22 of Ethernet and a tag or PPPoE,

@@ -23,12 +23,12 @@ const UDP: u8 = 17;
 /// Who reads the layers of the common stack.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Readers {
-    pub(super) ethernet: DissectorId,
-    pub(super) vlan: DissectorId,
-    pub(super) ipv4: DissectorId,
-    pub(super) ipv6: DissectorId,
-    pub(super) tcp: DissectorId,
-    pub(super) udp: DissectorId,
+    pub(crate) ethernet: DissectorId,
+    pub(crate) vlan: DissectorId,
+    pub(crate) ipv4: DissectorId,
+    pub(crate) ipv6: DissectorId,
+    pub(crate) tcp: DissectorId,
+    pub(crate) udp: DissectorId,
 }
 
 /// What a plain packet says: all of it, but for the places of its layers.
@@ -44,7 +44,8 @@ pub struct Plain<'a> {
     /// What was captured of the TCP or UDP payload, which no packet dissector claims.
     pub payload: &'a [u8],
     tags: u8,
-    upper_at: u16,
+    /// Where the TCP or UDP header begins, in bytes from the start of the packet.
+    pub(crate) upper_at: u16,
 }
 
 /// What becomes of a plain packet.
@@ -101,21 +102,23 @@ impl<'a> Plain<'a> {
         registry: &Registry,
         taker: T,
     ) -> Option<Result<T::Out, NotTaken>> {
-        let (header, mut rest) = bytes.split_first_chunk::<ETHERNET_HEADER>()?;
-        let mut ether_type = be16(header, 12);
-        let mut tags = 0;
-        while matches!(ether_type, 0x8100 | 0x88a8) && tags < MAX_TAGS {
-            let (tag, behind) = rest.split_first_chunk::<TAG>()?;
-            (ether_type, rest) = (be16(tag, 2), behind);
-            tags += 1;
-        }
-        let at = ETHERNET_HEADER + tags * TAG;
-        let tags = tags as u8;
+        let (ether_type, tags, rest) = behind_tags(bytes)?;
+        let at = ETHERNET_HEADER + usize::from(tags) * TAG;
         match ether_type {
             0x0800 => Self::read_upper(plain_ipv4(rest, at)?, rest, tags, registry, taker),
             0x86dd => Self::read_upper(plain_ipv6(rest, at)?, rest, tags, registry, taker),
             _ => None,
         }
+    }
+
+    /// Reads plain IPv4 that begins `at` bytes into a packet, behind whatever headers.
+    #[inline]
+    pub(crate) fn behind(bytes: &'a [u8], at: usize, registry: &Registry) -> Option<Self> {
+        // Places in a packet are kept in 16 bits; this leaves room for the longest IPv4 header.
+        if at + 60 > usize::from(u16::MAX) {
+            return None;
+        }
+        Self::read_upper(plain_ipv4(bytes, at)?, bytes, 0, registry, AsIs)?.ok()
     }
 
     /// Reads what follows an IP header of so many bytes.
@@ -180,6 +183,66 @@ impl<'a> Plain<'a> {
         }
         layers
     }
+}
+
+/// Ethernet, at most two VLAN tags and an IPv4 header, none of them unusual: what most tunnels stand in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outer<'a> {
+    /// The IP header, without ports.
+    pub(crate) ip: Ip,
+    /// What was captured of the IP payload.
+    pub(crate) rest: &'a [u8],
+    tags: u8,
+}
+
+impl<'a> Outer<'a> {
+    /// Reads the headers that `packet` begins with.
+    #[inline(always)]
+    pub(crate) fn of(packet: &Packet<'a>) -> Option<Self> {
+        if packet.link_type != LinkType::ETHERNET {
+            return None;
+        }
+        let (ether_type, tags, bytes) = behind_tags(packet.bytes)?;
+        if ether_type != 0x0800 {
+            return None;
+        }
+        let (ip, header_len) = plain_ipv4(bytes, ETHERNET_HEADER + usize::from(tags) * TAG)?;
+        let rest = bytes.get(..ip.bytes as usize).unwrap_or(bytes).get(header_len..)?;
+        Some(Outer { ip, rest, tags })
+    }
+
+    /// How many layers there are.
+    pub(crate) fn depth(&self) -> u8 {
+        self.tags + 2
+    }
+
+    /// The layers: Ethernet, the tags, IPv4.
+    #[inline(always)]
+    pub(crate) fn layers(&self, readers: &Readers) -> [Layer; MAX_TAGS + 2] {
+        let layer = |dissector, offset| Layer { dissector, offset };
+        let tag = |n: usize| layer(readers.vlan, (ETHERNET_HEADER + n * TAG) as u16);
+        let (link, ip, none) =
+            (layer(readers.ethernet, 0), layer(readers.ipv4, self.ip.at), Layer::default());
+        match self.tags {
+            0 => [link, ip, none, none],
+            1 => [link, tag(0), ip, none],
+            _ => [link, tag(0), tag(1), ip],
+        }
+    }
+}
+
+/// The EtherType behind at most two VLAN tags, how many there are, and what follows.
+#[inline(always)]
+fn behind_tags(bytes: &[u8]) -> Option<(u16, u8, &[u8])> {
+    let (header, mut rest) = bytes.split_first_chunk::<ETHERNET_HEADER>()?;
+    let mut ether_type = be16(header, 12);
+    let mut tags = 0;
+    while matches!(ether_type, 0x8100 | 0x88a8) && usize::from(tags) < MAX_TAGS {
+        let (tag, behind) = rest.split_first_chunk::<TAG>()?;
+        (ether_type, rest) = (be16(tag, 2), behind);
+        tags += 1;
+    }
+    Some((ether_type, tags, rest))
 }
 
 /// A whole IPv4 header that starts `at` bytes into the packet, and its length.

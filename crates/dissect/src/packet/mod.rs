@@ -87,6 +87,7 @@ mod vxlan_gpe;
 mod wlan;
 mod wlan_monitor;
 
+pub(crate) use fast::Outer;
 pub use fast::{NotTaken, Plain, Take};
 pub use registry::Registry;
 

@@ -76,13 +76,13 @@ impl Pending {
 
     fn take(&mut self, o: &Observation<'_>) -> bool {
         let said = &mut self.said[o.side.index()];
-        if !o.has_tcp {
+        if !o.segment.is_some() {
             let taken = said.add_datagram(o.payload);
             said.is_full |= said.ends.len() >= MAX_DATAGRAMS;
             return taken;
         }
-        let syn = u32::from(o.tcp.flags.has(TcpFlags::SYN));
-        said.add_segment(o.tcp.seq.wrapping_add(syn), o.payload, o.tcp.payload_len)
+        let syn = u32::from(o.segment.flags.has(TcpFlags::SYN));
+        said.add_segment(o.segment.seq.wrapping_add(syn), o.payload, o.segment.len)
     }
 
     /// Reads what there is; gives what is known now, if anything is, and whether that is all.

@@ -1,7 +1,7 @@
 //! Flows of DNS, mDNS and LLMNR, told by their first message.
 
 use super::{DNS, Dns, in_stream, may_begin, verdict};
-use crate::app::{App, AppDissector, Begins, MessageDissector, Opening, Port, Reading, Verdict};
+use crate::app::{App, AppDissector, Begins, MessageDissector, Opening, Port, Reading, Verdict, by_port};
 
 impl AppDissector for Dns {
     fn name(&self) -> &'static str {
@@ -25,7 +25,9 @@ impl AppDissector for Dns {
         let said = if opening.initiator.is_empty() { opening.responder } else { opening.initiator };
         let first = said.first();
         let port = |p: u16| if opening.is_tcp() { Port::Tcp(p) } else { Port::Udp(p) };
-        if self.ports.contains(&port(responder)) || self.ports.contains(&port(initiator)) {
+        let is_own = || self.ports.contains(&port(responder)) || self.ports.contains(&port(initiator));
+        // Nearly every flow is asked about, and few are on anybody's port.
+        if by_port(opening.transport, initiator, responder).is_some() && is_own() {
             return match if opening.is_tcp() { in_stream(first) } else { verdict(first, first.len()) } {
                 Verdict::Is { .. } => Reading::Is(App::of(self.name)),
                 Verdict::NeedMore => Reading::NeedMore,
