@@ -15,7 +15,7 @@ use crate::ledger::{CaptureEnd, CaptureRecord, InterfaceId};
 use crate::lookup::Keep;
 use crate::message::{Messages, Origin};
 use crate::offload;
-use crate::path;
+use crate::path::Unprinted;
 use crate::tally::{Group, Observation, Tally};
 use crate::tcp::Segment;
 use crate::totals::{Frames, NoFlow, Totals};
@@ -389,19 +389,19 @@ impl<'a, const LIVE: bool> Take<'a> for Count<'_, 'a, LIVE> {
 
 /// Writes down what every packet adds to its flow; the rest is set to nothing.
 #[inline(always)]
-fn observe<const LIVE: bool>(
-    o: &mut Observation<'_>,
-    packet: &Packet<'_>,
+fn observe<'a, const LIVE: bool>(
+    o: &mut Observation<'a>,
+    packet: &Packet<'a>,
     interface: InterfaceId,
     ip: &Ip,
     tcp: Option<&Tcp>,
     (mut key, side): (FlowKey, Side),
     seed: &Seed,
 ) {
-    o.print = 0;
+    o.unprinted = None;
     if LIVE {
         key = key.on(interface.0);
-        o.print = path::print(packet.bytes, ip, tcp);
+        o.unprinted = Some(Unprinted::new(packet.bytes, ip, tcp));
     }
     match tcp {
         Some(tcp) => o.segment = Segment::of(tcp),

@@ -13,7 +13,7 @@ use dissect::{Icmp, LinkType, Timestamp};
 use crate::flow::Flow;
 use crate::key::{FlowKey, Side};
 use crate::opening::{Openings, is_worth_hearing};
-use crate::path::PRINTS;
+use crate::path::{PRINTS, Unprinted};
 use crate::record;
 use crate::store::{FlowParts, FlowStore};
 use crate::tcp::Segment;
@@ -37,8 +37,8 @@ pub(crate) struct Observation<'a> {
     pub(crate) local: u8,
     pub(crate) icmp: Icmp,
     pub(crate) segment: Segment,
-    /// What tells the packet from others on whatever interface it passes; 0 where nobody asks.
-    pub(crate) print: u32,
+    /// The packet, where it may have to be told from others on whatever interface it passes.
+    pub(crate) unprinted: Option<Unprinted<'a>>,
     /// The packet's bytes, where tunnels enclose its flow: if it begins the flow, their headers are read from these.
     pub(crate) enclosed: Option<(LinkType, &'a [u8])>,
     /// What was captured of the payload of a whole TCP or UDP packet.
@@ -142,8 +142,12 @@ impl Tally {
                     && !o.payload.is_empty()
                     && is_worth_hearing(flow, o, &self.openings.announced);
                 // Asked first, since a capture's answer is always the same.
-                if live && o.print != 0 && place < PRINTS as u64 {
-                    self.flows.keep_print(guess, o.side.index(), place as usize, o.print);
+                if live
+                    && place < PRINTS as u64
+                    && let Some(packet) = &o.unprinted
+                {
+                    let print = packet.print(o.ip_bytes);
+                    self.flows.keep_print(guess, o.side.index(), place as usize, print);
                 }
                 return (guess, is_wanted);
             }
