@@ -79,15 +79,19 @@ pub enum Evidence {
     Listener,
     /// The only raw or ping socket of the flow's protocol.
     Protocol,
+    /// The kernel told of the very socket, and who used it.
+    Told,
+    /// The kernel told of the very socket; who accepted it has not used it, so that this is who listens.
+    ToldListener,
 }
 
 impl Evidence {
     /// Its word: `exact`, `bound`, `listener` or `protocol`.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Exact => "exact",
+            Self::Exact | Self::Told => "exact",
             Self::Bound => "bound",
-            Self::Listener => "listener",
+            Self::Listener | Self::ToldListener => "listener",
             Self::Protocol => "protocol",
         }
     }
@@ -96,6 +100,7 @@ impl Evidence {
     pub fn source(self) -> &'static str {
         match self {
             Self::Exact | Self::Bound | Self::Listener | Self::Protocol => "sock_diag",
+            Self::Told | Self::ToldListener => "bpf",
         }
     }
 }

@@ -23,6 +23,8 @@ mod fds;
 #[cfg(target_os = "linux")]
 mod holders;
 #[cfg(target_os = "linux")]
+pub mod kernel;
+#[cfg(target_os = "linux")]
 mod namespaces;
 #[cfg(target_os = "linux")]
 mod netlink;

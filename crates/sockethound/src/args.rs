@@ -58,6 +58,9 @@ pub enum Command {
         /// Keep all privileges
         #[arg(long)]
         no_sandbox: bool,
+        /// Load no programs into the kernel
+        #[arg(long)]
+        no_bpf: bool,
     },
 }
 
@@ -208,6 +211,10 @@ pub struct ReportArgs {
     /// Keep all privileges while packets are read; what that gives up is said
     #[arg(long, help_heading = "Input")]
     pub no_sandbox: bool,
+
+    /// Load no programs into the kernel: owners are looked up, which misses sockets that end at once
+    #[arg(long, conflicts_with = "read", help_heading = "Capture")]
+    pub no_bpf: bool,
 
     /// Hide loopback traffic (127.0.0.0/8, ::1)
     #[arg(short, long, help_heading = "Selection")]

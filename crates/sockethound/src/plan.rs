@@ -58,6 +58,8 @@ pub struct Interfaces {
     pub hardware_clock: bool,
     /// Look up names of addresses that have none.
     pub resolve: bool,
+    /// Load no programs into the kernel.
+    pub no_bpf: bool,
 }
 
 impl Plan {
@@ -115,6 +117,7 @@ impl Plan {
                 workers: usize::from(args.workers),
                 hardware_clock: args.hardware_clock,
                 resolve: args.resolve,
+                no_bpf: args.no_bpf,
             })
         } else {
             Source::Files(Files { paths: args.read, since: args.since, until: args.until, utc: args.utc })

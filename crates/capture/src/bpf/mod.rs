@@ -10,4 +10,4 @@ mod owners;
 mod sys;
 
 pub use self::load::{Object, Place, Refusal};
-pub use self::owners::{Event, Hooks, Kind, Options, Process, namespace_cookie};
+pub use self::owners::{Event, Hooks, Kind, Known, Options, Process, namespace_cookie};

@@ -38,10 +38,20 @@ struct owned {
 	__u64 changed;
 	__u64 told[TOLD];
 	__u32 next;
-	/* The owner was seen using it, and did not just make or inherit it. */
-	__u8 used;
+	/* How its owner is known: enum known. */
+	__u8 known;
 	__u8 changes;
-	__u8 pad[2];
+	__u8 ended;
+	__u8 pad;
+};
+
+enum known {
+	/* It came from a listening socket, whose owner this is. */
+	KNOWN_INHERITED = 0,
+	/* The process made it, or has it among its files. */
+	KNOWN_MADE = 1,
+	/* The process was seen connecting, sending or receiving. */
+	KNOWN_USED = 2,
 };
 
 enum kind {
@@ -65,8 +75,9 @@ struct event {
 	/* Host byte order. For ICMP echoes, local is the identifier. */
 	__u16 local_port;
 	__u16 remote_port;
-	/* 1: sent, 0: received, 2: neither */
-	__u16 direction;
+	/* enum known */
+	__u16 known;
+	/* Inode of the network namespace, where that was read. */
 	__u32 inode;
 	__u64 at;
 	__u64 cookie;
@@ -76,6 +87,8 @@ struct event {
 	__u8 local[16];
 	__u8 remote[16];
 };
+
+_Static_assert(sizeof(struct event) == 120, "whoever reads it knows its size");
 
 struct executed {
 	struct event event;
@@ -149,6 +162,7 @@ static __always_inline struct event *begin(__u32 kind, const struct owned *o)
 	e->cookie = o->cookie;
 	e->netns = o->netns;
 	e->owner = o->owner;
+	e->known = o->known;
 	return e;
 }
 
@@ -171,8 +185,10 @@ static __always_inline void settle(struct owned *o, __u64 cookie)
 	if (o->cookie == cookie)
 		return;
 	o->cookie = cookie;
-	o->used = 0;
+	o->known = KNOWN_INHERITED;
 	o->changes = 0;
+	o->ended = 0;
+	o->next = 0;
 	__builtin_memset(o->told, 0, sizeof(o->told));
 }
 

@@ -63,22 +63,20 @@ static __always_inline int was_told(struct owned *o, __u64 f)
 	return 0;
 }
 
-static __always_inline void tell(struct owned *o, const struct ends *ends, __u16 direction)
+static __always_inline void tell(struct owned *o, const struct ends *ends)
 {
 	struct event *e;
 
 	if (was_told(o, fingerprint(ends)))
 		return;
 	e = begin(KIND_TUPLE, o);
-	if (!e) {
-		/* The snapshot that follows a loss starts another round. */
+	/* What is lost is told again in the round that the next snapshot begins. */
+	if (!e)
 		return;
-	}
 	e->protocol = ends->protocol;
 	e->version = ends->version;
 	e->local_port = ends->local_port;
 	e->remote_port = ends->remote_port;
-	e->direction = direction;
 	__builtin_memcpy(e->local, ends->local, 16);
 	__builtin_memcpy(e->remote, ends->remote, 16);
 	bpf_ringbuf_submit(e, wakeup());
@@ -92,12 +90,27 @@ static __always_inline void tell_owner(struct owned *o)
 		bpf_ringbuf_submit(e, wakeup());
 }
 
+static __always_inline void tell_end(struct owned *o)
+{
+	struct event *e;
+
+	/* What was never told of needs no end. */
+	if (o->ended || !o->told[0])
+		return;
+	o->ended = 1;
+	e = begin(KIND_END, o);
+	if (e)
+		bpf_ringbuf_submit(e, wakeup());
+}
+
 /* The current process uses the socket: from now on it is its owner. */
 static __always_inline void use(struct owned *o, struct task_struct *task)
 {
+	int same = o->owner.pid == (__u32)task->tgid && o->owner.exec == (__u32)task->self_exec_id;
+	__u8 before = o->known;
 	__u64 now;
 
-	if (o->used && o->owner.pid == (__u32)task->tgid && o->owner.exec == (__u32)task->self_exec_id)
+	if (same && before == KNOWN_USED)
 		return;
 	if (task->flags & PF_KTHREAD)
 		return;
@@ -110,11 +123,13 @@ static __always_inline void use(struct owned *o, struct task_struct *task)
 	} else {
 		o->changes++;
 	}
-	current(&o->owner, task);
-	o->owner.cgroup = bpf_get_current_cgroup_id();
-	o->used = 1;
-	/* Nobody knows the old owner where no five-tuple was told. */
-	if (o->told[0])
+	if (!same) {
+		current(&o->owner, task);
+		o->owner.cgroup = bpf_get_current_cgroup_id();
+	}
+	o->known = KNOWN_USED;
+	/* Nobody was told of the old owner where no five-tuple was told. */
+	if (o->told[0] && (!same || before == KNOWN_INHERITED))
 		tell_owner(o);
 }
 
@@ -129,23 +144,9 @@ int sock_create(struct bpf_sock *sk)
 		return 1;
 	o->cookie = bpf_get_socket_cookie(sk);
 	o->netns = bpf_get_netns_cookie(sk);
+	o->known = KNOWN_MADE;
 	current(&o->owner, bpf_get_current_task_btf());
 	o->owner.cgroup = bpf_get_current_cgroup_id();
-	return 1;
-}
-
-/* The same where the kernel's structures may not be read: the rest comes from /proc. */
-SEC("cgroup/sock_create")
-int sock_create_plain(struct bpf_sock *sk)
-{
-	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-
-	if (!o)
-		return 1;
-	o->cookie = bpf_get_socket_cookie(sk);
-	o->netns = bpf_get_netns_cookie(sk);
-	o->owner.pid = bpf_get_current_pid_tgid() >> 32;
-	o->owner.uid = bpf_get_current_uid_gid();
 	return 1;
 }
 
@@ -153,16 +154,14 @@ SEC("cgroup/sock_release")
 int sock_release(struct bpf_sock *sk)
 {
 	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, 0);
-	struct event *e;
 
 	if (!o)
 		return 1;
 	settle(o, bpf_get_socket_cookie(sk));
-	if (!o->told[0])
-		return 1;
-	e = begin(KIND_END, o);
-	if (e)
-		bpf_ringbuf_submit(e, wakeup());
+	/* Who closes what nobody has used had accepted it. */
+	if (o->known == KNOWN_INHERITED)
+		use(o, bpf_get_current_task_btf());
+	tell_end(o);
 	return 1;
 }
 
@@ -189,6 +188,73 @@ SEC("cgroup/connect6")
 int connect6(struct bpf_sock_addr *ctx)
 {
 	return connects(ctx);
+}
+
+/* ---- the same without CAP_PERFMON, where tasks may not be read: the rest is in /proc ---- */
+
+static __always_inline void plainly(struct owned *o, __u8 known)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+
+	if (o->known == KNOWN_USED && o->owner.pid == pid)
+		return;
+	if (o->owner.pid != pid)
+		__builtin_memset(&o->owner, 0, sizeof(o->owner));
+	o->owner.pid = pid;
+	o->owner.uid = bpf_get_current_uid_gid();
+	o->known = known;
+}
+
+SEC("cgroup/sock_create")
+int sock_create_plain(struct bpf_sock *sk)
+{
+	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!o)
+		return 1;
+	o->cookie = bpf_get_socket_cookie(sk);
+	o->netns = bpf_get_netns_cookie(sk);
+	plainly(o, KNOWN_MADE);
+	return 1;
+}
+
+SEC("cgroup/sock_release")
+int sock_release_plain(struct bpf_sock *sk)
+{
+	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, 0);
+
+	if (!o)
+		return 1;
+	settle(o, bpf_get_socket_cookie(sk));
+	if (o->known == KNOWN_INHERITED)
+		plainly(o, KNOWN_USED);
+	tell_end(o);
+	return 1;
+}
+
+static __always_inline int connects_plain(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct owned *o;
+
+	if (!sk)
+		return 1;
+	o = bpf_sk_storage_get(&owners, sk, 0, 0);
+	if (o)
+		plainly(o, KNOWN_USED);
+	return 1;
+}
+
+SEC("cgroup/connect4")
+int connect4_plain(struct bpf_sock_addr *ctx)
+{
+	return connects_plain(ctx);
+}
+
+SEC("cgroup/connect6")
+int connect6_plain(struct bpf_sock_addr *ctx)
+{
+	return connects_plain(ctx);
 }
 
 /* ---- packets: also in softIRQ ---- */
@@ -273,7 +339,7 @@ static __always_inline int packet(struct __sk_buff *skb, int sent)
 	if (!sent && sk->type == SOCK_RAW && (sk->protocol == IPPROTO_ICMP || sk->protocol == IPPROTO_ICMPV6))
 		return 1;
 	if (dissect(skb, &ends, sent))
-		tell(o, &ends, sent);
+		tell(o, &ends);
 	return 1;
 }
 
@@ -325,17 +391,14 @@ static __always_inline int connected(struct sock *sk, struct ends *e)
 	return 1;
 }
 
-static __always_inline int io(struct sock *sk)
+/* What is kept of a socket that a process has; begun here where it is older than us, or sock_create tells nothing. */
+static __always_inline struct owned *of_file(struct sock *sk)
 {
-	struct ends ends = {};
-	struct owned *o;
+	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, 0);
 	struct socket *socket;
 
-	if (!sk || !is_inet(sk))
-		return 0;
-	o = bpf_sk_storage_get(&owners, sk, 0, 0);
 	if (!o) {
-		/* Older than us, or never passed sock_create. The kernel's own have no file. */
+		/* The kernel's own have no file. */
 		socket = sk->sk_socket;
 		if (!socket || !socket->file)
 			return 0;
@@ -345,9 +408,22 @@ static __always_inline int io(struct sock *sk)
 		o->netns = sk->__sk_common.skc_net.net->net_cookie;
 	}
 	settle(o, bpf_get_socket_cookie(sk));
+	return o;
+}
+
+static __always_inline int io(struct sock *sk)
+{
+	struct ends ends = {};
+	struct owned *o;
+
+	if (!sk || !is_inet(sk))
+		return 0;
+	o = of_file(sk);
+	if (!o)
+		return 0;
 	use(o, bpf_get_current_task_btf());
 	if (!o->told[0] && connected(sk, &ends))
-		tell(o, &ends, 2);
+		tell(o, &ends);
 	return 0;
 }
 
@@ -373,15 +449,23 @@ int inet_sock_set_state(__u64 *ctx)
 	struct ends ends = {};
 	struct owned *o;
 
-	/* Established, or about to be. */
-	if (new != 1 && new != 2)
+	if (!is_inet(sk))
 		return 0;
-	o = bpf_sk_storage_get(&owners, sk, 0, 0);
+	if (new == TCP_SYN_SENT) {
+		/* Only connect(2) does this. */
+		o = of_file(sk);
+		if (o)
+			use(o, bpf_get_current_task_btf());
+	} else {
+		o = bpf_sk_storage_get(&owners, sk, 0, 0);
+	}
 	if (!o)
 		return 0;
 	settle(o, bpf_get_socket_cookie(sk));
-	if (connected(sk, &ends))
-		tell(o, &ends, 2);
+	if (new == TCP_CLOSE)
+		tell_end(o);
+	else if ((new == TCP_SYN_SENT || new == TCP_ESTABLISHED) && connected(sk, &ends))
+		tell(o, &ends);
 	return 0;
 }
 
@@ -442,9 +526,10 @@ int there(struct bpf_iter__task_file *ctx)
 	settle(o, bpf_get_socket_cookie(sk));
 	o->netns = sk->__sk_common.skc_net.net->net_cookie;
 	/* Of several holders, the first that is not init, until one uses it. */
-	if (!o->used && (!o->owner.pid || o->owner.pid == 1)) {
+	if (o->known != KNOWN_USED && (!o->owner.pid || o->owner.pid == 1)) {
 		current(&o->owner, task);
 		o->owner.cgroup = 0;
+		o->known = KNOWN_MADE;
 	}
 	connected(sk, &ends);
 	e.kind = KIND_THERE;
@@ -452,7 +537,7 @@ int there(struct bpf_iter__task_file *ctx)
 	e.version = ends.version;
 	e.local_port = ends.local_port;
 	e.remote_port = ends.remote_port;
-	e.direction = 2;
+	e.known = o->known;
 	e.inode = sk->__sk_common.skc_net.net->ns.inum;
 	e.at = bpf_ktime_get_boot_ns();
 	e.cookie = o->cookie;

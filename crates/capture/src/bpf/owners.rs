@@ -14,7 +14,7 @@ use super::{cgroup, sys};
 static OBJECT: &[u8] = aya::include_bytes_aligned!("owners.bpf.o");
 
 /// Size of `struct event`.
-const EVENT: usize = 128;
+const EVENT: usize = 120;
 /// Where `state` counts events that found no room.
 const LOST: usize = 0;
 
@@ -35,12 +35,12 @@ const HOOKS: &[Hook] = &[
     Hook { name: "sock_create", instead: Some("sock_create_plain"), at: At::Cgroup },
     Hook { name: "sock_send_length", instead: None, at: At::Tracepoint },
     Hook { name: "sock_recv_length", instead: None, at: At::Tracepoint },
-    Hook { name: "connect4", instead: None, at: At::Cgroup },
-    Hook { name: "connect6", instead: None, at: At::Cgroup },
+    Hook { name: "connect4", instead: Some("connect4_plain"), at: At::Cgroup },
+    Hook { name: "connect6", instead: Some("connect6_plain"), at: At::Cgroup },
     Hook { name: "inet_sock_set_state", instead: None, at: At::Tracepoint },
     Hook { name: "sent", instead: None, at: At::Cgroup },
     Hook { name: "received", instead: None, at: At::Cgroup },
-    Hook { name: "sock_release", instead: None, at: At::Cgroup },
+    Hook { name: "sock_release", instead: Some("sock_release_plain"), at: At::Cgroup },
     Hook { name: "sched_process_exec", instead: None, at: At::Tracepoint },
 ];
 
@@ -111,6 +111,19 @@ pub struct Event {
     pub namespace: u64,
     /// Who owns it.
     pub process: Process,
+    /// How that is known.
+    pub known: Known,
+}
+
+/// How the owner of a socket is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It owns the listening socket that this one came from.
+    Inherited,
+    /// It made the socket, or has it among its files.
+    Made,
+    /// It connected it, sent or received.
+    Used,
 }
 
 /// Programs that are loaded and tell.
@@ -308,7 +321,7 @@ fn parse(bytes: &[u8]) -> Option<Event> {
     let kind = from.u32()?;
     let (protocol, version) = (from.u8()?, from.u8()?);
     let ports = [from.u16()?, from.u16()?];
-    let (_direction, _inode) = (from.u16()?, from.u32()?);
+    let (known, _inode) = (from.u16()?, from.u32()?);
     let (at, cookie, namespace) = (from.u64()?, from.u64()?, from.u64()?);
     let (start, cgroup) = (from.u64()?, from.u64()?);
     let (pid, parent, uid, exec) = (from.u32()?, from.u32()?, from.u32()?, from.u32()?);
@@ -333,5 +346,10 @@ fn parse(bytes: &[u8]) -> Option<Event> {
         _ => return None,
     };
     let process = Process { pid, start, exec, parent, uid, cgroup, name };
-    Some(Event { kind, at, cookie, namespace, process })
+    let known = match known {
+        0 => Known::Inherited,
+        1 => Known::Made,
+        _ => Known::Used,
+    };
+    Some(Event { kind, at, cookie, namespace, process, known })
 }

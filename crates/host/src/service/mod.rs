@@ -13,6 +13,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
 use self::wire::{Heard, Told};
 use crate::{Answer, Owners, Question, Reason};
 
@@ -25,6 +28,30 @@ const UNSENT: usize = 1 << 20;
 /// Processes of which both ends remember that they were told.
 const KEPT: usize = 16_384;
 const CHUNK: usize = 64 * 1024;
+/// How often what the kernel tells is read while nobody asks, so that `/proc` is read while processes live …
+const SOON: Duration = Duration::from_millis(20);
+/// … and after some time without any event.
+const LATER: Duration = Duration::from_millis(100);
+const CALM: Duration = Duration::from_secs(1);
+
+/// What the service says of itself before it answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Greeting {
+    /// The kernel tells owners by itself.
+    pub told: bool,
+    /// What the user should hear.
+    pub lines: Vec<String>,
+}
+
+/// Sends `greeting`, before [`serve`].
+///
+/// # Errors
+/// Those of the stream.
+pub fn greet(mut stream: &UnixStream, greeting: &Greeting) -> io::Result<()> {
+    let mut output = Vec::new();
+    wire::write_greeting(&mut output, greeting);
+    stream.write_all(&output)
+}
 
 /// A question being answered.
 struct Pending {
@@ -45,13 +72,20 @@ pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK];
     let mut pending: Vec<Pending> = Vec::new();
     let mut told = Told::default();
+    let mut active = Instant::now();
     loop {
-        stream.set_read_timeout((!pending.is_empty()).then_some(AGAIN))?;
-        match stream.read(&mut chunk) {
-            Ok(0) => return Ok(()),
-            Ok(length) => input.extend_from_slice(chunk.get(..length).unwrap_or_default()),
-            Err(error) if is_idle(&error) => {}
-            Err(error) => return Err(error),
+        let patience = patience(owners, &pending, active);
+        if !wait(&stream, owners.told_fd(), patience)? {
+            if owners.read_told(Instant::now()) > 0 {
+                active = Instant::now();
+            }
+        } else {
+            match stream.read(&mut chunk) {
+                Ok(0) => return Ok(()),
+                Ok(length) => input.extend_from_slice(chunk.get(..length).unwrap_or_default()),
+                Err(error) if is_idle(&error) => {}
+                Err(error) => return Err(error),
+            }
         }
         take_frames(&mut input, |body| {
             let (id, question) = wire::read_question(body)?;
@@ -61,6 +95,26 @@ pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
         answer_due(owners, &mut pending, &mut told, &mut output);
         stream.write_all(&output)?;
         output.clear();
+    }
+}
+
+/// How long nothing needs to be done if nobody asks.
+fn patience(owners: &Owners, pending: &[Pending], active: Instant) -> Option<Duration> {
+    let told = owners.told_fd().map(|_| if active.elapsed() < CALM { SOON } else { LATER });
+    let again = pending.iter().map(|pending| pending.due).min();
+    let again = again.map(|due| due.saturating_duration_since(Instant::now()));
+    told.into_iter().chain(again).min()
+}
+
+/// Waits for a question, or until `told` or the time wants attention; gives whether it is a question.
+fn wait(stream: &UnixStream, told: Option<BorrowedFd<'_>>, patience: Option<Duration>) -> io::Result<bool> {
+    let mut fds = vec![PollFd::new(stream, PollFlags::IN)];
+    fds.extend(told.map(|told| PollFd::from_borrowed_fd(told, PollFlags::IN)));
+    let timeout = patience.and_then(|patience| Timespec::try_from(patience).ok());
+    match poll(&mut fds, timeout.as_ref()) {
+        Ok(_) => Ok(fds.first().is_some_and(|fd| !fd.revents().is_empty())),
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -112,6 +166,7 @@ pub struct Client {
     next: u64,
     waiting: usize,
     heard: Heard,
+    greeting: Option<Greeting>,
 }
 
 impl Client {
@@ -126,6 +181,7 @@ impl Client {
             next: 0,
             waiting: 0,
             heard: Heard::default(),
+            greeting: None,
         })
     }
 
@@ -140,6 +196,17 @@ impl Client {
         self.waiting += 1;
         wire::write_question(&mut self.output, id, question);
         Some(id)
+    }
+
+    /// Waits for what the service says of itself, at most for `patience`; only once, before anything is asked.
+    pub fn greeting(&mut self, patience: Duration) -> Option<Greeting> {
+        let end = Instant::now() + patience;
+        while self.greeting.is_none() {
+            let left = end.checked_duration_since(Instant::now())?;
+            wait(&self.stream, None, Some(left)).ok()?;
+            self.receive(|_, _| {}).ok()?;
+        }
+        self.greeting.take()
     }
 
     /// How many questions are not answered yet.
@@ -164,7 +231,12 @@ impl Client {
             }
             let heard = &mut self.heard;
             let waiting = &mut self.waiting;
+            let greeting = &mut self.greeting;
             take_frames(&mut self.input, |body| {
+                if let Some(said) = wire::read_greeting(body) {
+                    *greeting = Some(said);
+                    return Some(());
+                }
                 let (id, answer) = wire::read_answer(body, heard)?;
                 *waiting = waiting.saturating_sub(1);
                 each(id, answer);

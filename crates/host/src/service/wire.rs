@@ -9,7 +9,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::KEPT;
+use super::{Greeting, KEPT};
 use crate::{Answer, Attributed, Container, End, Evidence, Owner, Protocol, Question, Reason, Runtime};
 
 /// A frame above this length is an error: command lines are bounded by the
@@ -25,7 +25,14 @@ const RUNTIMES: [Runtime; 7] = [
     Runtime::Nspawn,
     Runtime::Other,
 ];
-const EVIDENCE: [Evidence; 4] = [Evidence::Exact, Evidence::Bound, Evidence::Listener, Evidence::Protocol];
+const EVIDENCE: [Evidence; 6] = [
+    Evidence::Exact,
+    Evidence::Bound,
+    Evidence::Listener,
+    Evidence::Protocol,
+    Evidence::Told,
+    Evidence::ToldListener,
+];
 
 /// The first frame's body and what follows; `None` until it is whole.
 pub(super) fn split_frame(bytes: &[u8]) -> io::Result<Option<(&[u8], &[u8])>> {
@@ -79,6 +86,30 @@ pub(super) fn write_answer(out: &mut Vec<u8>, id: u64, answer: &Answer, told: &m
             }
         }
     });
+}
+
+/// The number of a frame that answers no question.
+const GREETING: u64 = u64::MAX;
+
+pub(super) fn write_greeting(out: &mut Vec<u8>, greeting: &Greeting) {
+    frame(out, |out| {
+        number(out, GREETING);
+        out.push(u8::from(greeting.told));
+        number(out, greeting.lines.len() as u64);
+        greeting.lines.iter().for_each(|line| text(out, line));
+    });
+}
+
+/// Reads a greeting; `None` if it is something else.
+pub(super) fn read_greeting(body: &[u8]) -> Option<Greeting> {
+    let mut from = Reader(body);
+    if from.number()? != GREETING {
+        return None;
+    }
+    let told = from.byte()? != 0;
+    let count = from.number()?;
+    let lines = (0..count).map(|_| from.text()).collect::<Option<_>>()?;
+    from.0.is_empty().then_some(Greeting { told, lines })
 }
 
 /// Reads an answer; `heard` are the processes that the other end has told of.

@@ -16,7 +16,8 @@ use rustix::process::geteuid;
 use rustix::thread::{CapabilitySet, LinkNameSpaceType, move_into_link_name_space};
 
 use crate::privilege::capabilities::{ATTRIBUTION, CAPTURE};
-use crate::privilege::{owners, probe_landlock, probe_seccomp};
+use crate::privilege::owners::{self, Manner};
+use crate::privilege::{probe_landlock, probe_seccomp};
 
 /// Something the program does, tried out.
 pub(super) struct Probe {
@@ -161,7 +162,7 @@ fn ask(source: SocketAddr) -> Result<Result<std::sync::Arc<Owner>, Reason>, Fail
         namespace: None,
         interface: 0,
     };
-    let mut client = owners::spawn(false)?;
+    let mut client = owners::spawn(Manner { no_bpf: true, ..Manner::default() })?;
     client.ask(&question);
     let end = Instant::now() + Duration::from_secs(10);
     let mut answer = None;

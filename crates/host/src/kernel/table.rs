@@ -1,0 +1,238 @@
+//! Which sockets have a five-tuple, and which process has them.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::{Event, Happened, Known, Task};
+use crate::Protocol;
+use crate::sockets::plain;
+
+/// Sockets known at once; beyond, those that ended are forgotten first, then no further ones are learned.
+const MAX_SOCKETS: usize = 262_144;
+/// Five-tuples known at once.
+const MAX_TUPLES: usize = 524_288;
+/// How long what has ended is remembered, in nanoseconds: flows are asked about later than they begin.
+const AFTERLIFE: u64 = 30_000_000_000;
+
+/// A five-tuple, as a socket sees it.
+type Ends = (u8, SocketAddr, SocketAddr);
+
+#[derive(Debug)]
+struct Socket {
+    namespace: u64,
+    /// Number in `tasks`.
+    task: u32,
+    known: Known,
+    ended: bool,
+    /// The snapshot that it was last seen in or after.
+    seen: u32,
+    asked: Option<Instant>,
+    ends: Vec<Ends>,
+}
+
+/// What is known of the socket at one end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) cookie: u64,
+    pub(super) task: u32,
+    pub(super) known: Known,
+    pub(super) ended: bool,
+}
+
+/// What was told of sockets.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    sockets: HashMap<u64, Socket, RandomState>,
+    /// By namespace; the same ends may be in several.
+    ends: HashMap<Ends, Vec<(u64, u64)>, RandomState>,
+    tuples: usize,
+    tasks: Tasks,
+    /// When sockets ended.
+    ended: VecDeque<(u64, u64)>,
+    snapshots: u32,
+}
+
+/// Processes, each with a number, and how many sockets name it.
+#[derive(Debug, Default)]
+struct Tasks {
+    numbers: HashMap<(u32, u64, u32), u32, RandomState>,
+    list: Vec<(Task, u32)>,
+    free: Vec<u32>,
+}
+
+impl Tasks {
+    fn take(&mut self, task: Task) -> u32 {
+        let key = (task.pid, task.start, task.exec);
+        let Self { numbers, list, free } = self;
+        let number = *numbers.entry(key).or_insert_with(|| match free.pop() {
+            Some(number) => {
+                if let Some(slot) = list.get_mut(number as usize) {
+                    *slot = (task, 0);
+                }
+                number
+            }
+            None => {
+                list.push((task, 0));
+                list.len() as u32 - 1
+            }
+        });
+        if let Some((_, users)) = list.get_mut(number as usize) {
+            *users += 1;
+        }
+        number
+    }
+
+    fn release(&mut self, number: u32) {
+        let Some((task, users)) = self.list.get_mut(number as usize) else { return };
+        *users -= 1;
+        if *users == 0 {
+            self.numbers.remove(&(task.pid, task.start, task.exec));
+            self.free.push(number);
+        }
+    }
+}
+
+impl Table {
+    /// Notes what happened to a socket.
+    pub(super) fn take(&mut self, event: Event) {
+        self.forget_old(event.at);
+        let (cookie, seen) = (event.cookie, self.snapshots);
+        if event.what == Happened::End && !self.sockets.contains_key(&cookie) {
+            return;
+        }
+        if self.sockets.len() >= MAX_SOCKETS && !self.sockets.contains_key(&cookie) && !self.forget_one() {
+            return;
+        }
+        let task = self.tasks.take(event.task);
+        let socket = self.sockets.entry(cookie).or_insert_with(|| Socket {
+            namespace: event.namespace,
+            task: u32::MAX,
+            known: event.known,
+            ended: false,
+            seen,
+            asked: None,
+            ends: Vec::new(),
+        });
+        let before = std::mem::replace(&mut socket.task, task);
+        (socket.known, socket.seen) = (event.known, seen);
+        match event.what {
+            Happened::Tuple { protocol, local, remote } => {
+                let namespace = socket.namespace;
+                let ends = (protocol, plain(local), plain(remote));
+                let without = (protocol, SocketAddr::new(ends.1.ip(), 0), ends.2);
+                // Flows of echoes have no identifier.
+                let also = (!Protocol(protocol).has_ports() && ends != without).then_some(without);
+                for ends in [Some(ends), also].into_iter().flatten() {
+                    if !socket.ends.contains(&ends) && self.tuples < MAX_TUPLES {
+                        socket.ends.push(ends);
+                        self.tuples += 1;
+                    }
+                    enter(&mut self.ends, ends, namespace, cookie);
+                }
+            }
+            Happened::End if !socket.ended => {
+                socket.ended = true;
+                self.ended.push_back((event.at, cookie));
+            }
+            _ => {}
+        }
+        if before != u32::MAX {
+            self.tasks.release(before);
+        }
+    }
+
+    /// The socket in `namespace` that has these ends.
+    pub(super) fn find(
+        &self,
+        namespace: u64,
+        protocol: u8,
+        own: SocketAddr,
+        other: SocketAddr,
+    ) -> Option<Held> {
+        let places = self.ends.get(&(protocol, own, other))?;
+        let (_, cookie) = places.iter().find(|(place, _)| *place == namespace)?;
+        self.held(*cookie)
+    }
+
+    /// The one in another namespace, if there is one only.
+    pub(super) fn find_elsewhere(
+        &self,
+        home: u64,
+        protocol: u8,
+        own: SocketAddr,
+        other: SocketAddr,
+    ) -> Option<Held> {
+        let places = self.ends.get(&(protocol, own, other))?;
+        let mut others = places.iter().filter(|(place, _)| *place != home);
+        let (_, cookie) = others.next()?;
+        others.next().is_none().then(|| self.held(*cookie))?
+    }
+
+    fn held(&self, cookie: u64) -> Option<Held> {
+        let socket = self.sockets.get(&cookie)?;
+        let known = self.task(socket.task).is_some_and(|task| task.pid != 0);
+        known.then_some(Held { cookie, task: socket.task, known: socket.known, ended: socket.ended })
+    }
+
+    pub(super) fn task(&self, number: u32) -> Option<&Task> {
+        self.tasks.list.get(number as usize).map(|(task, _)| task)
+    }
+
+    /// Whether a socket was first asked for `patience` ago.
+    pub(super) fn asked_since(&mut self, cookie: u64, now: Instant, patience: Duration) -> bool {
+        let Some(socket) = self.sockets.get_mut(&cookie) else { return true };
+        now >= *socket.asked.get_or_insert(now) + patience
+    }
+
+    pub(super) fn begin_snapshot(&mut self) {
+        self.snapshots += 1;
+    }
+
+    /// What was not seen since the snapshot began has ended.
+    pub(super) fn end_snapshot(&mut self) {
+        let (now, latest) = (self.ended.back().map_or(0, |(at, _)| *at), self.snapshots);
+        for (cookie, socket) in &mut self.sockets {
+            if socket.seen != latest && !socket.ended {
+                socket.ended = true;
+                self.ended.push_back((now, *cookie));
+            }
+        }
+    }
+
+    fn forget_old(&mut self, now: u64) {
+        while let Some((at, _)) = self.ended.front()
+            && at + AFTERLIFE < now
+        {
+            self.forget_one();
+        }
+    }
+
+    /// Forgets the socket that ended first; false if none has.
+    fn forget_one(&mut self) -> bool {
+        let Some((_, cookie)) = self.ended.pop_front() else { return false };
+        let Some(socket) = self.sockets.remove(&cookie) else { return true };
+        self.tasks.release(socket.task);
+        self.tuples -= socket.ends.len();
+        for ends in socket.ends {
+            let Some(places) = self.ends.get_mut(&ends) else { continue };
+            places.retain(|(_, other)| *other != cookie);
+            if places.is_empty() {
+                self.ends.remove(&ends);
+            }
+        }
+        true
+    }
+}
+
+/// The latest socket of a namespace has the ends.
+fn enter(map: &mut HashMap<Ends, Vec<(u64, u64)>, RandomState>, ends: Ends, namespace: u64, cookie: u64) {
+    let places = map.entry(ends).or_default();
+    match places.iter_mut().find(|(place, _)| *place == namespace) {
+        Some(place) => place.1 = cookie,
+        None => places.push((namespace, cookie)),
+    }
+}
