@@ -176,6 +176,23 @@ pub struct Attributed {
     pub peer: Option<Arc<Owner>>,
 }
 
+/// News of an end that was answered for before: another process has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The flow's protocol.
+    pub protocol: Protocol,
+    /// The end.
+    pub own: SocketAddr,
+    /// The flow's other end.
+    pub other: SocketAddr,
+    /// The process that has it now.
+    pub owner: Arc<Owner>,
+    /// What that rests on.
+    pub evidence: Evidence,
+    /// It is another socket of the same five-tuple: what it sends and receives is another flow.
+    pub another: bool,
+}
+
 /// The owner of a flow, or the reason why there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {

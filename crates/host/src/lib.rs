@@ -44,7 +44,9 @@ pub use budget::Budget;
 pub use cgroup::Placement;
 #[cfg(target_os = "linux")]
 pub use conntrack::{Conntrack, Translation};
-pub use flow::{Answer, Attributed, Container, End, Evidence, Owner, Protocol, Question, Reason, Runtime};
+pub use flow::{
+    Answer, Attributed, Change, Container, End, Evidence, Owner, Protocol, Question, Reason, Runtime,
+};
 #[cfg(target_os = "linux")]
 pub use namespaces::{DiagSockets, NetNamespace};
 #[cfg(target_os = "linux")]

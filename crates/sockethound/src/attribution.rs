@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::Duration;
 
 use dissect::Timestamp;
 use flow::{Collector, Question, Ticket, Translation};
@@ -12,6 +13,9 @@ use host::service::Client;
 /// gone by now.
 const MAX_WAITING: usize = 16_384;
 
+/// How long a report waits at most for what the kernel has told of owners.
+const CATCHING_UP: Duration = Duration::from_millis(100);
+
 /// Sources of owners and translations; each is there or is not.
 #[derive(Default)]
 pub struct Attribution {
@@ -19,6 +23,8 @@ pub struct Attribution {
     pub owners: Option<Client>,
     /// The kernel's connection tracking.
     pub conntrack: Option<host::Conntrack>,
+    /// The kernel tells of owners by itself, also of changes.
+    told: bool,
     asked: HashMap<u64, Ticket>,
     unasked: VecDeque<(Ticket, Question)>,
 }
@@ -31,8 +37,10 @@ impl fmt::Debug for Attribution {
 
 impl Attribution {
     /// These sources.
-    pub fn new(owners: Option<Client>, conntrack: Option<host::Conntrack>) -> Self {
-        Attribution { owners, conntrack, ..Self::default() }
+    ///
+    /// `told`: whether the kernel tells the one who looks up owners of them.
+    pub fn new(owners: Option<Client>, told: bool, conntrack: Option<host::Conntrack>) -> Self {
+        Attribution { owners, told, conntrack, ..Self::default() }
     }
 
     /// Whether somebody was asked who has not answered.
@@ -57,12 +65,27 @@ impl Attribution {
             self.asked.insert(id, *ticket);
             self.unasked.pop_front();
         }
+        self.receive(collector, now, false)
+    }
+
+    /// Has told whatever the kernel has told by now, before what a worker counted is added; gives what the user is to
+    /// be told.
+    pub(crate) fn catch_up(&mut self, collector: &mut Collector, now: Timestamp) -> Option<String> {
+        if self.told { self.receive(collector, now, true) } else { None }
+    }
+
+    fn receive(&mut self, collector: &mut Collector, now: Timestamp, all: bool) -> Option<String> {
+        let client = self.owners.as_mut()?;
         let asked = &mut self.asked;
-        let received = client.receive(|id, answer| {
+        let each = |id, answer| {
             if let Some(ticket) = asked.remove(&id) {
                 collector.answer(ticket, answer);
             }
-        });
+        };
+        let received = if all { client.catch_up(CATCHING_UP, each) } else { client.receive(each) };
+        for change in client.take_changes() {
+            collector.change(&change, now);
+        }
         let error = received.err()?;
         // Nobody will answer any more.
         (self.owners, self.asked, self.unasked) = (None, HashMap::default(), VecDeque::new());

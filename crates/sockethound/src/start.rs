@@ -67,7 +67,13 @@ pub(crate) fn open(
         timeouts: job.options.live.unwrap_or_default(),
     });
     let named = !interfaces.names.is_empty();
-    Ok(Live { rings, attribution: Attribution::new(owners, conntrack), resolver, named, quiet })
+    Ok(Live {
+        rings,
+        attribution: Attribution::new(owners, greeting.told, conntrack),
+        resolver,
+        named,
+        quiet,
+    })
 }
 
 /// Gives up whatever a live run does not take from here on, before the first packet is read; `writes` are its outputs.

@@ -13,7 +13,7 @@ use dissect::Timestamp;
 use hashbrown::HashSet;
 
 use self::account::Shares;
-use crate::attribution::{Answer, Question};
+use crate::attribution::{Answer, Change, Question};
 use crate::closed::{Closed, Over};
 use crate::delta::Delta;
 use crate::dns::{DnsEvent, DnsTotals};
@@ -22,7 +22,7 @@ use crate::flow::{Counters, Flow};
 use crate::group::GroupBy;
 use crate::key::Seed;
 use crate::ledger::{CaptureRecord, InterfaceId, InterfaceName, Readings};
-use crate::live::{Facts, LiveFlows, Ticket, Translation};
+use crate::live::{Changed, Facts, LiveFlows, Ticket, Translation};
 use crate::lookup::LookupDelta;
 use crate::name::Names;
 use crate::pace::Rate;
@@ -219,6 +219,14 @@ impl Collector {
         }
     }
 
+    /// Takes note of another owner: the flow goes on as his, or ends and another one begins.
+    pub fn change(&mut self, change: &Change, now: Timestamp) {
+        let Some(live) = &mut self.live else { return };
+        if let Changed::Over(number) = live.flows.change(&self.flows, change, now) {
+            self.close_live(number);
+        }
+    }
+
     /// Takes note of a translation of addresses.
     pub fn translate(&mut self, translation: &Translation, now: Timestamp) {
         if let Some(live) = &mut self.live {
@@ -312,6 +320,7 @@ impl Collector {
         }
         let Some(live) = &mut self.live else { return };
         for ((number, place), evicted) in ends {
+            live.flows.end_key(&self.flows, number);
             if live.flows.end(number, place, evicted) {
                 live.over.push(number);
             }

@@ -15,14 +15,14 @@ mod table;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::facts::Facts;
 use self::table::{Held, Table};
 use crate::owner::OwnerReader;
 use crate::sockets::plain;
-use crate::{Answer, Attributed, End, Evidence, Owner, Question, Reason};
-use std::sync::Arc;
+use crate::{Answer, Attributed, Change, End, Evidence, Owner, Protocol, Question, Reason};
 
 /// So long it is waited for the process that uses a socket which it has not made, before who made it is told.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -258,8 +258,24 @@ impl Told {
             evidence = Evidence::ToldListener;
         }
         let owner = self.owner(held.task, reader)?;
+        self.table.mark_answered(held.cookie);
         let peer = peer.and_then(|peer| self.owner(peer.task, reader));
         Some(Answer::Owner(Attributed { owner, end, evidence, peer }))
+    }
+
+    /// What was answered and is otherwise now.
+    pub(crate) fn take_changes(&mut self, reader: &mut OwnerReader) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for changed in self.table.take_changes() {
+            let Some(held) = self.table.held(changed.cookie) else { continue };
+            let evidence =
+                if held.known == Known::Inherited { Evidence::ToldListener } else { Evidence::Told };
+            let Some(owner) = self.owner(held.task, reader) else { continue };
+            let (protocol, own, other) = changed.ends;
+            let protocol = Protocol(protocol);
+            changes.push(Change { protocol, own, other, owner, evidence, another: changed.another });
+        }
+        changes
     }
 
     fn owner(&mut self, task: u32, reader: &mut OwnerReader) -> Option<Arc<Owner>> {

@@ -18,8 +18,11 @@ const MAX_TUPLES: usize = 524_288;
 /// How long what has ended is remembered, in nanoseconds: flows are asked about later than they begin.
 const AFTERLIFE: u64 = 30_000_000_000;
 
+/// Changes that wait to be told; beyond, they are not.
+const MAX_CHANGES: usize = 65_536;
+
 /// A five-tuple, as a socket sees it.
-type Ends = (u8, SocketAddr, SocketAddr);
+pub(super) type Ends = (u8, SocketAddr, SocketAddr);
 
 #[derive(Debug)]
 struct Socket {
@@ -31,7 +34,20 @@ struct Socket {
     /// The snapshot that it was last seen in or after.
     seen: u32,
     asked: Option<Instant>,
+    /// An answer named its owner.
+    answered: bool,
     ends: Vec<Ends>,
+}
+
+/// An end that was answered for has another owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) namespace: u64,
+    pub(super) ends: Ends,
+    /// The socket that has it now.
+    pub(super) cookie: u64,
+    /// It is not the one that was answered for.
+    pub(super) another: bool,
 }
 
 /// What is known of the socket at one end.
@@ -54,6 +70,7 @@ pub(super) struct Table {
     /// When sockets ended.
     ended: VecDeque<(u64, u64)>,
     snapshots: u32,
+    changes: Vec<Change>,
 }
 
 /// Processes, each with a number, and how many sockets name it.
@@ -115,10 +132,18 @@ impl Table {
             ended: false,
             seen,
             asked: None,
+            answered: false,
             ends: Vec::new(),
         });
         let before = std::mem::replace(&mut socket.task, task);
         (socket.known, socket.seen) = (event.known, seen);
+        if socket.answered && before != task {
+            let namespace = socket.namespace;
+            let changed =
+                socket.ends.iter().map(|ends| Change { namespace, ends: *ends, cookie, another: false });
+            self.changes.extend(changed.take(MAX_CHANGES.saturating_sub(self.changes.len())));
+        }
+        let mut replaced = Vec::new();
         match event.what {
             Happened::Tuple { protocol, local, remote } => {
                 let namespace = socket.namespace;
@@ -131,7 +156,8 @@ impl Table {
                         socket.ends.push(ends);
                         self.tuples += 1;
                     }
-                    enter(&mut self.ends, ends, namespace, cookie);
+                    let before = enter(&mut self.ends, ends, namespace, cookie);
+                    replaced.extend(before.map(|before| (namespace, ends, before)));
                 }
             }
             Happened::End if !socket.ended => {
@@ -142,6 +168,24 @@ impl Table {
         }
         if before != u32::MAX {
             self.tasks.release(before);
+        }
+        for (namespace, ends, before) in replaced {
+            let answered = self.sockets.get(&before).is_some_and(|socket| socket.answered);
+            if answered && self.changes.len() < MAX_CHANGES {
+                self.mark_answered(cookie);
+                self.changes.push(Change { namespace, ends, cookie, another: true });
+            }
+        }
+    }
+
+    /// Ends that have another owner than was answered.
+    pub(super) fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    pub(super) fn mark_answered(&mut self, cookie: u64) {
+        if let Some(socket) = self.sockets.get_mut(&cookie) {
+            socket.answered = true;
         }
     }
 
@@ -172,7 +216,7 @@ impl Table {
         others.next().is_none().then(|| self.held(*cookie))?
     }
 
-    fn held(&self, cookie: u64) -> Option<Held> {
+    pub(super) fn held(&self, cookie: u64) -> Option<Held> {
         let socket = self.sockets.get(&cookie)?;
         let known = self.task(socket.task).is_some_and(|task| task.pid != 0);
         known.then_some(Held { cookie, task: socket.task, known: socket.known, ended: socket.ended })
@@ -228,11 +272,18 @@ impl Table {
     }
 }
 
-/// The latest socket of a namespace has the ends.
-fn enter(map: &mut HashMap<Ends, Vec<(u64, u64)>, RandomState>, ends: Ends, namespace: u64, cookie: u64) {
+/// The latest socket of a namespace has the ends; gives the one that had them.
+fn enter(
+    map: &mut HashMap<Ends, Vec<(u64, u64)>, RandomState>,
+    ends: Ends,
+    namespace: u64,
+    cookie: u64,
+) -> Option<u64> {
     let places = map.entry(ends).or_default();
-    match places.iter_mut().find(|(place, _)| *place == namespace) {
-        Some(place) => place.1 = cookie,
-        None => places.push((namespace, cookie)),
+    if let Some(place) = places.iter_mut().find(|(place, _)| *place == namespace) {
+        let before = std::mem::replace(&mut place.1, cookie);
+        return (before != cookie).then_some(before);
     }
+    places.push((namespace, cookie));
+    None
 }

@@ -32,7 +32,7 @@ use crate::namespaces::DiagSockets;
 use crate::owner::OwnerReader;
 use crate::proc::Proc;
 use crate::sockets::plain;
-use crate::{Answer, Attributed, Budget, End, Owner, Question, Reason};
+use crate::{Answer, Attributed, Budget, Change, End, Owner, Question, Reason};
 
 /// How long a question is not looked up again after it had no owner.
 const NEGATIVE: Duration = Duration::from_secs(2);
@@ -111,6 +111,12 @@ impl Owners {
     pub fn read_told(&mut self, now: Instant) -> usize {
         let Self { told, reader, .. } = self;
         told.as_mut().map_or(0, |told| told.read(reader, now))
+    }
+
+    /// Owners that were answered and are otherwise now, as the kernel has told by now.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        let Self { told, reader, .. } = self;
+        told.as_mut().map(|told| told.take_changes(reader)).unwrap_or_default()
     }
 
     /// What tells when there is something to read.

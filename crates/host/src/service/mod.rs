@@ -17,7 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use self::wire::{Heard, Told};
-use crate::{Answer, Owners, Question, Reason};
+use crate::{Answer, Change, Owners, Question, Reason};
 
 /// Questions that hit a rate limit are tried again after this time …
 const AGAIN: Duration = Duration::from_millis(300);
@@ -87,12 +87,22 @@ pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
                 Err(error) => return Err(error),
             }
         }
+        let mut barriers = 0;
         take_frames(&mut input, |body| {
+            if wire::is_barrier(body) {
+                barriers += 1;
+                return Some(());
+            }
             let (id, question) = wire::read_question(body)?;
             pending.push(Pending { id, question, tries: 0, due: Instant::now() });
             Some(())
         })?;
         answer_due(owners, &mut pending, &mut told, &mut output);
+        if barriers > 0 {
+            owners.read_told(Instant::now());
+        }
+        owners.take_changes().iter().for_each(|change| wire::write_change(&mut output, change, &mut told));
+        (0..barriers).for_each(|_| wire::write_barrier(&mut output));
         stream.write_all(&output)?;
         output.clear();
     }
@@ -167,6 +177,9 @@ pub struct Client {
     waiting: usize,
     heard: Heard,
     greeting: Option<Greeting>,
+    changes: Vec<Change>,
+    /// Asked to tell everything, and not answered.
+    barriers: usize,
 }
 
 impl Client {
@@ -182,6 +195,8 @@ impl Client {
             waiting: 0,
             heard: Heard::default(),
             greeting: None,
+            changes: Vec::new(),
+            barriers: 0,
         })
     }
 
@@ -209,6 +224,31 @@ impl Client {
         self.greeting.take()
     }
 
+    /// Owners that were answered and are otherwise now, as far as was received.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Waits until the service has told whatever the kernel has told it by now, at most for `patience`; answers that
+    /// come are given to `each`.
+    ///
+    /// # Errors
+    /// As [`Self::receive`].
+    pub fn catch_up(&mut self, patience: Duration, mut each: impl FnMut(u64, Answer)) -> io::Result<()> {
+        let end = Instant::now() + patience;
+        // One that was given up before still counts.
+        self.barriers += 1;
+        wire::write_barrier(&mut self.output);
+        loop {
+            self.receive(&mut each)?;
+            let left = end.saturating_duration_since(Instant::now());
+            if self.barriers == 0 || left.is_zero() {
+                return Ok(());
+            }
+            wait(&self.stream, None, Some(left))?;
+        }
+    }
+
     /// How many questions are not answered yet.
     pub fn waiting(&self) -> usize {
         self.waiting
@@ -231,8 +271,16 @@ impl Client {
             }
             let heard = &mut self.heard;
             let waiting = &mut self.waiting;
-            let greeting = &mut self.greeting;
+            let (greeting, changes, barriers) = (&mut self.greeting, &mut self.changes, &mut self.barriers);
             take_frames(&mut self.input, |body| {
+                if wire::is_barrier(body) {
+                    *barriers = barriers.saturating_sub(1);
+                    return Some(());
+                }
+                if let Some(change) = wire::read_change(body, heard) {
+                    changes.push(change);
+                    return Some(());
+                }
                 if let Some(said) = wire::read_greeting(body) {
                     *greeting = Some(said);
                     return Some(());

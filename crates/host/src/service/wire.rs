@@ -10,7 +10,9 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::{Greeting, KEPT};
-use crate::{Answer, Attributed, Container, End, Evidence, Owner, Protocol, Question, Reason, Runtime};
+use crate::{
+    Answer, Attributed, Change, Container, End, Evidence, Owner, Protocol, Question, Reason, Runtime,
+};
 
 /// A frame above this length is an error: command lines are bounded by the
 /// kernel far below it.
@@ -80,7 +82,7 @@ pub(super) fn write_answer(out: &mut Vec<u8>, id: u64, answer: &Answer, told: &m
             Answer::Owner(attributed) => {
                 out.push(1);
                 out.push(u8::from(attributed.end == End::Destination));
-                out.push(EVIDENCE.iter().position(|e| *e == attributed.evidence).unwrap_or_default() as u8);
+                out.push(index_of(attributed.evidence));
                 told.write(out, &attributed.owner);
                 option(out, attributed.peer.as_ref(), |out, peer| told.write(out, peer));
             }
@@ -88,8 +90,49 @@ pub(super) fn write_answer(out: &mut Vec<u8>, id: u64, answer: &Answer, told: &m
     });
 }
 
-/// The number of a frame that answers no question.
+/// Numbers of frames that answer no question.
 const GREETING: u64 = u64::MAX;
+const CHANGE: u64 = u64::MAX - 1;
+/// Both ways: who sends it back has told everything.
+const BARRIER: u64 = u64::MAX - 2;
+
+pub(super) fn write_barrier(out: &mut Vec<u8>) {
+    frame(out, |out| number(out, BARRIER));
+}
+
+pub(super) fn is_barrier(body: &[u8]) -> bool {
+    body == BARRIER.to_le_bytes()
+}
+
+pub(super) fn write_change(out: &mut Vec<u8>, change: &Change, told: &mut Told) {
+    frame(out, |out| {
+        number(out, CHANGE);
+        out.push(change.protocol.0);
+        end(out, change.own);
+        end(out, change.other);
+        out.push(u8::from(change.another));
+        out.push(index_of(change.evidence));
+        told.write(out, &change.owner);
+    });
+}
+
+/// Reads a change; `None` if it is something else.
+pub(super) fn read_change(body: &[u8], heard: &mut Heard) -> Option<Change> {
+    let mut from = Reader(body);
+    if from.number()? != CHANGE {
+        return None;
+    }
+    let protocol = Protocol(from.byte()?);
+    let (own, other) = (from.end()?, from.end()?);
+    let another = from.byte()? != 0;
+    let evidence = *EVIDENCE.get(usize::from(from.byte()?))?;
+    let owner = heard.read(&mut from)?;
+    from.0.is_empty().then_some(Change { protocol, own, other, owner, evidence, another })
+}
+
+fn index_of(evidence: Evidence) -> u8 {
+    EVIDENCE.iter().position(|e| *e == evidence).unwrap_or_default() as u8
+}
 
 pub(super) fn write_greeting(out: &mut Vec<u8>, greeting: &Greeting) {
     frame(out, |out| {

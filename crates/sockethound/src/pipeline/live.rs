@@ -72,6 +72,8 @@ pub(super) struct News {
     pub(super) ring: RingStats,
     /// Up to this report, by the workers' count, this tells everything.
     pub(super) report: Option<u64>,
+    /// It is the worker's last.
+    pub(super) last: bool,
     /// What went wrong.
     pub(super) fault: Option<String>,
 }
@@ -372,6 +374,7 @@ impl Worker<'_> {
         (news.counters_before, news.counters) = (before, counters);
         news.changes = self.take_changes();
         news.fault = fault.map(|e| e.to_string());
+        news.last = true;
         let Worker { table, to, .. } = self;
         news.delta = Some(table.finish());
         to.send(news).map_err(|_| Gone)
