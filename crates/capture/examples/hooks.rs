@@ -31,6 +31,11 @@ fn main() {
         std::thread::sleep(Duration::from_millis(100));
         hooks.read(|event| println!("{event:?}"));
     }
+    let start = Instant::now();
+    let mut totals = Vec::new();
+    let read = hooks.accounts(|round_trip| println!("{round_trip:?}"), |total| totals.push(total));
+    println!("{} accounts in {:?}: {read:?}", totals.len(), start.elapsed());
+    totals.iter().take(20).for_each(|total| println!("{total:?}"));
     println!("lost {}", hooks.take_lost());
 }
 

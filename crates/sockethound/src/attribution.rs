@@ -25,6 +25,8 @@ pub struct Attribution {
     pub conntrack: Option<host::Conntrack>,
     /// The kernel tells of owners by itself, also of changes.
     told: bool,
+    /// Lost events that the user was told of.
+    lost_said: u64,
     asked: HashMap<u64, Ticket>,
     unasked: VecDeque<(Ticket, Question)>,
 }
@@ -86,10 +88,21 @@ impl Attribution {
         for change in client.take_changes() {
             collector.change(&change, now);
         }
-        let error = received.err()?;
+        let lost = client.lost();
+        let Err(error) = received else { return self.say_lost(lost) };
         // Nobody will answer any more.
         (self.owners, self.asked, self.unasked) = (None, HashMap::default(), VecDeque::new());
         Some(format!("owners are not looked up any more: the process that does has ended: {error}"))
+    }
+
+    /// What there is to say of lost events: when the first are lost, and when ten times as many are.
+    fn say_lost(&mut self, lost: u64) -> Option<String> {
+        if lost == 0 || lost < self.lost_said.saturating_mul(10) {
+            return None;
+        }
+        self.lost_said = lost;
+        let what = "what the kernel tells of owners had no room";
+        Some(format!("warning: {lost} times {what}: sockets that ended meanwhile may have no owner"))
     }
 
     fn take_translations(&mut self, collector: &mut Collector, now: Timestamp) {

@@ -16,8 +16,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let exit = match cli.command {
         #[cfg(target_os = "linux")]
-        Some(Command::OwnerService { no_sandbox, no_bpf }) => {
-            owners::run(Manner { no_sandbox, no_bpf }).map(|()| Exit::Done)
+        Some(Command::OwnerService { no_sandbox, no_bpf, bpf_ring }) => {
+            owners::run(Manner { no_sandbox, no_bpf, bpf_ring }).map(|()| Exit::Done)
         }
         Some(command) => print(&command),
         None => match Plan::new(cli.report) {

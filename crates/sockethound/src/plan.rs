@@ -60,6 +60,8 @@ pub struct Interfaces {
     pub resolve: bool,
     /// Load no programs into the kernel.
     pub no_bpf: bool,
+    /// Memory for what they would tell, in KiB.
+    pub bpf_ring: u32,
 }
 
 impl Plan {
@@ -118,6 +120,7 @@ impl Plan {
                 hardware_clock: args.hardware_clock,
                 resolve: args.resolve,
                 no_bpf: args.no_bpf,
+                bpf_ring: args.bpf_ring,
             })
         } else {
             Source::Files(Files { paths: args.read, since: args.since, until: args.until, utc: args.utc })

@@ -42,7 +42,7 @@ pub(crate) fn open(
         ..ring::Options::default()
     };
     // First, since it is a process of its own: what is opened from here on is not its business.
-    let manner = Manner { no_sandbox, no_bpf: interfaces.no_bpf };
+    let manner = Manner { no_sandbox, no_bpf: interfaces.no_bpf, bpf_ring: interfaces.bpf_ring };
     let spawned = owners::spawn(manner).inspect_err(|e| say(&format!("owners are not looked up: {e}")));
     let mut owners = spawned.ok();
     // What passes from now on has owners that the kernel tells.

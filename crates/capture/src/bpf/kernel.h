@@ -92,6 +92,10 @@ struct socket {
 	struct sock *sk;
 } CORE;
 
+struct tcp_sock {
+	__u32 srtt_us;
+} CORE;
+
 typedef struct {
 	__u32 val;
 } kuid_t;
@@ -127,6 +131,20 @@ struct bpf_iter__task_file {
 	struct task_struct *task;
 	__u32 fd;
 	struct file *file;
+} CORE;
+
+struct bpf_iter__bpf_sk_storage_map {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	struct sock *sk;
+	void *value;
+} CORE;
+
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
+	void *value;
 } CORE;
 
 #endif

@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use aya::programs::{CgroupAttachMode, Iter, Program, ProgramError};
+use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Btf, Ebpf, EbpfLoader, VerifierLogLevel};
 
 /// Why a program, or the object that has it, is not to be had.
@@ -56,8 +56,10 @@ pub enum Place<'a> {
     Cgroup(BorrowedFd<'a>),
     /// A tracepoint of the kernel, by its name.
     Tracepoint(&'static str),
-    /// Nowhere: its caller attaches it, or runs it as an iterator of this kind.
+    /// Nowhere: its caller runs it as an iterator of this kind.
     Iterator(&'static str),
+    /// Nowhere: it is loaded to enter this function of the kernel.
+    Function(&'static str),
 }
 
 /// The programs of one object; those that were attached detach when it is dropped.
@@ -124,7 +126,8 @@ fn attach(program: &mut Program, btf: &Btf, place: Place<'_>) -> Result<(), Prog
             program.load(name, btf)?;
             program.attach().map(drop)
         }
-        (Program::Iter(program), Place::Iterator(kind)) => Iter::load(program, kind, btf),
+        (Program::Iter(program), Place::Iterator(kind)) => program.load(kind, btf),
+        (Program::FEntry(program), Place::Function(name)) => program.load(name, btf),
         _ => Err(ProgramError::UnexpectedProgramType),
     }
 }

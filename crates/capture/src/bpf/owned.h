@@ -29,9 +29,35 @@ struct owner {
 	char comm[COMM];
 };
 
+/* What a process's sockets sent and received: IP bytes, as the packets passed the socket. */
+struct account {
+	/* [0]: received, [1]: sent. */
+	__u64 packets[2];
+	__u64 bytes[2];
+	/* Segments of TCP sent again. */
+	__u64 retransmits;
+	/* Packets that found no room in a socket's receive buffer. */
+	__u64 drops;
+};
+
+/* A process in a network namespace. */
+struct whose {
+	__u64 start;
+	__u64 netns;
+	__u32 pid;
+	__u32 pad;
+};
+
+struct total {
+	struct owner owner;
+	struct account account;
+};
+
 /* What is kept of a socket. */
 struct owned {
 	struct owner owner;
+	/* What it did since it was last added to its owner's total. */
+	struct account account;
 	/* The socket's own: a clone has its listener's until it is seen. */
 	__u64 cookie;
 	__u64 netns;
@@ -95,6 +121,12 @@ struct executed {
 	char path[PATH];
 };
 
+/* The smoothed round-trip time of a connection, in microseconds. */
+struct rtt {
+	struct whose whose;
+	__u64 us;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
@@ -114,6 +146,18 @@ struct {
 	__type(key, __u64);
 	__type(value, __u8);
 } many SEC(".maps");
+
+/*
+ * Totals by process. A process beyond this number adds to the one whose key is zero, which is made beforehand: nothing is
+ * ever thrown out here.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct whose);
+	__type(value, struct total);
+} totals SEC(".maps");
 
 /* [0]: events that found no room. [1]: the round of telling, which a snapshot ends. */
 enum { STATE_LOST, STATE_ROUND, STATES };
@@ -166,6 +210,46 @@ static __always_inline struct event *begin(__u32 kind, const struct owned *o)
 	return e;
 }
 
+static __always_inline __u64 taken(__u64 *count)
+{
+	return *count ? __sync_lock_test_and_set(count, 0) : 0;
+}
+
+static __always_inline void add(struct account *to, struct account *from)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		__sync_fetch_and_add(&to->packets[i], taken(&from->packets[i]));
+		__sync_fetch_and_add(&to->bytes[i], taken(&from->bytes[i]));
+	}
+	__sync_fetch_and_add(&to->retransmits, taken(&from->retransmits));
+	__sync_fetch_and_add(&to->drops, taken(&from->drops));
+}
+
+/* Adds what a socket did to its owner's total. */
+static __always_inline void add_up(struct owned *o)
+{
+	struct whose key = { .start = o->owner.start, .netns = o->netns, .pid = o->owner.pid };
+	struct account *a = &o->account;
+	struct total *t, none = {};
+
+	if (!(a->packets[0] | a->packets[1] | a->retransmits | a->drops))
+		return;
+	t = bpf_map_lookup_elem(&totals, &key);
+	if (!t) {
+		none.owner = o->owner;
+		bpf_map_update_elem(&totals, &key, &none, BPF_NOEXIST);
+		t = bpf_map_lookup_elem(&totals, &key);
+	}
+	if (!t) {
+		__builtin_memset(&key, 0, sizeof(key));
+		t = bpf_map_lookup_elem(&totals, &key);
+	}
+	if (t)
+		add(&t->account, a);
+}
+
 /* The process that runs. Only for hooks in process context. */
 static __always_inline void current(struct owner *o, struct task_struct *task)
 {
@@ -184,6 +268,8 @@ static __always_inline void settle(struct owned *o, __u64 cookie)
 {
 	if (o->cookie == cookie)
 		return;
+	/* What its listener counted is its listener's. */
+	__builtin_memset(&o->account, 0, sizeof(o->account));
 	o->cookie = cookie;
 	o->known = KNOWN_INHERITED;
 	o->changes = 0;

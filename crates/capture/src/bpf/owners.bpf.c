@@ -94,6 +94,7 @@ static __always_inline void tell_end(struct owned *o)
 {
 	struct event *e;
 
+	add_up(o);
 	/* What was never told of needs no end. */
 	if (o->ended || !o->told[0])
 		return;
@@ -124,6 +125,7 @@ static __always_inline void use(struct owned *o, struct task_struct *task)
 		o->changes++;
 	}
 	if (!same) {
+		add_up(o);
 		current(&o->owner, task);
 		o->owner.cgroup = bpf_get_current_cgroup_id();
 	}
@@ -332,6 +334,8 @@ static __always_inline int packet(struct __sk_buff *skb, int sent)
 	if (!o)
 		return 1;
 	settle(o, bpf_get_socket_cookie(skb));
+	__sync_fetch_and_add(&o->account.packets[sent], 1);
+	__sync_fetch_and_add(&o->account.bytes[sent], skb->len);
 	/* What is being accepted has a socket of its own soon. */
 	if (sk->state == TCP_LISTEN && sk->protocol == IPPROTO_TCP)
 		return 1;
@@ -469,6 +473,39 @@ int inet_sock_set_state(__u64 *ctx)
 	return 0;
 }
 
+/* ---- what went wrong: in softIRQ, mostly ---- */
+
+SEC("tp_btf/tcp_retransmit_skb")
+int tcp_retransmit_skb(__u64 *ctx)
+{
+	struct owned *o = bpf_sk_storage_get(&owners, (struct sock *)ctx[0], 0, 0);
+
+	if (o)
+		__sync_fetch_and_add(&o->account.retransmits, 1);
+	return 0;
+}
+
+static __always_inline int dropped(struct sock *sk)
+{
+	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, 0);
+
+	if (o)
+		__sync_fetch_and_add(&o->account.drops, 1);
+	return 0;
+}
+
+SEC("tp_btf/udp_fail_queue_rcv_skb")
+int udp_fail_queue_rcv_skb(__u64 *ctx)
+{
+	return dropped((struct sock *)ctx[1]);
+}
+
+SEC("tp_btf/sock_rcvqueue_full")
+int sock_rcvqueue_full(__u64 *ctx)
+{
+	return dropped((struct sock *)ctx[0]);
+}
+
 /* ---- programs executed ---- */
 
 SEC("tp_btf/sched_process_exec")
@@ -546,5 +583,52 @@ int there(struct bpf_iter__task_file *ctx)
 	__builtin_memcpy(e.local, ends.local, 16);
 	__builtin_memcpy(e.remote, ends.remote, 16);
 	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
+	return 0;
+}
+
+/* ---- totals ---- */
+
+/* Adds up what open sockets did; tells the round-trip time of each that has one. */
+SEC("iter/bpf_sk_storage_map")
+int open_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct sock *sk = ctx->sk;
+	struct tcp_sock *tcp;
+	struct owned *o;
+	struct rtt r = {};
+
+	if (!sk)
+		return 0;
+	o = bpf_sk_storage_get(&owners, sk, 0, 0);
+	if (!o)
+		return 0;
+	add_up(o);
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (!tcp || !tcp->srtt_us)
+		return 0;
+	r.whose.start = o->owner.start;
+	r.whose.netns = o->netns;
+	r.whose.pid = o->owner.pid;
+	/* The kernel keeps it in eighths. */
+	r.us = tcp->srtt_us >> 3;
+	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
+	return 0;
+}
+
+SEC("iter/bpf_map_elem")
+int each_total(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct whose *key = ctx->key;
+	struct total *value = ctx->value;
+	struct {
+		struct whose whose;
+		struct total total;
+	} r;
+
+	if (!key || !value)
+		return 0;
+	r.whose = *key;
+	r.total = *value;
+	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
 	return 0;
 }

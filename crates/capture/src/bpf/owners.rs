@@ -1,20 +1,18 @@
 //! The programs that tell owners: which there are, what they tell, and reading it.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use aya::maps::{Array, MapData, RingBuf};
 
+use super::accounts::{Accounts, RoundTrip, Total};
+use super::event::{EVENT, Event, parse, read_records};
 use super::load::{self, Object, Place, Refusal};
 use super::{cgroup, sys};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("owners.bpf.o");
 
-/// Size of `struct event`.
-const EVENT: usize = 120;
 /// Where `state` counts events that found no room.
 const LOST: usize = 0;
 
@@ -41,8 +39,17 @@ const HOOKS: &[Hook] = &[
     Hook { name: "sent", instead: None, at: At::Cgroup },
     Hook { name: "received", instead: None, at: At::Cgroup },
     Hook { name: "sock_release", instead: Some("sock_release_plain"), at: At::Cgroup },
+    Hook { name: "tcp_retransmit_skb", instead: None, at: At::Tracepoint },
+    Hook { name: "udp_fail_queue_rcv_skb", instead: None, at: At::Tracepoint },
+    Hook { name: "sock_rcvqueue_full", instead: None, at: At::Tracepoint },
     Hook { name: "sched_process_exec", instead: None, at: At::Tracepoint },
 ];
+
+/// The programs by name, and whether each is attached to a cgroup, which takes `CAP_NET_ADMIN`, or to a tracepoint,
+/// which takes `CAP_PERFMON`; all take `CAP_BPF`.
+pub fn hooks() -> Vec<(&'static str, bool)> {
+    HOOKS.iter().map(|hook| (hook.name, matches!(hook.at, At::Cgroup))).collect()
+}
 
 /// How the programs are loaded.
 #[derive(Clone, Copy, Debug)]
@@ -57,75 +64,6 @@ impl Default for Options {
     }
 }
 
-/// A process, as it was when it used a socket.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Process {
-    /// Its number; 0 if not known.
-    pub pid: u32,
-    /// Nanoseconds after boot at which it started; 0 if not known.
-    pub start: u64,
-    /// Counts the programs that it and its ancestors have executed.
-    pub exec: u32,
-    /// Its parent; 0 if not known.
-    pub parent: u32,
-    /// Effective user.
-    pub uid: u32,
-    /// Id of its cgroup (version 2); 0 if not known.
-    pub cgroup: u64,
-    /// Its name, cut to 15 bytes by the kernel; empty if not known.
-    pub name: String,
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A socket has this five-tuple.
-    Tuple {
-        /// IP protocol.
-        protocol: u8,
-        /// Its own end; of an ICMP echo, the port is the identifier.
-        local: SocketAddr,
-        /// The other end.
-        remote: SocketAddr,
-    },
-    /// A socket has another owner.
-    Owner,
-    /// No process has the socket any more.
-    End,
-    /// A process has executed this path; there is no socket.
-    Exec(String),
-    /// A socket that has no other end was there already.
-    There,
-}
-
-/// What a program told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// What happened.
-    pub kind: Kind,
-    /// Nanoseconds after boot.
-    pub at: u64,
-    /// The kernel's number of the socket, which is never given again.
-    pub cookie: u64,
-    /// The same of its network namespace.
-    pub namespace: u64,
-    /// Who owns it.
-    pub process: Process,
-    /// How that is known.
-    pub known: Known,
-}
-
-/// How the owner of a socket is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
-    /// It owns the listening socket that this one came from.
-    Inherited,
-    /// It made the socket, or has it among its files.
-    Made,
-    /// It connected it, sent or received.
-    Used,
-}
-
 /// Programs that are loaded and tell.
 pub struct Hooks {
     /// Holds the links.
@@ -133,6 +71,7 @@ pub struct Hooks {
     events: RingBuf<MapData>,
     state: Array<MapData, [u64; 2]>,
     snapshot: Option<OwnedFd>,
+    accounts: Option<Accounts>,
     cgroup: Option<OwnedFd>,
     attached: Vec<&'static str>,
     refused: Vec<Refusal>,
@@ -152,6 +91,7 @@ impl Hooks {
     /// If nothing can: the refusal of what all of them take.
     pub fn open(options: &Options) -> Result<Self, Refusal> {
         let mut object = Object::open(OBJECT, &[("events", options.ring_bytes)])?;
+        let accounts = Accounts::open(&mut object);
         let cgroup = cgroup::root();
         let (mut attached, mut refused) = (Vec::new(), Vec::new());
         for hook in HOOKS {
@@ -176,6 +116,7 @@ impl Hooks {
                 }
             }
         }
+        let accounts = accounts.map_err(|refusal| refused.push(refusal)).ok();
         let snapshot = object.attach("there", Place::Iterator("task_file")).and_then(|()| {
             let program = load::fd(&object, "there")
                 .ok_or_else(|| Refusal::of("there", &io::Error::other("not loaded")))?;
@@ -195,6 +136,7 @@ impl Hooks {
             state: Array::try_from(state).map_err(|e| Refusal::of("state", &e))?,
             _object: object,
             snapshot,
+            accounts,
             cgroup: cgroup.ok(),
             attached,
             refused,
@@ -240,11 +182,28 @@ impl Hooks {
     pub fn snapshot(&self, mut each: impl FnMut(Event)) -> io::Result<()> {
         let link = self.snapshot.as_ref().ok_or(io::ErrorKind::Unsupported)?;
         let mut file = sys::iterate(link.as_fd())?;
-        read_records(&mut file, |record| {
+        read_records::<EVENT>(&mut file, |record| {
             if let Some(event) = parse(record) {
                 each(event);
             }
         })
+    }
+}
+
+impl Hooks {
+    /// Gives the round-trip times of open connections, then what every process's sockets sent and received.
+    ///
+    /// # Errors
+    /// If the kernel does not count, or cannot be asked.
+    pub fn accounts(&self, round_trip: impl FnMut(RoundTrip), total: impl FnMut(Total)) -> io::Result<()> {
+        self.accounts.as_ref().ok_or(io::ErrorKind::Unsupported)?.read(round_trip, total)
+    }
+
+    /// Forgets an account that has not changed for a while.
+    pub fn forget(&mut self, total: &Total) {
+        if let Some(accounts) = &mut self.accounts {
+            accounts.forget(total);
+        }
     }
 }
 
@@ -261,95 +220,4 @@ impl AsFd for Hooks {
 /// If the kernel does not tell.
 pub fn namespace_cookie(socket: BorrowedFd<'_>) -> io::Result<u64> {
     sys::namespace_cookie(socket)
-}
-
-/// Reads a file of whole events.
-fn read_records(file: &mut File, mut each: impl FnMut(&[u8])) -> io::Result<()> {
-    let mut chunk = vec![0; 512 * EVENT];
-    let mut filled = 0;
-    loop {
-        let length = match file.read(&mut chunk[filled..]) {
-            Ok(0) => return Ok(()),
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        filled += length;
-        let whole = filled / EVENT * EVENT;
-        chunk[..whole].chunks_exact(EVENT).for_each(&mut each);
-        chunk.copy_within(whole..filled, 0);
-        filled -= whole;
-    }
-}
-
-/// Numbers in the order of this machine, as the kernel wrote them.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*head)
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        self.take::<1>().map(|[byte]| byte)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.take().map(u16::from_ne_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.take().map(u32::from_ne_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.take().map(u64::from_ne_bytes)
-    }
-}
-
-/// Text up to its zero.
-fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end]).into_owned()
-}
-
-/// Reads a `struct event`, and the path behind it.
-fn parse(bytes: &[u8]) -> Option<Event> {
-    let mut from = Fields(bytes);
-    let kind = from.u32()?;
-    let (protocol, version) = (from.u8()?, from.u8()?);
-    let ports = [from.u16()?, from.u16()?];
-    let (known, _inode) = (from.u16()?, from.u32()?);
-    let (at, cookie, namespace) = (from.u64()?, from.u64()?, from.u64()?);
-    let (start, cgroup) = (from.u64()?, from.u64()?);
-    let (pid, parent, uid, exec) = (from.u32()?, from.u32()?, from.u32()?, from.u32()?);
-    let name = text(&from.take::<16>()?);
-    let address = |bytes: [u8; 16]| match version {
-        4 => IpAddr::V4(Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3])),
-        _ => IpAddr::V6(Ipv6Addr::from(bytes)),
-    };
-    let (local, remote) = (address(from.take()?), address(from.take()?));
-    let tuple = Kind::Tuple {
-        protocol,
-        local: SocketAddr::new(local, ports[0]),
-        remote: SocketAddr::new(remote, ports[1]),
-    };
-    let kind = match kind {
-        1 => tuple,
-        2 => Kind::Owner,
-        3 => Kind::End,
-        4 => Kind::Exec(text(from.0)),
-        5 if version != 0 => tuple,
-        5 => Kind::There,
-        _ => return None,
-    };
-    let process = Process { pid, start, exec, parent, uid, cgroup, name };
-    let known = match known {
-        0 => Known::Inherited,
-        1 => Known::Made,
-        _ => Known::Used,
-    };
-    Some(Event { kind, at, cookie, namespace, process, known })
 }

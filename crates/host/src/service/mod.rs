@@ -73,6 +73,7 @@ pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
     let mut pending: Vec<Pending> = Vec::new();
     let mut told = Told::default();
     let mut active = Instant::now();
+    let mut lost = 0;
     loop {
         let patience = patience(owners, &pending, active);
         if !wait(&stream, owners.told_fd(), patience)? {
@@ -102,6 +103,10 @@ pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
             owners.read_told(Instant::now());
         }
         owners.take_changes().iter().for_each(|change| wire::write_change(&mut output, change, &mut told));
+        if owners.lost() > lost {
+            lost = owners.lost();
+            wire::write_lost(&mut output, lost);
+        }
         (0..barriers).for_each(|_| wire::write_barrier(&mut output));
         stream.write_all(&output)?;
         output.clear();
@@ -180,6 +185,7 @@ pub struct Client {
     changes: Vec<Change>,
     /// Asked to tell everything, and not answered.
     barriers: usize,
+    lost: u64,
 }
 
 impl Client {
@@ -197,6 +203,7 @@ impl Client {
             greeting: None,
             changes: Vec::new(),
             barriers: 0,
+            lost: 0,
         })
     }
 
@@ -227,6 +234,11 @@ impl Client {
     /// Owners that were answered and are otherwise now, as far as was received.
     pub fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
+    }
+
+    /// Events of the kernel that were lost, as far as was received.
+    pub fn lost(&self) -> u64 {
+        self.lost
     }
 
     /// Waits until the service has told whatever the kernel has told it by now, at most for `patience`; answers that
@@ -272,9 +284,14 @@ impl Client {
             let heard = &mut self.heard;
             let waiting = &mut self.waiting;
             let (greeting, changes, barriers) = (&mut self.greeting, &mut self.changes, &mut self.barriers);
+            let lost = &mut self.lost;
             take_frames(&mut self.input, |body| {
                 if wire::is_barrier(body) {
                     *barriers = barriers.saturating_sub(1);
+                    return Some(());
+                }
+                if let Some(events) = wire::read_lost(body) {
+                    *lost = events;
                     return Some(());
                 }
                 if let Some(change) = wire::read_change(body, heard) {

@@ -95,6 +95,23 @@ const GREETING: u64 = u64::MAX;
 const CHANGE: u64 = u64::MAX - 1;
 /// Both ways: who sends it back has told everything.
 const BARRIER: u64 = u64::MAX - 2;
+const LOST: u64 = u64::MAX - 3;
+
+/// How many events of the kernel were lost so far.
+pub(super) fn write_lost(out: &mut Vec<u8>, lost: u64) {
+    frame(out, |out| {
+        number(out, LOST);
+        number(out, lost);
+    });
+}
+
+/// Reads that; `None` if it is something else.
+pub(super) fn read_lost(body: &[u8]) -> Option<u64> {
+    let mut from = Reader(body);
+    (from.number()? == LOST).then_some(())?;
+    let lost = from.number()?;
+    from.0.is_empty().then_some(lost)
+}
 
 pub(super) fn write_barrier(out: &mut Vec<u8>) {
     frame(out, |out| number(out, BARRIER));

@@ -10,14 +10,16 @@ use capture::bpf::{self, Hooks, Kind};
 use host::kernel::{Event, Happened, Kernel, Known, Task};
 use host::service::Greeting;
 
+use super::owners::Manner;
 use super::rung::Rung;
 
 /// What tells owners; not there where nothing can, or nothing shall. And what there is to say of it.
-pub(super) fn open(no_bpf: bool) -> (Option<Told>, Greeting) {
-    if no_bpf {
+pub(super) fn open(manner: &Manner) -> (Option<Told>, Greeting) {
+    if manner.no_bpf {
         return (None, Greeting::default());
     }
-    let opened = Hooks::open(&bpf::Options::default());
+    let ring_bytes = (manner.bpf_ring << 10).next_power_of_two();
+    let opened = Hooks::open(&bpf::Options { ring_bytes });
     let rung = Rung::of(&opened);
     let lines = rung.line().into_iter().collect();
     // Any socket tells the namespace.

@@ -34,14 +34,24 @@ pub const COMMAND: &str = "owner-service";
 const NO_SANDBOX: &str = "--no-sandbox";
 /// Its option to load no programs into the kernel.
 const NO_BPF: &str = "--no-bpf";
+/// Its option for the memory of what those tell.
+const BPF_RING: &str = "--bpf-ring";
 
 /// How it is run.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Manner {
     /// Keeps all privileges.
     pub no_sandbox: bool,
     /// Loads no programs into the kernel.
     pub no_bpf: bool,
+    /// Memory for what they tell, in KiB; rounded up to a power of two.
+    pub bpf_ring: u32,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self { no_sandbox: false, no_bpf: false, bpf_ring: 4096 }
+    }
 }
 
 /// Starts the process; the client is ready at once, and answers come when it is.
@@ -64,6 +74,7 @@ fn start(stream: UnixStream, manner: Manner) -> io::Result<()> {
         .arg(COMMAND)
         .args(manner.no_sandbox.then_some(NO_SANDBOX))
         .args(manner.no_bpf.then_some(NO_BPF))
+        .arg(format!("{BPF_RING}={}", manner.bpf_ring))
         .env_clear()
         .envs(
             ["SUDO_UID", "SUDO_GID"]
@@ -92,7 +103,7 @@ pub fn run(manner: Manner) -> Result<()> {
     // Else its name would be that of the link it was started by.
     rustix::thread::set_name(c"owner-service")?;
     // First, since nobody captures before it is known what the kernel tells.
-    let (kernel, greeting) = hooks::open(manner.no_bpf);
+    let (kernel, greeting) = hooks::open(&manner);
     greet(&stream, &greeting)?;
     let mut owners = Owners::open(&Config::default()).context("cannot look up owners")?;
     if let Some(kernel) = kernel {

@@ -1,6 +1,6 @@
 //! How much the kernel tells here: a ladder, of which each rung says what it cannot see.
 
-use capture::bpf::{Hooks, Refusal};
+use capture::bpf::{self, Hooks, Options, Refusal};
 use rustix::thread::CapabilitySet;
 
 /// A rung of the ladder, with what was refused.
@@ -22,6 +22,11 @@ pub const CGROUPS: CapabilitySet = CapabilitySet::BPF.union(CapabilitySet::NET_A
 pub const TRACING: CapabilitySet = CapabilitySet::BPF.union(CapabilitySet::PERFMON);
 
 impl Rung {
+    /// The rung that is reached here: loads everything, and lets go of it.
+    pub fn probe() -> Self {
+        Self::of(&Hooks::open(&Options::default()))
+    }
+
     /// The rung that the programs' loading shows.
     pub fn of(opened: &Result<Hooks, Refusal>) -> Self {
         let hooks = match opened {
@@ -45,6 +50,17 @@ impl Rung {
         let letter = if refusal.hook.is_empty() { 'E' } else { 'D' };
         let lacks = "of sockets that end before they are looked up";
         Self { letter, lacks, refused: vec![refusal.clone()] }
+    }
+
+    /// What would be needed for all, as far as privileges are what is missing.
+    pub fn needs(&self) -> CapabilitySet {
+        let wanting = |name: &str| match name {
+            "" => PROGRAMS,
+            name if bpf::hooks().iter().any(|(hook, in_cgroup)| *hook == name && *in_cgroup) => CGROUPS,
+            _ => TRACING,
+        };
+        let refused = self.refused.iter().filter(|refusal| refusal.is_refusal());
+        refused.fold(CapabilitySet::empty(), |all, refusal| all | wanting(&refusal.hook))
     }
 
     /// Whether everything that the program can use is there.
