@@ -63,12 +63,15 @@ struct owned {
 	__u64 netns;
 	__u64 changed;
 	__u64 told[TOLD];
+	/* The round in which it was last told of. */
+	__u64 round;
 	__u32 next;
 	/* How its owner is known: enum known. */
 	__u8 known;
 	__u8 changes;
 	__u8 ended;
-	__u8 pad;
+	/* Others may be bound to the same port: SO_REUSEPORT. */
+	__u8 shared;
 };
 
 enum known {
@@ -81,7 +84,7 @@ enum known {
 };
 
 enum kind {
-	/* This socket has this five-tuple, and this owner. */
+	/* This socket has this five-tuple, and this owner; a remote end of zeros stands for any. */
 	KIND_TUPLE = 1,
 	/* This socket has another owner now. */
 	KIND_OWNER = 2,
@@ -161,6 +164,7 @@ struct {
 
 /* [0]: events that found no room. [1]: the round of telling, which a snapshot ends. */
 enum { STATE_LOST, STATE_ROUND, STATES };
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -173,6 +177,13 @@ static __always_inline __u64 *states(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&state, &zero);
+}
+
+static __always_inline __u64 this_round(void)
+{
+	__u64 *s = states();
+
+	return s ? s[STATE_ROUND] + 1 : 0;
 }
 
 static __always_inline void lose(void)
@@ -274,6 +285,7 @@ static __always_inline void settle(struct owned *o, __u64 cookie)
 	o->known = KNOWN_INHERITED;
 	o->changes = 0;
 	o->ended = 0;
+	o->round = 0;
 	o->next = 0;
 	__builtin_memset(o->told, 0, sizeof(o->told));
 }

@@ -27,11 +27,9 @@ static __always_inline __u64 mix(__u64 a, __u64 b)
 static __always_inline __u64 fingerprint(const struct ends *e)
 {
 	const __u64 *local = (const __u64 *)e->local, *remote = (const __u64 *)e->remote;
-	__u64 *s = states();
 	__u64 f = (__u64)e->local_port << 48 | (__u64)e->remote_port << 32 | e->protocol << 8 | e->version;
 
-	if (s)
-		f ^= s[STATE_ROUND] << 16;
+	f ^= this_round() << 16;
 	f = mix(f, local[0]);
 	f = mix(f, remote[0]);
 	if (e->version == 6) {
@@ -67,6 +65,7 @@ static __always_inline void tell(struct owned *o, const struct ends *ends)
 {
 	struct event *e;
 
+	o->round = this_round();
 	if (was_told(o, fingerprint(ends)))
 		return;
 	e = begin(KIND_TUPLE, o);
@@ -175,8 +174,10 @@ static __always_inline int connects(struct bpf_sock_addr *ctx)
 	if (!sk)
 		return 1;
 	o = bpf_sk_storage_get(&owners, sk, 0, 0);
-	if (o)
-		use(o, bpf_get_current_task_btf());
+	if (!o)
+		return 1;
+	use(o, bpf_get_current_task_btf());
+	o->round = 0;
 	return 1;
 }
 
@@ -242,8 +243,10 @@ static __always_inline int connects_plain(struct bpf_sock_addr *ctx)
 	if (!sk)
 		return 1;
 	o = bpf_sk_storage_get(&owners, sk, 0, 0);
-	if (o)
-		plainly(o, KNOWN_USED);
+	if (!o)
+		return 1;
+	plainly(o, KNOWN_USED);
+	o->round = 0;
 	return 1;
 }
 
@@ -324,6 +327,7 @@ static __always_inline int packet(struct __sk_buff *skb, int sent)
 	struct bpf_sock *sk = skb->sk;
 	struct ends ends = {};
 	struct owned *o;
+	int told;
 
 	if (!sk)
 		return 1;
@@ -333,17 +337,28 @@ static __always_inline int packet(struct __sk_buff *skb, int sent)
 	o = bpf_sk_storage_get(&owners, sk, 0, 0);
 	if (!o)
 		return 1;
-	settle(o, bpf_get_socket_cookie(skb));
+	told = o->round == this_round();
+	if (!told)
+		settle(o, bpf_get_socket_cookie(skb));
 	__sync_fetch_and_add(&o->account.packets[sent], 1);
 	__sync_fetch_and_add(&o->account.bytes[sent], skb->len);
+	/* The five-tuple of a connected socket stays what it is until it is connected again. */
+	if (told && sk->dst_port && sk->type != SOCK_RAW)
+		return 1;
 	/* What is being accepted has a socket of its own soon. */
-	if (sk->state == TCP_LISTEN && sk->protocol == IPPROTO_TCP)
+	if (sk->protocol == IPPROTO_TCP && sk->state == TCP_LISTEN)
 		return 1;
 	/* Every raw socket gets every message: that says nothing of whose it is. */
 	if (!sent && sk->type == SOCK_RAW && (sk->protocol == IPPROTO_ICMP || sk->protocol == IPPROTO_ICMPV6))
 		return 1;
-	if (dissect(skb, &ends, sent))
-		tell(o, &ends);
+	if (!dissect(skb, &ends, sent))
+		return 1;
+	/* Whatever passes an unconnected socket's own end is its: to tell each far end would say no more. */
+	if (!sk->dst_port && !o->shared && (ends.protocol == IPPROTO_UDP || ends.protocol == IPPROTO_UDPLITE)) {
+		ends.remote_port = 0;
+		__builtin_memset(ends.remote, 0, sizeof(ends.remote));
+	}
+	tell(o, &ends);
 	return 1;
 }
 
@@ -395,6 +410,11 @@ static __always_inline int connected(struct sock *sk, struct ends *e)
 	return 1;
 }
 
+static __always_inline int reuses_port(struct sock *sk)
+{
+	return BPF_CORE_READ_BITFIELD(&sk->__sk_common, skc_reuseport);
+}
+
 /* What is kept of a socket that a process has; begun here where it is older than us, or sock_create tells nothing. */
 static __always_inline struct owned *of_file(struct sock *sk)
 {
@@ -426,6 +446,8 @@ static __always_inline int io(struct sock *sk)
 	if (!o)
 		return 0;
 	use(o, bpf_get_current_task_btf());
+	if (!o->shared && reuses_port(sk))
+		o->shared = 1;
 	if (!o->told[0] && connected(sk, &ends))
 		tell(o, &ends);
 	return 0;
@@ -562,6 +584,7 @@ int there(struct bpf_iter__task_file *ctx)
 		return 0;
 	settle(o, bpf_get_socket_cookie(sk));
 	o->netns = sk->__sk_common.skc_net.net->net_cookie;
+	o->shared = reuses_port(sk);
 	/* Of several holders, the first that is not init, until one uses it. */
 	if (o->known != KNOWN_USED && (!o->owner.pid || o->owner.pid == 1)) {
 		current(&o->owner, task);

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::facts::Facts;
-use self::table::{Held, Table};
+use self::table::{Ends, Held, Table};
 use crate::owner::OwnerReader;
 use crate::sockets::plain;
 use crate::{Answer, Attributed, Change, End, Evidence, Owner, Protocol, Question, Reason};
@@ -235,13 +235,18 @@ impl Told {
                 (None, None) => return None,
             },
         };
-        self.settle(end, held, peer.filter(|peer| peer.cookie != held.cookie), reader, now)
+        let ends = match end {
+            End::Source => (protocol, source, destination),
+            End::Destination => (protocol, destination, source),
+        };
+        self.settle(end, ends, held, peer.filter(|peer| peer.cookie != held.cookie), reader, now)
     }
 
     /// Makes an answer of the socket at one end, and of the one at the other.
     fn settle(
         &mut self,
         end: End,
+        ends: Ends,
         held: Held,
         peer: Option<Held>,
         reader: &mut OwnerReader,
@@ -258,7 +263,7 @@ impl Told {
             evidence = Evidence::ToldListener;
         }
         let owner = self.owner(held.task, reader)?;
-        self.table.mark_answered(held.cookie);
+        self.table.mark_answered(held.cookie, ends);
         let peer = peer.and_then(|peer| self.owner(peer.task, reader));
         Some(Answer::Owner(Attributed { owner, end, evidence, peer }))
     }

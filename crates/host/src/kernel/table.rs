@@ -1,7 +1,7 @@
 //! Which sockets have a five-tuple, and which process has them.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
@@ -21,7 +21,10 @@ const AFTERLIFE: u64 = 30_000_000_000;
 /// Changes that wait to be told; beyond, they are not.
 const MAX_CHANGES: usize = 65_536;
 
-/// A five-tuple, as a socket sees it.
+/// Ends of one socket that are remembered to have been answered for.
+const MAX_ANSWERED: usize = 64;
+
+/// A five-tuple, as a socket sees it; a far end of zeros stands for any.
 pub(super) type Ends = (u8, SocketAddr, SocketAddr);
 
 #[derive(Debug)]
@@ -34,15 +37,14 @@ struct Socket {
     /// The snapshot that it was last seen in or after.
     seen: u32,
     asked: Option<Instant>,
-    /// An answer named its owner.
-    answered: bool,
+    /// The ends for which an answer named its owner.
+    answered: Vec<Ends>,
     ends: Vec<Ends>,
 }
 
 /// An end that was answered for has another owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Change {
-    pub(super) namespace: u64,
     pub(super) ends: Ends,
     /// The socket that has it now.
     pub(super) cookie: u64,
@@ -132,15 +134,13 @@ impl Table {
             ended: false,
             seen,
             asked: None,
-            answered: false,
+            answered: Vec::new(),
             ends: Vec::new(),
         });
         let before = std::mem::replace(&mut socket.task, task);
         (socket.known, socket.seen) = (event.known, seen);
-        if socket.answered && before != task {
-            let namespace = socket.namespace;
-            let changed =
-                socket.ends.iter().map(|ends| Change { namespace, ends: *ends, cookie, another: false });
+        if before != task {
+            let changed = socket.answered.iter().map(|ends| Change { ends: *ends, cookie, another: false });
             self.changes.extend(changed.take(MAX_CHANGES.saturating_sub(self.changes.len())));
         }
         let mut replaced = Vec::new();
@@ -157,7 +157,7 @@ impl Table {
                         self.tuples += 1;
                     }
                     let before = enter(&mut self.ends, ends, namespace, cookie);
-                    replaced.extend(before.map(|before| (namespace, ends, before)));
+                    replaced.extend(before);
                 }
             }
             Happened::End if !socket.ended => {
@@ -169,11 +169,13 @@ impl Table {
         if before != u32::MAX {
             self.tasks.release(before);
         }
-        for (namespace, ends, before) in replaced {
-            let answered = self.sockets.get(&before).is_some_and(|socket| socket.answered);
-            if answered && self.changes.len() < MAX_CHANGES {
-                self.mark_answered(cookie);
-                self.changes.push(Change { namespace, ends, cookie, another: true });
+        for before in replaced {
+            let Some(socket) = self.sockets.get_mut(&before) else { continue };
+            for ends in std::mem::take(&mut socket.answered) {
+                if self.changes.len() < MAX_CHANGES {
+                    self.changes.push(Change { ends, cookie, another: true });
+                }
+                self.mark_answered(cookie, ends);
             }
         }
     }
@@ -183,9 +185,12 @@ impl Table {
         std::mem::take(&mut self.changes)
     }
 
-    pub(super) fn mark_answered(&mut self, cookie: u64) {
-        if let Some(socket) = self.sockets.get_mut(&cookie) {
-            socket.answered = true;
+    pub(super) fn mark_answered(&mut self, cookie: u64, ends: Ends) {
+        if let Some(socket) = self.sockets.get_mut(&cookie)
+            && socket.answered.len() < MAX_ANSWERED
+            && !socket.answered.contains(&ends)
+        {
+            socket.answered.push(ends);
         }
     }
 
@@ -197,8 +202,8 @@ impl Table {
         own: SocketAddr,
         other: SocketAddr,
     ) -> Option<Held> {
-        let places = self.ends.get(&(protocol, own, other))?;
-        let (_, cookie) = places.iter().find(|(place, _)| *place == namespace)?;
+        let mut places = self.places(protocol, own, other);
+        let (_, cookie) = places.find(|(place, _)| *place == namespace)?;
         self.held(*cookie)
     }
 
@@ -210,10 +215,16 @@ impl Table {
         own: SocketAddr,
         other: SocketAddr,
     ) -> Option<Held> {
-        let places = self.ends.get(&(protocol, own, other))?;
-        let mut others = places.iter().filter(|(place, _)| *place != home);
+        let mut others = self.places(protocol, own, other).filter(|(place, _)| *place != home);
         let (_, cookie) = others.next()?;
-        others.next().is_none().then(|| self.held(*cookie))?
+        others.all(|(_, other)| other == cookie).then(|| self.held(*cookie))?
+    }
+
+    /// Namespaces and sockets that have these ends: the very five-tuple first, then those that have any far end.
+    fn places(&self, protocol: u8, own: SocketAddr, other: SocketAddr) -> impl Iterator<Item = &(u64, u64)> {
+        let exact = self.ends.get(&(protocol, own, other));
+        let any = self.ends.get(&(protocol, own, any_of(own)));
+        exact.into_iter().chain(any).flatten()
     }
 
     pub(super) fn held(&self, cookie: u64) -> Option<Held> {
@@ -270,6 +281,15 @@ impl Table {
         }
         true
     }
+}
+
+/// The far end that stands for any, of the same family as `own`.
+fn any_of(own: SocketAddr) -> SocketAddr {
+    let ip = match own {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    SocketAddr::new(ip, 0)
 }
 
 /// The latest socket of a namespace has the ends; gives the one that had them.

@@ -223,6 +223,25 @@ fn a_five_tuple_that_another_takes_over_is_news() {
 }
 
 #[test]
+fn an_unconnected_socket_has_whatever_passes_its_own_end() {
+    let mut lab = Lab::new(true);
+    lab.say([event(5, HOME, 10, Known::Used, tuple("10.0.0.1:53", "0.0.0.0:0"))]);
+    for other in ["10.0.0.2:4000", "10.0.0.3:4001"] {
+        assert_eq!(lab.owner(other, "10.0.0.1:53", DESTINATION), Some((10, End::Destination, None)));
+    }
+    // A connected one that has the same own end comes first.
+    lab.say([event(6, HOME, 11, Known::Used, tuple("10.0.0.1:53", "10.0.0.3:4001"))]);
+    assert_eq!(lab.owner("10.0.0.3:4001", "10.0.0.1:53", DESTINATION), Some((11, End::Destination, None)));
+    // Both flows that were answered for are another's when the port is.
+    lab.say([event(7, HOME, 12, Known::Made, tuple("10.0.0.1:53", "0.0.0.0:0"))]);
+    let changes = lab.told.take_changes(&mut lab.reader);
+    let others: Vec<_> =
+        changes.iter().map(|change| (change.owner.pid, change.other, change.another)).collect();
+    assert_eq!(others, [(12, at("10.0.0.2:4000"), true), (12, at("10.0.0.3:4001"), true)]);
+    assert_eq!(lab.ask("10.0.0.3:4001", "10.0.0.1:54", DESTINATION), None);
+}
+
+#[test]
 fn an_echo_is_found_with_and_without_its_identifier() {
     let mut lab = Lab::new(true);
     let what = Happened::Tuple { protocol: 1, local: at("10.0.0.1:77"), remote: at("10.0.0.2:0") };
