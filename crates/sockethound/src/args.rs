@@ -215,7 +215,8 @@ pub struct ReportArgs {
     #[arg(long, help_heading = "Input")]
     pub no_sandbox: bool,
 
-    /// Load no programs into the kernel: owners are looked up, which misses sockets that end at once
+    /// Load no programs into the kernel: owners are looked up, which misses sockets that end at once, and what the ring has
+    /// no room for is dropped
     #[arg(long, conflicts_with = "read", help_heading = "Capture")]
     pub no_bpf: bool,
 

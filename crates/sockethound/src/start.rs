@@ -39,6 +39,7 @@ pub(crate) fn open(
         block_bytes: block(interfaces.ring_bytes / interfaces.workers),
         promiscuous: interfaces.promiscuous,
         hardware_clock: interfaces.hardware_clock,
+        count_in_kernel: !interfaces.no_bpf,
         ..ring::Options::default()
     };
     // First, since it is a process of its own: what is opened from here on is not its business.
@@ -50,6 +51,9 @@ pub(crate) fn open(
     greeting.lines.iter().filter(|_| !quiet).for_each(|line| say(line));
     let conntrack = host::Conntrack::open().ok();
     let rings = RingSource::open_group(&options, interfaces.workers).map_err(refusal)?;
+    if let Some(refusal) = rings.iter().find_map(RingSource::refusal).filter(|_| !quiet) {
+        say(&format!("warning: what the ring has no room for will be dropped, not counted: {refusal}"));
+    }
     let resolver = interfaces.resolve.then(|| Resolver::open(Path::new(RESOLV_CONF)));
     let resolver = resolver.transpose().unwrap_or_else(|e| {
         say(&format!("addresses are not looked up: {e}"));

@@ -130,7 +130,8 @@ impl Desk {
             delta.renumber(&self.numbers[worker]);
             self.collector.absorb(delta);
         }
-        if news.ring.seen > self.rings[worker].seen {
+        let (now, before) = (&news.ring, &self.rings[worker]);
+        if now.seen + now.counted > before.seen + before.counted {
             self.rings[worker] = news.ring;
         }
         let sum = |of: fn(&RingStats) -> u64| self.rings.iter().map(of).sum();
