@@ -141,6 +141,8 @@ pub(crate) fn live_ledger() -> LiveLedger {
     LiveLedger {
         kernel: Some((3350, 4_488_000)),
         dropped: Some(3),
+        in_kernel: (0, 0),
+        without_flow: (0, 0),
         offload: (0, 0),
         owned: (3200, 4_361_000),
         forwarded: (100, 94_000),
