@@ -21,7 +21,9 @@ fn before(opening: &Opening<'_>) -> Before {
     let [client, server] = match asked {
         [Asked::Other, Asked::Other] => return Before::NotMine,
         // A server says nothing before it is asked.
-        [Asked::Other, _] | [_, Asked::Other] if sides.iter().any(|bytes| bytes.is_empty()) => return Before::NotMine,
+        [Asked::Other, _] | [_, Asked::Other] if sides.iter().any(|bytes| bytes.is_empty()) => {
+            return Before::NotMine;
+        }
         // One end has to ask; what the other says is read by the answers that this takes.
         [Asked::Other, _] => [1, 0],
         _ => [0, 1],

@@ -23,7 +23,9 @@ fn before(opening: &Opening<'_>) -> Before {
         [Talk::Asks(_), _] => (0, 1),
         [_, Talk::Asks(_)] => (1, 0),
         // A proxy says nothing before it is asked.
-        [Talk::Other, other] | [other, Talk::Other] if other == Talk::Other || said(0).is_empty() || said(1).is_empty() => {
+        [Talk::Other, other] | [other, Talk::Other]
+            if other == Talk::Other || said(0).is_empty() || said(1).is_empty() =>
+        {
             return Before::NotMine;
         }
         _ if opening.is_last => return Before::NotMine,
