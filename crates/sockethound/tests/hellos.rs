@@ -79,7 +79,7 @@ fn starttls() {
     assert_hellos(
         "starttls.pcap",
         &[
-            START(43934, "tls13.example.org t13d3111h2_e8f1e7e78f70_1f22a2ca17c4"),
+            (43934, "tls13.example.org t13d3111h2_e8f1e7e78f70_1f22a2ca17c4"),
             (43940, "tls12.example.org t12d2808h2_d943125447b4_e7e480e5a997"),
             (43954, "tls12.example.org t12d280700_d943125447b4_e7e480e5a997"),
             (43964, "- t12i280600_d943125447b4_e7e480e5a997"),
