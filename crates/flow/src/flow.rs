@@ -48,8 +48,10 @@ impl Heed {
     const TOLD: u8 = 1 << 2;
     /// Its opening is read in parts.
     const PENDING: u8 = 1 << 3;
+    /// Its protocol is one of which openings follow each other.
+    const RECURS: u8 = 1 << 4;
     /// All its payloads are counted: it is of encrypted lookups.
-    const COUNTED: u8 = 1 << 4;
+    const COUNTED: u8 = 1 << 5;
 
     /// Of a flow that begins.
     fn of(protocol: u8) -> Self {
@@ -70,6 +72,10 @@ impl Heed {
         self.0 & Self::PENDING != 0
     }
 
+    pub(crate) fn recurs(self) -> bool {
+        self.0 & Self::RECURS != 0
+    }
+
     pub(crate) fn is_counted(self) -> bool {
         self.0 & Self::COUNTED != 0
     }
@@ -83,11 +89,11 @@ impl Heed {
         self.0 |= Self::PENDING;
     }
 
-    /// The opening was read; `goes_on` if another may follow.
-    pub(crate) fn told(&mut self, goes_on: bool) {
+    /// The opening was read. Another protocol's may follow, or another one of the same, if it `recurs`.
+    pub(crate) fn told(&mut self, another_s: bool, recurs: bool) {
         let counted = self.0 & Self::COUNTED;
-        let heard = if goes_on || counted != 0 { Self::BOTH } else { 0 };
-        self.0 = Self::TOLD | heard | counted;
+        let both = if another_s || recurs || counted != 0 { Self::BOTH } else { 0 };
+        self.0 = Self::TOLD | both | counted | if recurs { Self::RECURS } else { 0 };
     }
 
     /// What `side` says next is not wanted.
@@ -97,11 +103,12 @@ impl Heed {
         }
     }
 
-    /// Nobody knows what `side` says. If nobody knows the other one's either, the flow is told, and `goes_on` as above.
-    pub(crate) fn nothing_known(&mut self, side: Side, goes_on: bool) {
+    /// Nobody knows what `side` says. If nobody knows the other one's either, the flow is told, and another protocol's
+    /// opening may follow, as above.
+    pub(crate) fn nothing_known(&mut self, side: Side, another_s: bool) {
         self.ignore(side);
         if self.0 & Self::BOTH == 0 {
-            self.told(goes_on);
+            self.told(another_s, false);
         }
     }
 }

@@ -45,28 +45,39 @@ impl Messages {
         Self { said, ..Self::default() }
     }
 
-    /// Reads the payload of a whole packet, if anybody speaks on its ports.
+    /// Reads the payload of a whole packet, if anybody speaks on its ports; gives the protocol of the messages that it
+    /// completed.
     #[inline]
-    pub(crate) fn read(&mut self, origin: Origin, ip: &Ip, tcp: Option<&Tcp>, payload: &[u8]) {
+    pub(crate) fn read(
+        &mut self,
+        origin: Origin,
+        ip: &Ip,
+        tcp: Option<&Tcp>,
+        payload: &[u8],
+    ) -> Option<&'static str> {
         match (by_port(ip.protocol, ip.src_port, ip.dst_port), tcp) {
             (Some(dissector), Some(tcp)) => self.read_segment(dissector, origin, ip, tcp, payload),
             (Some(dissector), None) => self.read_datagram(dissector, origin, ip, payload),
-            (None, Some(_)) => {}
+            (None, Some(_)) => None,
             (None, None) => {
-                if let Some(dissector) = by_content(ip.src_port, ip.dst_port, payload) {
-                    self.read_datagram(dissector, origin, ip, payload);
-                }
+                let dissector = by_content(ip.src_port, ip.dst_port, payload)?;
+                self.read_datagram(dissector, origin, ip, payload)
             }
         }
     }
 
     /// Adds a fragment's payload; reads the datagram that it completes.
-    pub(crate) fn read_fragment(&mut self, origin: Origin, ip: &Ip, fragment: Fragment, payload: &[u8]) {
+    pub(crate) fn read_fragment(
+        &mut self,
+        origin: Origin,
+        ip: &Ip,
+        fragment: Fragment,
+        payload: &[u8],
+    ) -> Option<&'static str> {
         let wanted = |src, dst| by_port(UDP, src, dst).is_some();
-        if let Some(whole) = self.datagrams.assemble(ip, fragment, payload, wanted) {
-            let ip = Ip { src_port: whole.src_port, dst_port: whole.dst_port, fragment: None, ..*ip };
-            self.read(origin, &ip, None, &whole.payload);
-        }
+        let whole = self.datagrams.assemble(ip, fragment, payload, wanted)?;
+        let ip = Ip { src_port: whole.src_port, dst_port: whole.dst_port, fragment: None, ..*ip };
+        self.read(origin, &ip, None, &whole.payload)
     }
 
     fn read_datagram(
@@ -75,9 +86,10 @@ impl Messages {
         origin: Origin,
         ip: &Ip,
         payload: &[u8],
-    ) {
+    ) -> Option<&'static str> {
         let verdict = dissector.dissect(&ip.five_tuple(), payload);
         self.said.note(dissector, origin, ip, &verdict);
+        matches!(verdict, Verdict::Is { .. }).then(|| dissector.name())
     }
 
     fn read_segment(
@@ -87,7 +99,7 @@ impl Messages {
         ip: &Ip,
         tcp: &Tcp,
         payload: &[u8],
-    ) {
+    ) -> Option<&'static str> {
         let (key, side) = FlowKey::of(ip);
         if tcp.flags.has(TcpFlags::SYN) {
             self.streams.begin(key, side, tcp.seq.wrapping_add(1));
@@ -96,25 +108,30 @@ impl Messages {
         // A stream that was picked up in its middle, with bytes that mean nothing to the dissector, is not followed.
         let unknown = !self.streams.knows(key, side);
         if payload.is_empty() || unknown && dissector.dissect(&tuple, payload) == Verdict::NotMine {
-            return;
+            return None;
         }
         let stream = self.streams.push(key, side, tcp.seq, payload);
+        let mut spoken = None;
         let mut read = 0;
         while let Some(rest) = stream.ready.get(read..).filter(|rest| !rest.is_empty()) {
             let verdict = dissector.dissect(&tuple, rest);
             match verdict {
                 Verdict::NotMine => {
                     stream.give_up();
-                    return;
+                    return spoken;
                 }
                 Verdict::NeedMore => break,
                 Verdict::Is { consumed, .. } | Verdict::Malformed { consumed, .. } => {
                     read += consumed.clamp(1, rest.len());
                     self.said.note(dissector, origin, ip, &verdict);
+                    if matches!(verdict, Verdict::Is { .. }) {
+                        spoken = Some(dissector.name());
+                    }
                 }
             }
         }
         stream.ready.drain(..read);
+        spoken
     }
 }
 

@@ -10,7 +10,7 @@ mod prefix;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use dissect::app::{App, Candidates, End, Name, NameSource, Opening, Reading, Said};
+use dissect::app::{App, Candidates, End, Interest, Name, NameSource, Opening, Reading, Said};
 use dissect::{FiveTuple, Timestamp};
 use hashbrown::HashMap;
 
@@ -31,7 +31,8 @@ const PATIENCE: u64 = 64;
 const IPV4_UDP: usize = 20 + 8;
 const IPV6_UDP: usize = 40 + 8;
 /// Datagrams of an end in which its protocol is looked for.
-const TRIES: u64 = 4;
+const TRIES: u64 = 3;
+const UDP: u8 = 17;
 
 /// A name that a client asked for, as it was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ impl Openings {
         Self { tell, ..Self::default() }
     }
 
-    /// Takes the payload of a packet of flow `number`, which has heed of it.
+    /// Takes the payload of a packet of flow `number`, which is worth hearing.
     #[inline(never)]
     pub(crate) fn hear(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>) {
         // Another flow may have taken its place since it was counted.
@@ -80,29 +81,22 @@ impl Openings {
             flows.count_encrypted(number, &heard(o));
         }
         let flow = flows.get(number);
-        if flow.heed.is_pending() {
+        if let Some(protocol) = o.spoken {
+            if !flow.heed.is_told() {
+                self.settle(flows, number, o, Some(App::of(protocol)), false);
+            }
+        } else if flow.heed.is_pending() {
             self.go_on(flows, number, o);
-            return;
-        }
-        if is_counted && flow.heed.is_told() {
-            return;
-        }
-        let Some(&first) = o.payload.first() else { return };
-        let mut asked = Candidates::of(o.key.protocol(), first);
-        if flow.heed.is_told() {
-            asked = asked.and(Candidates::that_come_later());
+        } else if let Some(&first) = o.payload.first() {
+            let mut asked = Candidates::of(o.key.protocol(), first);
+            if flow.heed.is_told() {
+                asked = asked.and(later(flow));
+            }
             if !asked.is_empty() {
-                asked = asked.and(later(flows, flow, o));
+                self.read_alone(flows, number, o, asked);
+            } else {
+                self.say_nothing_known(flows, number, o);
             }
-            let heard_enough = flow.packets[o.side.index()] > PATIENCE;
-            if asked.is_empty() && heard_enough && !recurs(flows, flow) {
-                flows.get_mut(number).heed.ignore(o.side);
-            }
-        }
-        if !asked.is_empty() {
-            self.read_alone(flows, number, o, asked);
-        } else if !flows.get(number).heed.is_told() {
-            self.say_nothing_known(flows, number, o);
         }
     }
 
@@ -121,7 +115,7 @@ impl Openings {
         opening.is_last = o.segment.is_some() && o.payload.len() < o.segment.len as usize;
         let (verdict, left) = read(asked, &opening);
         match verdict {
-            Some((app, true)) => self.settle(flows, number, o, Some(app)),
+            Some((app, true)) => self.settle(flows, number, o, Some(app), recur(left)),
             Some((app, false)) => {
                 self.keep(flows, number, Pending::new(o, left, asked, true));
                 self.learn(flows, number, o, app);
@@ -142,8 +136,8 @@ impl Openings {
         if o.segment.is_some() && flow.misses_earlier(o.side) {
             // It may have begun with a segment that is still to come.
             self.keep(flows, number, Pending::waiting(o));
-        } else if o.segment.is_some() || flow.packets[o.side.index()] > TRIES {
-            flow.heed.nothing_known(o.side, !o.segment.is_some());
+        } else {
+            give_up(flow, o);
         }
     }
 
@@ -155,25 +149,32 @@ impl Openings {
             return;
         }
         let verdict = pending.read(o.key.protocol(), ports(flow), flow.initiator);
-        let is_over = pending.is_over();
+        let (is_over, recurs) = (pending.is_over(), recur(pending.sure()));
         match verdict {
-            Some((app, whole)) if whole || is_over => self.settle(flows, number, o, Some(app)),
+            Some((app, whole)) if whole || is_over => self.settle(flows, number, o, Some(app), recurs),
             Some((app, _)) => self.learn(flows, number, o, app),
-            None if is_over => self.settle(flows, number, o, None),
+            None if is_over => self.settle(flows, number, o, None, recurs),
             None => {}
         }
     }
 
-    /// A flow is told: nothing more is kept of it.
-    fn settle(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>, app: Option<App>) {
-        if flows.get(number).heed.is_pending() {
+    /// A flow is told: nothing more is kept of it. Its next opening is read if its protocol `recurs`.
+    fn settle(
+        &mut self,
+        flows: &mut FlowStore,
+        number: u32,
+        o: &Observation<'_>,
+        app: Option<App>,
+        recurs: bool,
+    ) {
+        let heed = flows.get(number).heed;
+        if heed.is_pending() {
             self.pending.remove(&number);
         }
         if let Some(app) = app {
             self.learn(flows, number, o, app);
         }
-        let goes_on = !o.segment.is_some() || recurs(flows, flows.get(number));
-        flows.get_mut(number).heed.told(goes_on);
+        flows.get_mut(number).heed.told(!o.segment.is_some(), recurs || heed.recurs());
     }
 
     /// Adds to what is known of a flow.
@@ -229,7 +230,7 @@ impl Openings {
             let left = self.pending.remove(&oldest);
             if left.is_some() && flows.open(oldest).is_some_and(|flow| flow.heed.is_pending()) {
                 self.evicted += 1;
-                flows.get_mut(oldest).heed.told(false);
+                flows.get_mut(oldest).heed.told(false, false);
             }
         }
         if self.order.len() > 2 * MAX_PENDING {
@@ -238,11 +239,47 @@ impl Openings {
     }
 }
 
+/// Whether a payload that a flow has heed of is worth a closer look. Most of those that are not are told by their first
+/// byte, here, where the flow and the packet are at hand.
+#[inline(never)]
+pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, announced: &Announced) -> bool {
+    if flow.heed.is_pending() || flow.heed.is_counted() || o.spoken.is_some() {
+        return true;
+    }
+    let Some(&first) = o.payload.first() else { return false };
+    let interest = Interest::of(o.key.protocol(), first);
+    if !flow.heed.is_told() {
+        let may_be_more = o.segment.is_some() && flow.misses_earlier(o.side);
+        if interest.begins() || may_be_more || Encrypted::may_be(flow, announced) {
+            return true;
+        }
+        give_up(flow, o);
+        return false;
+    }
+    if flow.heed.recurs() && interest.recurs() {
+        return true;
+    }
+    if o.segment.is_some() {
+        return false;
+    }
+    if flow.packets[o.side.index()] > PATIENCE && !flow.heed.recurs() {
+        flow.heed.ignore(o.side);
+    }
+    interest.follows()
+}
+
+/// Nobody knows what an end said, and unless it is early in a flow of datagrams, nobody will.
+fn give_up(flow: &mut Flow, o: &Observation<'_>) {
+    let datagrams = !o.segment.is_some();
+    if !datagrams || flow.packets[o.side.index()] >= TRIES {
+        flow.heed.nothing_known(o.side, datagrams);
+    }
+}
+
 /// Who may read a later packet of a flow that was told already.
-fn later(flows: &FlowStore, flow: &Flow, o: &Observation<'_>) -> Candidates {
-    let same = flows.app(flow).map_or(Candidates::default(), |app| Candidates::that_recur(app.protocol));
-    let patient = !o.segment.is_some() && flow.packets[o.side.index()] <= PATIENCE;
-    if patient { same.or(Candidates::that_follow_others()) } else { same }
+fn later(flow: &Flow) -> Candidates {
+    let same = if flow.heed.recurs() { Candidates::that_recur() } else { Candidates::default() };
+    if flow.key.protocol() == UDP { same.or(Candidates::that_follow_others()) } else { same }
 }
 
 /// A payload, to be counted.
@@ -254,12 +291,8 @@ fn heard<'a>(o: &Observation<'a>) -> Heard<'a> {
     Heard { side: o.side, bytes: o.payload, len, seq }
 }
 
-fn recurs(flows: &FlowStore, flow: &Flow) -> bool {
-    flows.app(flow).is_some_and(|app| !Candidates::that_recur(app.protocol).is_empty())
-}
-
-/// Asks `candidates`; gives what the first of them says that knows, and whether it has said all, and those that want
-/// more bytes.
+/// Asks `candidates`; gives what the first of them says that knows, and whether it has said all, with itself; else those
+/// that want more bytes.
 fn read(candidates: Candidates, opening: &Opening<'_>) -> (Option<(App, bool)>, Candidates) {
     let mut left = Candidates::default();
     for (one, dissector) in candidates.each() {
@@ -271,6 +304,11 @@ fn read(candidates: Candidates, opening: &Opening<'_>) -> (Option<(App, bool)>, 
         }
     }
     (None, left)
+}
+
+/// Whether openings of one of these follow each other.
+fn recur(sure: Candidates) -> bool {
+    !sure.and(Candidates::that_recur()).is_empty()
 }
 
 fn ports(flow: &Flow) -> [u16; 2] {

@@ -50,34 +50,53 @@ impl Prints {
     }
 }
 
-/// What a packet keeps on its way: its number (IPv4), and where it stands in its stream or how its payload begins.
-///
-/// Never 0. Checksums are no help: what a host sends itself often has none yet. Nor are lengths, since segments are
-/// split and put together between interfaces: the first one of the whole has the same print.
-#[inline]
-pub(crate) fn print(bytes: &[u8], ip: &Ip, tcp: Option<&Tcp>) -> u32 {
-    let at = usize::from(ip.at);
-    // What stands behind the IP packet was not sent: some interfaces fill short frames up, others do not.
-    let end = bytes.len().min(at.saturating_add(ip.bytes as usize));
-    let word = |at: usize| match bytes.get(at..end).unwrap_or_default() {
-        whole if whole.len() >= 8 => whole.first_chunk().map_or(0, |b| u64::from_le_bytes(*b)),
-        part => part.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
-    };
-    let (number, header) = match ip.version {
-        4 => ((word(at) >> 32) & 0xffff, usize::from(bytes.get(at).copied().unwrap_or(0) & 15) * 4),
-        _ => (0, 40),
-    };
-    let [a, b] = match (tcp, ip.protocol) {
-        (Some(tcp), _) => [u64::from(tcp.seq) << 32 | u64::from(tcp.ack), 0],
-        // Of TCP that is a later fragment, or a header that was cut short.
-        (None, UDP | UDPLITE | TCP) => [word(at + header + 8), word(at + header + 16)],
-        // A translated echo has another identifier, but the same number.
-        (None, ICMP | ICMPV6) => [word(at + header + 6), word(at + header + 14)],
-        (None, _) => [word(at + header), word(at + header + 8)],
-    };
-    let product = u128::from(a ^ number.rotate_left(47) ^ 0x9e37_79b9_7f4a_7c15)
-        * u128::from(b ^ 0xd1b5_4a32_d192_ed03);
-    (product as u32 ^ (product >> 64) as u32 ^ (product >> 96) as u32) | 1
+/// A packet that may leave a print: few do, so what that takes is only read then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unprinted<'a> {
+    bytes: &'a [u8],
+    /// Where its IP header begins.
+    at: u16,
+    version: u8,
+    protocol: u8,
+    /// Where it stands in its stream: sequence and acknowledgement numbers.
+    stream: Option<u64>,
+}
+
+impl<'a> Unprinted<'a> {
+    #[inline(always)]
+    pub(crate) fn new(bytes: &'a [u8], ip: &Ip, tcp: Option<&Tcp>) -> Self {
+        let stream = tcp.map(|tcp| u64::from(tcp.seq) << 32 | u64::from(tcp.ack));
+        Self { bytes, at: ip.at, version: ip.version, protocol: ip.protocol, stream }
+    }
+
+    /// What a packet keeps on its way: its number (IPv4), and where it stands in its stream or how its payload begins.
+    ///
+    /// Never 0. Checksums are no help: what a host sends itself often has none yet. Nor are lengths, since segments are
+    /// split and put together between interfaces: the first one of the whole has the same print.
+    pub(crate) fn print(&self, ip_bytes: u32) -> u32 {
+        let at = usize::from(self.at);
+        // What stands behind the IP packet was not sent: some interfaces fill short frames up, others do not.
+        let end = self.bytes.len().min(at.saturating_add(ip_bytes as usize));
+        let word = |at: usize| match self.bytes.get(at..end).unwrap_or_default() {
+            whole if whole.len() >= 8 => whole.first_chunk().map_or(0, |b| u64::from_le_bytes(*b)),
+            part => part.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+        };
+        let (number, header) = match self.version {
+            4 => ((word(at) >> 32) & 0xffff, usize::from(self.bytes.get(at).copied().unwrap_or(0) & 15) * 4),
+            _ => (0, 40),
+        };
+        let [a, b] = match (self.stream, self.protocol) {
+            (Some(stream), _) => [stream, 0],
+            // Of TCP that is a later fragment, or a header that was cut short.
+            (None, UDP | UDPLITE | TCP) => [word(at + header + 8), word(at + header + 16)],
+            // A translated echo has another identifier, but the same number.
+            (None, ICMP | ICMPV6) => [word(at + header + 6), word(at + header + 14)],
+            (None, _) => [word(at + header), word(at + header + 8)],
+        };
+        let product = u128::from(a ^ number.rotate_left(47) ^ 0x9e37_79b9_7f4a_7c15)
+            * u128::from(b ^ 0xd1b5_4a32_d192_ed03);
+        (product as u32 ^ (product >> 64) as u32 ^ (product >> 96) as u32) | 1
+    }
 }
 
 /// A flow's packets on one interface, under one of its five-tuples.

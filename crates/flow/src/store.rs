@@ -257,8 +257,10 @@ impl FlowStore {
 
     /// Copies of the flows that counted something since the last call; their counters start again at zero.
     pub(crate) fn take_changed(&mut self) -> Vec<FlowParts> {
-        let changed =
-            self.numbers().filter(|&n| self.get(n).packets != [0; 2]).map(|n| self.copy(n)).collect();
+        /// Of more flows, many are silent, and room for all would be too much.
+        const MOST: usize = 1 << 14;
+        let mut changed = Vec::with_capacity(self.len().min(MOST));
+        changed.extend(self.numbers().filter(|&n| self.get(n).packets != [0; 2]).map(|n| self.copy(n)));
         self.flows.iter_mut().for_each(Flow::clear_counters);
         self.prints.clear();
         changed

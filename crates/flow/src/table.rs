@@ -15,7 +15,7 @@ use crate::ledger::{CaptureEnd, CaptureRecord, InterfaceId};
 use crate::lookup::Keep;
 use crate::message::{Messages, Origin};
 use crate::offload;
-use crate::path;
+use crate::path::Unprinted;
 use crate::tally::{Group, Observation, Tally};
 use crate::tcp::Segment;
 use crate::totals::{Frames, NoFlow, Totals};
@@ -227,8 +227,8 @@ impl FlowTable {
         let observation = self.tally.next(group);
         observe::<LIVE>(observation, packet, origin.interface, ip, tcp, FlowKey::of(ip), &self.options.seed);
         observation.payload = plain.payload;
+        observation.spoken = self.messages.read(origin, ip, tcp, plain.payload);
         group.keep();
-        self.messages.read(origin, ip, tcp, plain.payload);
         self.tell_of_resolvers();
     }
 
@@ -273,15 +273,12 @@ impl FlowTable {
         }
         // Of a packet in pieces, the first one has the beginning of it.
         observation.payload = d.app_payload().filter(|_| told).unwrap_or_default();
-        group.keep();
-        match inner.fragment {
+        let spoken = match inner.fragment {
             Some(fragment) => self.messages.read_fragment(origin, inner, fragment, d.ip_payload()),
-            None => {
-                if let Some(payload) = d.app_payload() {
-                    self.messages.read(origin, inner, d.tcp.as_ref(), payload);
-                }
-            }
-        }
+            None => d.app_payload().and_then(|said| self.messages.read(origin, inner, d.tcp.as_ref(), said)),
+        };
+        observation.spoken = spoken.filter(|_| told);
+        group.keep();
         self.tell_of_resolvers();
     }
 
@@ -392,19 +389,19 @@ impl<'a, const LIVE: bool> Take<'a> for Count<'_, 'a, LIVE> {
 
 /// Writes down what every packet adds to its flow; the rest is set to nothing.
 #[inline(always)]
-fn observe<const LIVE: bool>(
-    o: &mut Observation<'_>,
-    packet: &Packet<'_>,
+fn observe<'a, const LIVE: bool>(
+    o: &mut Observation<'a>,
+    packet: &Packet<'a>,
     interface: InterfaceId,
     ip: &Ip,
     tcp: Option<&Tcp>,
     (mut key, side): (FlowKey, Side),
     seed: &Seed,
 ) {
-    o.print = 0;
+    o.unprinted = None;
     if LIVE {
         key = key.on(interface.0);
-        o.print = path::print(packet.bytes, ip, tcp);
+        o.unprinted = Some(Unprinted::new(packet.bytes, ip, tcp));
     }
     match tcp {
         Some(tcp) => o.segment = Segment::of(tcp),
@@ -424,7 +421,7 @@ fn observe<const LIVE: bool>(
     };
     o.icmp = Icmp::default();
     o.enclosed = None;
-    o.payload = &[];
+    (o.payload, o.spoken) = (&[], None);
 }
 
 /// Packets of one interface, one after the other.

@@ -12,8 +12,8 @@ use dissect::{Icmp, LinkType, Timestamp};
 
 use crate::flow::Flow;
 use crate::key::{FlowKey, Side};
-use crate::opening::Openings;
-use crate::path::PRINTS;
+use crate::opening::{Openings, is_worth_hearing};
+use crate::path::{PRINTS, Unprinted};
 use crate::record;
 use crate::store::{FlowParts, FlowStore};
 use crate::tcp::Segment;
@@ -37,12 +37,14 @@ pub(crate) struct Observation<'a> {
     pub(crate) local: u8,
     pub(crate) icmp: Icmp,
     pub(crate) segment: Segment,
-    /// What tells the packet from others on whatever interface it passes; 0 where nobody asks.
-    pub(crate) print: u32,
+    /// The packet, where it may have to be told from others on whatever interface it passes.
+    pub(crate) unprinted: Option<Unprinted<'a>>,
     /// The packet's bytes, where tunnels enclose its flow: if it begins the flow, their headers are read from these.
     pub(crate) enclosed: Option<(LinkType, &'a [u8])>,
     /// What was captured of the payload of a whole TCP or UDP packet.
     pub(crate) payload: &'a [u8],
+    /// The protocol of a message that was read in it, if any was.
+    pub(crate) spoken: Option<&'static str>,
 }
 
 /// Packets that wait to be added together.
@@ -120,7 +122,7 @@ impl Tally {
             let (number, is_wanted) = self.apply(o, guess, live);
             // Written in any case: most are not wanted, and which are is hard to guess.
             heard[count % GROUP] = (place, number);
-            count += usize::from(is_wanted && !o.payload.is_empty());
+            count += usize::from(is_wanted);
         }
         for &(place, number) in heard.get(..count).unwrap_or_default() {
             if let Some(o) = waiting.get(place) {
@@ -135,11 +137,17 @@ impl Tally {
         loop {
             if let Some(flow) = self.flows.guessed(guess, &o.key) {
                 let place = flow.packets[o.side.index()];
-                let is_wanted = flow.heed.wants(o.side);
                 add(flow, o);
+                let is_wanted = flow.heed.wants(o.side)
+                    && !o.payload.is_empty()
+                    && is_worth_hearing(flow, o, &self.openings.announced);
                 // Asked first, since a capture's answer is always the same.
-                if live && o.print != 0 && place < PRINTS as u64 {
-                    self.flows.keep_print(guess, o.side.index(), place as usize, o.print);
+                if live
+                    && place < PRINTS as u64
+                    && let Some(packet) = &o.unprinted
+                {
+                    let print = packet.print(o.ip_bytes);
+                    self.flows.keep_print(guess, o.side.index(), place as usize, print);
                 }
                 return (guess, is_wanted);
             }

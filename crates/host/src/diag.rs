@@ -72,9 +72,16 @@ impl Diag {
     ///
     /// A protocol that the kernel does not know gives none.
     pub(crate) fn dump(&mut self, protocol: Protocol) -> io::Result<Vec<Socket>> {
+        self.dump_port(protocol, 0)
+    }
+
+    /// Those of them with this local port; 0 for any.
+    pub(crate) fn dump_port(&mut self, protocol: Protocol, port: u16) -> io::Result<Vec<Socket>> {
         let mut sockets = Vec::new();
         for family in [AF_INET, AF_INET6] {
-            let body = request(family, protocol, HELD, [None; 2], 0);
+            // The kernel does not look at addresses in a dump.
+            let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
+            let body = request(family, protocol, HELD, [Some(local), None], 0);
             match self.0.dump(BY_FAMILY, &body, |message| sockets.extend(parse(message))) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -11,6 +11,8 @@
 
 #[cfg(target_os = "linux")]
 mod addresses;
+#[cfg(target_os = "linux")]
+mod asking;
 mod budget;
 mod cgroup;
 #[cfg(target_os = "linux")]

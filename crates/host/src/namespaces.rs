@@ -19,39 +19,27 @@ use rustix::fd::AsFd;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::addresses::LocalAddresses;
+use crate::asking::{Asking, Found};
 use crate::budget::Budget;
-use crate::diag::{Diag, Lookup};
+use crate::diag::Lookup;
 use crate::netlink::NetlinkSocket;
 use crate::proc::Proc;
 use crate::proc_net::{self, Portless};
-use crate::sockets::{Socket, SocketTable};
+use crate::sockets::SocketTable;
 use crate::{Costs, Protocol};
-
-/// Up to this many sockets are looked up one by one, about 5 µs each; a dump of
-/// 20,000 sockets takes about 30 ms.
-const SINGLE: usize = 1024;
 
 /// The sockets opened in one network namespace.
 #[derive(Debug)]
 struct Opened {
-    diag: Diag,
+    asking: Asking,
     route: NetlinkSocket,
 }
 
 impl Opened {
     /// Opens both in the calling thread's namespace.
     fn here() -> io::Result<Self> {
-        Ok(Self { diag: Diag::open()?, route: NetlinkSocket::route()? })
+        Ok(Self { asking: Asking::here()?, route: NetlinkSocket::route()? })
     }
-}
-
-/// What a lookup gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found {
-    Socket(Socket),
-    Nothing,
-    /// Not asked: the rate limit was reached.
-    Unasked,
 }
 
 /// A network namespace that has processes.
@@ -63,8 +51,8 @@ pub struct NetNamespace {
     opened: Option<Opened>,
     addresses: LocalAddresses,
     address_reads: Budget,
-    lookups: Budget,
-    dumps: Budget,
+    /// How often tables may be read as text.
+    reads: Budget,
     text: HashMap<Protocol, SocketTable, RandomState>,
 }
 
@@ -76,8 +64,7 @@ impl NetNamespace {
             opened,
             addresses: LocalAddresses::default(),
             address_reads: Budget::new(3.0, 0.25),
-            lookups: Budget::new(8000.0, 4000.0),
-            dumps: Budget::new(2.0, 1.0),
+            reads: Budget::new(2.0, 1.0),
             text: HashMap::default(),
         }
     }
@@ -111,22 +98,9 @@ impl NetNamespace {
     /// The socket for each of `lookups`, which are all of one protocol.
     pub(crate) fn find(&mut self, lookups: &[Lookup], now: Instant, costs: &mut Costs) -> Vec<Found> {
         let Some(protocol) = lookups.first().map(|lookup| lookup.protocol) else { return Vec::new() };
-        let many = lookups.len() as f64;
-        let Some(opened) = &mut self.opened else { return self.find_in_text(protocol, lookups, now, costs) };
-        let singly = lookups.len() <= SINGLE && self.lookups.take(many, now);
-        if !singly && self.dumps.take(1.0, now) {
-            costs.dumps += 1;
-            if let Ok(sockets) = opened.diag.dump(protocol) {
-                return find_in(&SocketTable::new(sockets), lookups);
-            }
-        }
-        if !singly && !self.lookups.take(many, now) {
-            return vec![Found::Unasked; lookups.len()];
-        }
-        costs.lookups += lookups.len() as u64;
-        match opened.diag.find(lookups) {
-            Ok(found) => found.into_iter().map(|found| found.map_or(Found::Nothing, Found::Socket)).collect(),
-            Err(_) => vec![Found::Unasked; lookups.len()],
+        match &mut self.opened {
+            Some(opened) => opened.asking.find(protocol, lookups, now, costs),
+            None => self.find_in_text(protocol, lookups, now, costs),
         }
     }
 
@@ -137,7 +111,7 @@ impl NetNamespace {
         now: Instant,
         costs: &mut Costs,
     ) -> Vec<Found> {
-        let fresh = self.dumps.take(1.0, now);
+        let fresh = self.reads.take(1.0, now);
         if fresh {
             costs.dumps += 1;
             self.text.insert(protocol, SocketTable::new(proc_net::read(&self.net, protocol)));

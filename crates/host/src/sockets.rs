@@ -94,6 +94,15 @@ impl Socket {
     }
 }
 
+/// Who gets a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taker<'a> {
+    One(&'a Socket),
+    /// Several have equal claims (`SO_REUSEPORT`), and the kernel chooses.
+    OneOfSeveral,
+    Nobody,
+}
+
 /// Sockets of one protocol in one namespace, indexed for lookup.
 #[derive(Debug, Default)]
 pub struct SocketTable {
@@ -132,19 +141,36 @@ impl SocketTable {
         &self.sockets
     }
 
-    /// The socket that the kernel would give a packet from `remote` to `local`.
+    /// The socket that the kernel would give a packet from `remote` to `local`; any of them, if several may get it.
     pub fn find(&self, local: SocketAddr, remote: SocketAddr, interface: u32) -> Option<&Socket> {
+        self.best(local, remote, interface).map(|(socket, _)| socket)
+    }
+
+    /// The same, where it matters whether it is the only one.
+    pub(crate) fn taker(&self, local: SocketAddr, remote: SocketAddr, interface: u32) -> Taker<'_> {
+        match self.best(local, remote, interface) {
+            None => Taker::Nobody,
+            Some((socket, 1)) => Taker::One(socket),
+            Some(_) => Taker::OneOfSeveral,
+        }
+    }
+
+    /// The socket with the highest score, and how many have it.
+    fn best(&self, local: SocketAddr, remote: SocketAddr, interface: u32) -> Option<(&Socket, usize)> {
         let at = |index: &u32| self.sockets.get(*index as usize);
         if let Some(socket) = self.connected.get(&(local, remote)).and_then(at) {
-            return Some(socket);
+            return Some((socket, 1));
         }
-        self.by_port
-            .get(&local.port())?
-            .iter()
-            .filter_map(at)
-            .filter_map(|socket| socket.score(local, remote, interface).map(|score| (score, socket)))
-            .max_by_key(|(score, _)| *score)
-            .map(|(_, socket)| socket)
+        let mut best: Option<(u8, &Socket, usize)> = None;
+        for socket in self.by_port.get(&local.port())?.iter().filter_map(at) {
+            let Some(score) = socket.score(local, remote, interface) else { continue };
+            match &mut best {
+                Some((highest, _, count)) if *highest == score => *count += 1,
+                Some((highest, ..)) if *highest > score => {}
+                _ => best = Some((score, socket, 1)),
+            }
+        }
+        best.map(|(_, socket, count)| (socket, count))
     }
 
     /// Every socket that matches, for protocols in which all matching sockets

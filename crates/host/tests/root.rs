@@ -303,7 +303,7 @@ fn root_a_new_socket_of_a_process_with_many() {
 }
 
 #[test]
-fn root_many_unknown_flows_are_one_dump() {
+fn root_many_unknown_flows_are_few_dumps() {
     if !root() {
         return;
     }
@@ -319,7 +319,8 @@ fn root_many_unknown_flows_are_one_dump() {
     for answer in answers.iter().rev().skip(1) {
         assert_eq!((owned(answer).0, owned(answer).2), (me(), Evidence::Listener));
     }
-    assert!((1..=2).contains(&owners.costs().dumps), "{:?}", owners.costs());
+    let costs = owners.costs();
+    assert!((1..=4).contains(&costs.dumps) && costs.lookups < 64, "{costs:?}");
 }
 
 /// A network namespace that is removed at the end.

@@ -5,7 +5,6 @@ use std::fmt;
 
 use dissect::Timestamp;
 use flow::{Collector, Question, Ticket, Translation};
-use hashbrown::HashMap;
 use host::service::Client;
 
 /// Questions that wait to be asked. In a flood there are more: the latest are asked, since the others' sockets may be
@@ -19,13 +18,13 @@ pub struct Attribution {
     pub owners: Option<Client>,
     /// The kernel's connection tracking.
     pub conntrack: Option<host::Conntrack>,
-    asked: HashMap<u64, Ticket>,
+    asked: Asked,
     unasked: VecDeque<(Ticket, Question)>,
 }
 
 impl fmt::Debug for Attribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Attribution").field("asked", &self.asked.len()).finish_non_exhaustive()
+        f.debug_struct("Attribution").field("asked", &self.asked.open).finish_non_exhaustive()
     }
 }
 
@@ -37,7 +36,7 @@ impl Attribution {
 
     /// Whether somebody was asked who has not answered.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.owners.is_some() && (!self.asked.is_empty() || !self.unasked.is_empty())
+        self.owners.is_some() && (self.asked.open > 0 || !self.unasked.is_empty())
     }
 
     /// Asks `questions`, gives `collector` the answers that have come, and what else is known by now; gives what the
@@ -54,18 +53,18 @@ impl Attribution {
         self.unasked.drain(..self.unasked.len().saturating_sub(MAX_WAITING));
         while let Some((ticket, question)) = self.unasked.front() {
             let Some(id) = client.ask(question) else { break };
-            self.asked.insert(id, *ticket);
+            self.asked.note(id, *ticket);
             self.unasked.pop_front();
         }
         let asked = &mut self.asked;
         let received = client.receive(|id, answer| {
-            if let Some(ticket) = asked.remove(&id) {
+            if let Some(ticket) = asked.take(id) {
                 collector.answer(ticket, answer);
             }
         });
         let error = received.err()?;
         // Nobody will answer any more.
-        (self.owners, self.asked, self.unasked) = (None, HashMap::default(), VecDeque::new());
+        (self.owners, self.asked, self.unasked) = (None, Asked::default(), VecDeque::new());
         Some(format!("owners are not looked up any more: the process that does has ended: {error}"))
     }
 
@@ -81,5 +80,36 @@ impl Attribution {
                 Translation { original: tuple(t.original), translated: tuple(t.translated), ended: t.ended };
             collector.translate(&translation, now);
         }
+    }
+}
+
+/// Tickets of the questions that were asked, by the questions' numbers: those go up, and most answers come in order.
+#[derive(Default)]
+struct Asked {
+    /// The number of the first one.
+    first: u64,
+    tickets: VecDeque<Option<Ticket>>,
+    /// How many have no answer yet.
+    open: usize,
+}
+
+impl Asked {
+    fn note(&mut self, number: u64, ticket: Ticket) {
+        if self.tickets.is_empty() {
+            self.first = number;
+        }
+        self.tickets.push_back(Some(ticket));
+        self.open += 1;
+    }
+
+    fn take(&mut self, number: u64) -> Option<Ticket> {
+        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        let ticket = self.tickets.get_mut(at)?.take()?;
+        self.open -= 1;
+        while let Some(None) = self.tickets.front() {
+            self.tickets.pop_front();
+            self.first += 1;
+        }
+        Some(ticket)
     }
 }

@@ -1,7 +1,7 @@
 //! Application dissectors: what a payload says.
 //!
 //! There are two kinds. A [`MessageDissector`] reads every message of its protocol, one by one, and each is an event:
-//! DNS and its kin. An [`AppDissector`] reads the first bytes that both ends of a flow sent, its [`Opening`], and says
+//! DNS and its kin. A flow in which it has read one is told. An [`AppDissector`] reads the first bytes that both ends of a flow sent, its [`Opening`], and says
 //! what the flow is and what its client asked for: [`App`]. Adding one of either is a file here, its `mod` line and its
 //! line in `MESSAGES` or `OPENINGS`; a protocol that is told by a few bytes is a row in a file of `signature/`.
 
@@ -12,6 +12,7 @@ pub mod dtls;
 mod fact;
 mod http;
 mod http2;
+mod interest;
 pub mod ja4;
 mod later;
 mod message;
@@ -25,6 +26,7 @@ pub mod tls;
 pub mod told;
 
 pub use self::fact::{App, By, Field, Name, NameSource, Value};
+pub use self::interest::Interest;
 pub use self::message::{Fact, MessageDissector, Port, Verdict, by_content, by_port};
 pub(crate) use self::message::{may_recognize, ports};
 pub use self::opening::{AppDissector, Begins, End, Opening, Reading, Said};
@@ -35,9 +37,6 @@ static MESSAGES: &[&dyn MessageDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR
 
 /// Every application dissector. Where two of them read the same bytes, the first is believed.
 static OPENINGS: &[&dyn AppDissector] = &[
-    &dns::DNS,
-    &dns::MDNS,
-    &dns::LLMNR,
     &dnscrypt::DnsCrypt,
     &ssh::Ssh,
     &http::Http,

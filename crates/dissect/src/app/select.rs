@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{AppDissector, Begins, OPENINGS, Port, signature};
+use super::{AppDissector, Begins, MESSAGES, OPENINGS, Port, signature};
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -42,15 +42,9 @@ impl Candidates {
         TABLES.follow
     }
 
-    /// Those that may read a later packet of a flow that was told already.
-    #[inline]
-    pub fn that_come_later() -> Self {
-        TABLES.late
-    }
-
-    /// Those of the name, whose openings may follow each other.
-    pub fn that_recur(name: &str) -> Self {
-        Candidates::all(|d| d.recurs() && d.name() == name)
+    /// Those whose openings may follow each other in a flow.
+    pub fn that_recur() -> Self {
+        TABLES.recur
     }
 
     /// Nobody.
@@ -121,8 +115,10 @@ pub fn protocol_by_port(transport: u8, port: u16) -> Option<&'static str> {
 
 /// Transport, port and the first who is known by it, sorted.
 static PORTS: LazyLock<Vec<(u8, u16, &'static str)>> = LazyLock::new(|| {
+    let messages = MESSAGES.iter().flat_map(|d| d.ports().iter().map(move |&port| (port, d.name())));
     let named = ALL.iter().flat_map(|d| d.ports().iter().map(move |&port| (port, d.name())));
-    let mut ports: Vec<_> = named
+    let mut ports: Vec<_> = messages
+        .chain(named)
         .map(|(port, name)| match port {
             Port::Tcp(port) => (TCP, port, name),
             Port::Udp(port) => (UDP, port, name),
@@ -139,14 +135,14 @@ struct Tables {
     tcp: Box<[Candidates; 256]>,
     udp: Box<[Candidates; 256]>,
     follow: Candidates,
-    late: Candidates,
+    recur: Candidates,
 }
 
 static TABLES: LazyLock<Tables> = LazyLock::new(|| Tables {
     tcp: table(TCP),
     udp: table(UDP),
     follow: Candidates::all(|d| d.follows_others()),
-    late: Candidates::all(|d| d.follows_others() || d.recurs()),
+    recur: Candidates::all(|d| d.recurs()),
 });
 
 fn table(transport: u8) -> Box<[Candidates; 256]> {

@@ -6,6 +6,7 @@ mod names;
 mod resolvers;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hint::black_box;
 use std::iter::repeat;
 use std::mem;
 use std::net::IpAddr;
@@ -44,6 +45,9 @@ use crate::totals::Totals;
 const LINGER: i64 = 500_000_000;
 /// Flows that linger at most: in a flood the oldest are closed sooner.
 const MAX_LINGERING: usize = 4096;
+
+/// Flows that are read ahead together: about as many cache misses as a core can wait for at once.
+const AHEAD: usize = 16;
 
 /// What views want of snapshots.
 #[derive(Clone, Debug)]
@@ -232,8 +236,7 @@ impl Collector {
     pub fn absorb(&mut self, delta: Delta) {
         self.totals.absorb(delta.totals);
         if self.live.is_some() {
-            let changed = delta.changed.into_iter().chain(delta.flows.parts());
-            self.absorb_live(delta.ended, delta.evicted, changed);
+            self.absorb_live(delta.ended, delta.evicted, delta.changed, delta.flows.parts());
         } else {
             // What was evicted comes first: the same five-tuple may have begun anew since.
             delta.evicted.into_iter().for_each(|part| self.close_evicted(part));
@@ -311,7 +314,8 @@ impl Collector {
         &mut self,
         ended: Vec<FlowParts>,
         evicted: Vec<FlowParts>,
-        changed: impl Iterator<Item = FlowParts>,
+        changed: Vec<FlowParts>,
+        last: impl Iterator<Item = FlowParts>,
     ) {
         let mut ends: Vec<((u32, Place), bool)> = Vec::new();
         let ended = ended.into_iter().zip(repeat(false));
@@ -320,13 +324,20 @@ impl Collector {
         }
         let places: HashSet<(u32, Place)> = ends.iter().map(|(end, _)| *end).collect();
         let mut anew = Vec::new();
-        for part in changed {
-            if !places.is_empty() && self.find_live(&part).is_some_and(|found| places.contains(&found)) {
+        let mut add = |collector: &mut Self, part| {
+            if !places.is_empty() && collector.find_live(&part).is_some_and(|found| places.contains(&found)) {
                 anew.push(part);
             } else {
-                self.add_live(part);
+                collector.add_live(part);
             }
+        };
+        let mut changed = changed.into_iter();
+        while !changed.as_slice().is_empty() {
+            let next = changed.as_slice().get(..AHEAD).unwrap_or(changed.as_slice());
+            self.read_ahead(next);
+            changed.by_ref().take(AHEAD).for_each(|part| add(self, part));
         }
+        last.for_each(|part| add(self, part));
         let Some(live) = &mut self.live else { return };
         for ((number, place), evicted) in ends {
             if live.flows.end(number, place, evicted) {
@@ -336,6 +347,12 @@ impl Collector {
         for part in anew {
             self.add_live(part);
         }
+    }
+
+    /// Reads what adding `parts` will change, so that the cache misses of all of them overlap.
+    fn read_ahead(&self, parts: &[FlowParts]) {
+        let Some(live) = &self.live else { return };
+        black_box(parts.iter().fold(0, |read, part| read ^ live.flows.warm(&self.flows, &part.flow)));
     }
 
     /// Closes flows that have been over for some time: tables that counted them elsewhere have told so by now.

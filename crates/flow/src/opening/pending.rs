@@ -99,6 +99,11 @@ impl Pending {
         verdict
     }
 
+    /// The one that is sure; nobody, if none is.
+    pub(super) fn sure(&self) -> Candidates {
+        if self.is_sure { self.candidates } else { Candidates::default() }
+    }
+
     fn is_full(&self) -> bool {
         self.said.iter().any(|said| said.is_full)
     }

@@ -35,7 +35,7 @@ use crate::{Answer, Attributed, Budget, End, Owner, Question, Reason};
 /// How long a question is not looked up again after it had no owner.
 const NEGATIVE: Duration = Duration::from_secs(2);
 /// Ends in other namespaces looked up at once for flows that have an end in their own; half as many a second.
-const PEERS: f64 = 256.0;
+const PEERS: f64 = 64.0;
 /// Negative answers and processes kept, before all are forgotten.
 const KEPT: usize = 16_384;
 

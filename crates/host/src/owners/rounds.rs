@@ -7,9 +7,9 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::Owners;
+use crate::asking::Found;
 use crate::diag::Lookup;
 use crate::holders::{Effort, Holder};
-use crate::namespaces::Found;
 use crate::proc_net::Portless;
 use crate::sockets::{Socket, State};
 use crate::{End, Evidence, Protocol, Reason};

@@ -13,6 +13,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use rustix::net::{RecvFlags, sockopt};
+
 use self::wire::{Heard, Told};
 use crate::{Answer, Owners, Question, Reason};
 
@@ -25,6 +27,12 @@ const UNSENT: usize = 1 << 20;
 /// Processes of which both ends remember that they were told.
 const KEPT: usize = 16_384;
 const CHUNK: usize = 64 * 1024;
+/// Bytes of questions that are answered together: many at once are cheaper to look up, but the first ones wait.
+const TOGETHER: usize = 1 << 20;
+/// Where so many bytes have come, more follow …
+const MANY: usize = 16 * 1024;
+/// … within this time.
+const MORE: Duration = Duration::from_millis(3);
 
 /// A question being answered.
 struct Pending {
@@ -45,23 +53,52 @@ pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK];
     let mut pending: Vec<Pending> = Vec::new();
     let mut told = Told::default();
+    let mut patience = None;
     loop {
-        stream.set_read_timeout((!pending.is_empty()).then_some(AGAIN))?;
+        let wanted = (!pending.is_empty()).then_some(AGAIN);
+        if wanted != patience {
+            stream.set_read_timeout(wanted)?;
+            patience = wanted;
+        }
         match stream.read(&mut chunk) {
             Ok(0) => return Ok(()),
-            Ok(length) => input.extend_from_slice(chunk.get(..length).unwrap_or_default()),
+            Ok(length) => {
+                input.extend_from_slice(chunk.get(..length).unwrap_or_default());
+                take_waiting(&stream, &mut chunk, &mut input)?;
+            }
             Err(error) if is_idle(&error) => {}
             Err(error) => return Err(error),
         }
+        let due = Instant::now();
         take_frames(&mut input, |body| {
             let (id, question) = wire::read_question(body)?;
-            pending.push(Pending { id, question, tries: 0, due: Instant::now() });
+            pending.push(Pending { id, question, tries: 0, due });
             Some(())
         })?;
         answer_due(owners, &mut pending, &mut told, &mut output);
         stream.write_all(&output)?;
         output.clear();
     }
+}
+
+/// Takes what else has come, and where that is much, what follows within a moment.
+fn take_waiting(stream: &UnixStream, chunk: &mut [u8], input: &mut Vec<u8>) -> io::Result<()> {
+    let mut before = 0;
+    while input.len() >= before + MANY && input.len() < TOGETHER {
+        before = input.len();
+        std::thread::sleep(MORE);
+        loop {
+            match rustix::net::recv(stream, &mut *chunk, RecvFlags::DONTWAIT) {
+                // Its end is seen when it is read next.
+                Ok((_, 0)) => return Ok(()),
+                Ok((_, length)) => input.extend_from_slice(chunk.get(..length).unwrap_or_default()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => break,
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Answers what is due, and puts off what hits a rate limit.
@@ -118,6 +155,8 @@ impl Client {
     /// Takes one end of a socket pair.
     pub fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
+        // What is refused leaves the size as it was: of many questions, fewer are answered together.
+        let _ = sockopt::set_socket_send_buffer_size(&stream, TOGETHER);
         Ok(Self {
             stream,
             input: Vec::new(),

@@ -18,7 +18,6 @@
 
 mod name;
 mod netbios;
-mod opening;
 mod outline;
 mod svcb;
 #[cfg(test)]
