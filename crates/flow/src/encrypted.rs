@@ -164,10 +164,13 @@ impl Encrypted {
         self.server = self.server.other();
     }
 
-    /// What a record says of `flow`; nothing where only a port told, and it took no answer.
-    pub(crate) fn record(&self, flow: &Flow) -> Option<EncryptedDns> {
+    /// What a record says of `flow`; nothing where only a place told, and it took no answer, or its ends turned out to speak
+    /// something else.
+    pub(crate) fn record(&self, flow: &Flow, app: Option<&App>) -> Option<EncryptedDns> {
+        let is_other = app.is_some_and(|app| !matches!(app.protocol, "tls" | "quic" | "dnscrypt"));
         let answered = flow.packets[self.server.index()] > 0 && self.count.heard_both();
-        if matches!(self.by, DnsBy::Port | DnsBy::Address) && !answered {
+        if matches!(self.by, DnsBy::Port | DnsBy::Address) && !answered || self.by != DnsBy::Name && is_other
+        {
             return None;
         }
         let resolver = match &self.resolver {

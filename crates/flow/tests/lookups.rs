@@ -236,6 +236,11 @@ fn what_speaks_on_the_port_of_dns_over_tls_is_that() {
     capture.connect(100, (ALICE, 5001), ([192, 0, 2, 1], 853));
     capture.connect(100, (ALICE, 5002), ([192, 0, 2, 2], 853));
     capture.tcp(101, (ALICE, 5002), ([192, 0, 2, 2], 853), 100, 0x18, &record(150));
+    // Another protocol, whose server speaks first.
+    let (client_of_ssh, ssh) = ((ALICE, 5003), ([192, 0, 2, 3], 853));
+    capture.connect(200, client_of_ssh, ssh);
+    capture.tcp(201, client_of_ssh, ssh, 100, 0x18, b"\0\0\0\0");
+    capture.tcp(202, ssh, client_of_ssh, 100, 0x18, b"SSH-2.0-OpenSSH_9.2\r\n");
     let (snapshot, _) = capture.run();
     assert_eq!(resolvers(&snapshot), ["dot dns.quad9.net 1 ~3"]);
     let row = row(&snapshot, ALICE, server);

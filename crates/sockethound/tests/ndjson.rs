@@ -205,7 +205,7 @@ fn dns_answer() {
     ];
     assert_eq!(
         event(Event::Dns(dns(true, "example.org", 3, answers))),
-        r#"{"kind":"dns","schema":1,"@timestamp":"2026-11-22T12:29:56.123456789Z","network":{"transport":"udp","protocol":"dns"},"source":{"ip":"10.1.1.1","port":53},"destination":{"ip":"10.1.1.33","port":40000},"sockethound":{"frame":12,"latency_us":12345},"dns":{"type":"answer","id":4711,"response_code":3,"question":[{"name":"example.org","type":1}],"answers":[{"name":"example.org","type":5,"ttl":60,"data":"a\u001b.example"},{"name":"a.example","type":1,"ttl":300,"data":"192.0.2.1"},{"name":"a.example","type":16,"ttl":0,"data":null}]}}"#
+        r#"{"kind":"dns","schema":1,"@timestamp":"2026-11-22T12:29:56.123456789Z","network":{"transport":"udp","protocol":"dns"},"source":{"ip":"10.1.1.1","port":53},"destination":{"ip":"10.1.1.33","port":40000},"sockethound":{"frame":12,"latency_us":12345,"facts":["nxdomain"]},"dns":{"type":"answer","id":4711,"response_code":3,"question":[{"name":"example.org","type":1}],"answers":[{"name":"example.org","type":5,"ttl":60,"data":"a\u001b.example"},{"name":"a.example","type":1,"ttl":300,"data":"192.0.2.1"},{"name":"a.example","type":16,"ttl":0,"data":null}]}}"#
     );
 }
 
@@ -215,6 +215,44 @@ fn dns_of_a_process() {
     let line = event(Event::Dns(flow::DnsEvent { owner: Some(nginx().into()), ..message }));
     assert!(line.contains(r#""port":53},"process":{"pid":4711,"name":"nginx","#), "{line}");
     assert!(line.contains(r#""runtime":"docker"},"sockethound":{"frame":12}"#), "{line}");
+}
+
+#[test]
+fn flow_with_the_lookup_before_it() {
+    let lookup = flow::Lookup {
+        name: "example.org".into(),
+        resolver: end("10.1.1.1", 53),
+        before: std::time::Duration::from_micros(1500),
+        ttl: 300,
+        latency: None,
+    };
+    let flow = FlowRecord { cause: flow::Cause::Lookup(lookup), ..tcp_flow() };
+    let told = r#","lookup":{"name":"example.org","resolver":"10.1.1.1","before_us":1500,"ttl":300},"tcp":{"#;
+    let line = event(Event::Flow(flow));
+    assert!(line.contains(told), "{line}");
+    let none = event(Event::Flow(FlowRecord { cause: flow::Cause::NoneSeen, ..tcp_flow() }));
+    assert!(none.contains(r#","lookup":"none","tcp":{"#), "{none}");
+}
+
+#[test]
+fn flow_of_encrypted_lookups() {
+    let dns = flow::EncryptedDns {
+        kind: flow::DnsKind::Https,
+        by: flow::DnsBy::Name,
+        resolver: "dns.google".into(),
+        queries: 25,
+    };
+    let line = event(Event::Flow(FlowRecord { encrypted_dns: Some(dns), ..tcp_flow() }));
+    let told = r#","encrypted_dns":{"kind":"doh","resolver":"dns.google","by":"name","estimated_queries":25},"tcp":{"#;
+    assert!(line.contains(told), "{line}");
+}
+
+#[test]
+fn what_is_remarkable_about_an_answer() {
+    let facts = flow::DnsFacts { is_slow: true, is_unasked: false, is_private: true };
+    let message = flow::DnsEvent { facts, ..dns(true, "example.org", 2, vec![]) };
+    let line = event(Event::Dns(message));
+    assert!(line.contains(r#""facts":["servfail","slow","private_answer"]},"dns":{"#), "{line}");
 }
 
 #[test]

@@ -421,7 +421,8 @@ impl Collector {
             let (key, one) = self.group_of_one(by, flow, whole.app(), facts);
             self.closed.add_to_group(key, one);
         }
-        if shown && let Some(dns) = whole.encrypted().and_then(|encrypted| encrypted.record(flow)) {
+        let app = whole.app().map(|app| &**app);
+        if shown && let Some(dns) = whole.encrypted().and_then(|encrypted| encrypted.record(flow, app)) {
             self.closed.resolvers.add(flow, dns);
         }
         let place = self.config.sort.place(flow, facts.map(|facts| &facts.pace));
@@ -479,7 +480,7 @@ impl Collector {
     }
 
     fn add_encrypted(record: &mut FlowRecord, encrypted: Option<&Encrypted>, flow: &Flow) {
-        record.encrypted_dns = encrypted.and_then(|encrypted| encrypted.record(flow));
+        record.encrypted_dns = encrypted.and_then(|encrypted| encrypted.record(flow, record.app.as_deref()));
         if record.encrypted_dns.is_some() && record.cause == Cause::NoneSeen {
             record.cause = Cause::Unknown;
         }

@@ -48,7 +48,7 @@ impl Collector {
             let Some(encrypted) = self.flows.encrypted(flow) else { continue };
             let answer = self.facts(number).and_then(|facts| facts.answer.as_ref());
             if self.config.selection.shows(flow, answer)
-                && let Some(dns) = encrypted.record(flow)
+                && let Some(dns) = encrypted.record(flow, self.flows.app(flow).map(|app| &**app))
             {
                 resolvers.add(flow, dns);
             }
