@@ -52,17 +52,6 @@ impl Rung {
         Self { letter, lacks, refused: vec![refusal.clone()] }
     }
 
-    /// What would be needed for all, as far as privileges are what is missing.
-    pub fn needs(&self) -> CapabilitySet {
-        let wanting = |name: &str| match name {
-            "" => PROGRAMS,
-            name if bpf::hooks().iter().any(|(hook, in_cgroup)| *hook == name && *in_cgroup) => CGROUPS,
-            _ => TRACING,
-        };
-        let refused = self.refused.iter().filter(|refusal| refusal.is_refusal());
-        refused.fold(CapabilitySet::empty(), |all, refusal| all | wanting(&refusal.hook))
-    }
-
     /// Whether everything that the program can use is there.
     pub fn is_whole(&self) -> bool {
         self.letter == 'A' && self.refused.is_empty()
@@ -94,7 +83,17 @@ impl Rung {
                 None => reasons.push((&refusal.reason, vec![hook])),
             }
         }
-        let each = reasons.iter().map(|(reason, hooks)| format!("{}: {reason}", hooks.join(" ")));
+        let each =
+            reasons.iter().map(|(reason, hooks)| format!("{}: {reason}{}", hooks.join(" "), option(hooks)));
         each.collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// The kernel's option that is lacking, where that is what it looks like.
+fn option(hooks: &[&str]) -> &'static str {
+    if hooks.iter().any(|hook| hook.starts_with("/sys/kernel/btf")) {
+        " (takes a kernel with CONFIG_DEBUG_INFO_BTF)"
+    } else {
+        ""
     }
 }
