@@ -1,6 +1,6 @@
 //! How much the kernel tells here: a ladder, of which each rung says what it cannot see.
 
-use capture::bpf::{self, Hooks, Options, Refusal};
+use capture::bpf::{Hooks, Options, Refusal};
 use rustix::thread::CapabilitySet;
 
 /// A rung of the ladder, with what was refused.
@@ -34,7 +34,7 @@ impl Rung {
             Err(refusal) => return Self::without(refusal),
         };
         let has = |names: &[&str]| names.iter().all(|name| hooks.attached().contains(name));
-        let packets = has(&["sent", "received"]);
+        let packets = has(&["sent", "received"]) || has(&["sent_plain", "received_plain"]);
         let used = has(&["sock_send_length", "sock_recv_length"]);
         let (letter, lacks) = match (packets, used) {
             (true, true) => ('A', ""),
