@@ -379,8 +379,10 @@ static __always_inline int packet(struct __sk_buff *skb, int sent, int plain)
 	told = o->round == this_round();
 	if (!told)
 		settle(o, bpf_get_socket_cookie(skb));
-	__sync_fetch_and_add(&o->account.packets[sent], 1);
-	__sync_fetch_and_add(&o->account.bytes[sent], skb->len);
+	if (counting) {
+		__sync_fetch_and_add(&o->account.packets[sent], 1);
+		__sync_fetch_and_add(&o->account.bytes[sent], skb->len);
+	}
 	/* The five-tuple of a connected socket stays what it is until it is connected again. */
 	if (told && sk->dst_port && sk->type != SOCK_RAW)
 		return 1;
