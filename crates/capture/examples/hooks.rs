@@ -9,7 +9,7 @@ fn main() {
 
     let seconds = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(5);
     let start = Instant::now();
-    let mut hooks = match Hooks::open(&Options::default()) {
+    let mut hooks = match Hooks::open(&Options { accounts: true, ..Options::default() }) {
         Ok(hooks) => hooks,
         Err(refusal) => return println!("nothing: {refusal}"),
     };

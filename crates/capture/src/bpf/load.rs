@@ -76,16 +76,23 @@ impl fmt::Debug for Object {
 }
 
 impl Object {
-    /// Makes the maps of an object, some of them with another number of entries.
+    /// Makes the maps of an object, some of them with another number of entries; sets the constants named `switches`.
     ///
     /// # Errors
     /// If the kernel has no types of its own (BTF), or makes no map.
-    pub fn open(bytes: &[u8], entries: &[(&'static str, u32)]) -> Result<Self, Refusal> {
+    pub fn open(
+        bytes: &[u8],
+        entries: &[(&'static str, u32)],
+        switches: &[(&'static str, u8)],
+    ) -> Result<Self, Refusal> {
         let btf = Btf::from_sys_fs().map_err(|e| Refusal::of("/sys/kernel/btf/vmlinux", &e))?;
         let mut loader = EbpfLoader::new();
         loader.btf(Some(&btf)).verifier_log_level(VerifierLogLevel::DISABLE);
         for (map, entries) in entries {
             loader.map_max_entries(map, *entries);
+        }
+        for (name, value) in switches {
+            loader.override_global(name, value, true);
         }
         let ebpf = loader.load(bytes).map_err(|e| Refusal::of("", &e))?;
         Ok(Self { ebpf, btf })

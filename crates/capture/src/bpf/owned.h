@@ -172,6 +172,9 @@ struct {
 	__type(value, __u64[STATES]);
 } state SEC(".maps");
 
+/* Whether what sockets do is added up; set before the programs are loaded, so that it costs nothing where it is not. */
+const volatile __u8 counting = 0;
+
 static __always_inline __u64 *states(void)
 {
 	__u32 zero = 0;
@@ -245,7 +248,7 @@ static __always_inline void add_up(struct owned *o)
 	struct account *a = &o->account;
 	struct total *t, none = {};
 
-	if (!(a->packets[0] | a->packets[1] | a->retransmits | a->drops))
+	if (!counting || !(a->packets[0] | a->packets[1] | a->retransmits | a->drops))
 		return;
 	t = bpf_map_lookup_elem(&totals, &key);
 	if (!t) {

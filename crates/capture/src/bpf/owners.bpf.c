@@ -322,7 +322,46 @@ static __always_inline int dissect(struct __sk_buff *skb, struct ends *e, int se
 	return ports(e, data, end, sent);
 }
 
-static __always_inline int packet(struct __sk_buff *skb, int sent)
+/* The same by copying, where pointers into packets may not be moved: without CAP_PERFMON. */
+static __always_inline int dissect_plain(struct __sk_buff *skb, struct ends *e, int sent)
+{
+	__u8 *source = sent ? e->local : e->remote, *destination = sent ? e->remote : e->local;
+	__u8 head[40] = {}, l4[8] = {};
+	__u32 at;
+	int i;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		if (bpf_skb_load_bytes(skb, 0, head, 20))
+			return 0;
+		e->version = 4;
+		e->protocol = head[9];
+		__builtin_memcpy(source, head + 12, 4);
+		__builtin_memcpy(destination, head + 16, 4);
+		at = (head[0] & 15) << 2;
+	} else {
+		if (bpf_skb_load_bytes(skb, 0, head, 40))
+			return 0;
+		e->version = 6;
+		__builtin_memcpy(source, head + 8, 16);
+		__builtin_memcpy(destination, head + 24, 16);
+		l4[0] = head[6];
+		at = 40;
+		for (i = 0; i < 4 && (l4[0] == 0 || l4[0] == 43 || l4[0] == 60); i++) {
+			__u32 here = at;
+
+			if (bpf_skb_load_bytes(skb, here, l4, 2))
+				return 0;
+			at += (l4[1] + 1) << 3;
+		}
+		e->protocol = l4[0];
+	}
+	/* What is shorter has neither ports nor an identifier. */
+	if (bpf_skb_load_bytes(skb, at, l4, 8))
+		__builtin_memset(l4, 0, sizeof(l4));
+	return ports(e, l4, l4 + sizeof(l4), sent);
+}
+
+static __always_inline int packet(struct __sk_buff *skb, int sent, int plain)
 {
 	struct bpf_sock *sk = skb->sk;
 	struct ends ends = {};
@@ -340,8 +379,10 @@ static __always_inline int packet(struct __sk_buff *skb, int sent)
 	told = o->round == this_round();
 	if (!told)
 		settle(o, bpf_get_socket_cookie(skb));
-	__sync_fetch_and_add(&o->account.packets[sent], 1);
-	__sync_fetch_and_add(&o->account.bytes[sent], skb->len);
+	if (counting) {
+		__sync_fetch_and_add(&o->account.packets[sent], 1);
+		__sync_fetch_and_add(&o->account.bytes[sent], skb->len);
+	}
 	/* The five-tuple of a connected socket stays what it is until it is connected again. */
 	if (told && sk->dst_port && sk->type != SOCK_RAW)
 		return 1;
@@ -351,7 +392,7 @@ static __always_inline int packet(struct __sk_buff *skb, int sent)
 	/* Every raw socket gets every message: that says nothing of whose it is. */
 	if (!sent && sk->type == SOCK_RAW && (sk->protocol == IPPROTO_ICMP || sk->protocol == IPPROTO_ICMPV6))
 		return 1;
-	if (!dissect(skb, &ends, sent))
+	if (!(plain ? dissect_plain(skb, &ends, sent) : dissect(skb, &ends, sent)))
 		return 1;
 	/* Whatever passes an unconnected socket's own end is its: to tell each far end would say no more. */
 	if (!sk->dst_port && !o->shared && (ends.protocol == IPPROTO_UDP || ends.protocol == IPPROTO_UDPLITE)) {
@@ -365,13 +406,25 @@ static __always_inline int packet(struct __sk_buff *skb, int sent)
 SEC("cgroup_skb/egress")
 int sent(struct __sk_buff *skb)
 {
-	return packet(skb, 1);
+	return packet(skb, 1, 0);
 }
 
 SEC("cgroup_skb/ingress")
 int received(struct __sk_buff *skb)
 {
-	return packet(skb, 0);
+	return packet(skb, 0, 0);
+}
+
+SEC("cgroup_skb/egress")
+int sent_plain(struct __sk_buff *skb)
+{
+	return packet(skb, 1, 1);
+}
+
+SEC("cgroup_skb/ingress")
+int received_plain(struct __sk_buff *skb)
+{
+	return packet(skb, 0, 1);
 }
 
 /* ---- first use, in the process that sends or receives ---- */

@@ -36,8 +36,8 @@ const HOOKS: &[Hook] = &[
     Hook { name: "connect4", instead: Some("connect4_plain"), at: At::Cgroup },
     Hook { name: "connect6", instead: Some("connect6_plain"), at: At::Cgroup },
     Hook { name: "inet_sock_set_state", instead: None, at: At::Tracepoint },
-    Hook { name: "sent", instead: None, at: At::Cgroup },
-    Hook { name: "received", instead: None, at: At::Cgroup },
+    Hook { name: "sent", instead: Some("sent_plain"), at: At::Cgroup },
+    Hook { name: "received", instead: Some("received_plain"), at: At::Cgroup },
     Hook { name: "sock_release", instead: Some("sock_release_plain"), at: At::Cgroup },
     Hook { name: "tcp_retransmit_skb", instead: None, at: At::Tracepoint },
     Hook { name: "udp_fail_queue_rcv_skb", instead: None, at: At::Tracepoint },
@@ -45,10 +45,14 @@ const HOOKS: &[Hook] = &[
     Hook { name: "sched_process_exec", instead: None, at: At::Tracepoint },
 ];
 
+/// Those that only count.
+const COUNTING: [&str; 3] = ["tcp_retransmit_skb", "udp_fail_queue_rcv_skb", "sock_rcvqueue_full"];
+
 /// The programs by name, and whether each is attached to a cgroup, which takes `CAP_NET_ADMIN`, or to a tracepoint,
 /// which takes `CAP_PERFMON`; all take `CAP_BPF`.
 pub fn hooks() -> Vec<(&'static str, bool)> {
-    HOOKS.iter().map(|hook| (hook.name, matches!(hook.at, At::Cgroup))).collect()
+    let telling = HOOKS.iter().filter(|hook| !COUNTING.contains(&hook.name));
+    telling.map(|hook| (hook.name, matches!(hook.at, At::Cgroup))).collect()
 }
 
 /// How the programs are loaded.
@@ -56,11 +60,13 @@ pub fn hooks() -> Vec<(&'static str, bool)> {
 pub struct Options {
     /// Memory for events that wait to be read: a power of two, at least a page.
     pub ring_bytes: u32,
+    /// Add up what each process's sockets send and receive, which costs at every packet.
+    pub accounts: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ring_bytes: 4 << 20 }
+        Self { ring_bytes: 4 << 20, accounts: false }
     }
 }
 
@@ -90,11 +96,15 @@ impl Hooks {
     /// # Errors
     /// If nothing can: the refusal of what all of them take.
     pub fn open(options: &Options) -> Result<Self, Refusal> {
-        let mut object = Object::open(OBJECT, &[("events", options.ring_bytes)])?;
-        let accounts = Accounts::open(&mut object);
+        let mut object = Object::open(
+            OBJECT,
+            &[("events", options.ring_bytes)],
+            &[("counting", u8::from(options.accounts))],
+        )?;
+        let accounts = options.accounts.then(|| Accounts::open(&mut object));
         let cgroup = cgroup::root();
         let (mut attached, mut refused) = (Vec::new(), Vec::new());
-        for hook in HOOKS {
+        for hook in HOOKS.iter().filter(|hook| options.accounts || !COUNTING.contains(&hook.name)) {
             let mut attach = |name: &'static str| {
                 let place = match (&hook.at, &cgroup) {
                     (At::Tracepoint, _) => Place::Tracepoint(name),
@@ -116,7 +126,7 @@ impl Hooks {
                 }
             }
         }
-        let accounts = accounts.map_err(|refusal| refused.push(refusal)).ok();
+        let accounts = accounts.transpose().map_err(|refusal| refused.push(refusal)).ok().flatten();
         let snapshot = object.attach("there", Place::Iterator("task_file")).and_then(|()| {
             let program = load::fd(&object, "there")
                 .ok_or_else(|| Refusal::of("there", &io::Error::other("not loaded")))?;

@@ -9,5 +9,5 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!("trampolines.bpf.o");
 /// # Errors
 /// What the kernel answered: kernels refuse it for many reasons, even to root, although their types name the function.
 pub fn probe() -> Result<(), Refusal> {
-    Object::open(OBJECT, &[])?.attach("entered", Place::Function("tcp_v4_connect"))
+    Object::open(OBJECT, &[], &[])?.attach("entered", Place::Function("tcp_v4_connect"))
 }

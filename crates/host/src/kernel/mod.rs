@@ -135,6 +135,8 @@ pub(crate) struct Told {
     healed: Option<Instant>,
     /// Events were lost, and no snapshot was taken since.
     ill: bool,
+    /// Processes of which nothing was read yet.
+    unmet: Vec<Task>,
 }
 
 /// What is known of the addresses of a question's ends.
@@ -148,7 +150,8 @@ impl Told {
     /// Begins with the sockets that are there.
     pub(crate) fn new(kernel: Box<dyn Kernel>) -> Self {
         let facts = Facts::new(kernel.cgroups());
-        let mut told = Self { kernel, table: Table::default(), facts, lost: 0, healed: None, ill: false };
+        let table = Table::default();
+        let mut told = Self { kernel, table, facts, lost: 0, healed: None, ill: false, unmet: Vec::new() };
         told.snapshot();
         told
     }
@@ -164,15 +167,14 @@ impl Told {
 
     /// Reads what was told since, and the facts of processes that are new; gives how many events there were.
     pub(crate) fn read(&mut self, reader: &mut OwnerReader, now: Instant) -> usize {
-        let Self { kernel, table, facts, .. } = self;
+        let Self { kernel, table, facts, unmet, .. } = self;
         let mut events = 0;
-        let mut fresh = Vec::new();
         kernel.read(&mut |event| {
             events += 1;
-            take(table, facts, event, &mut fresh);
+            take(table, facts, event, unmet);
         });
         // First all events are read, since what a process has executed meanwhile is among them.
-        for task in fresh {
+        for task in std::mem::take(unmet) {
             self.facts.meet(&task, reader);
         }
         self.heal(now);
@@ -192,10 +194,9 @@ impl Told {
     }
 
     fn snapshot(&mut self) {
-        let Self { kernel, table, facts, .. } = self;
-        let mut fresh = Vec::new();
+        let Self { kernel, table, facts, unmet, .. } = self;
         table.begin_snapshot();
-        if kernel.snapshot(&mut |event| take(table, facts, event, &mut fresh)).is_ok() {
+        if kernel.snapshot(&mut |event| take(table, facts, event, unmet)).is_ok() {
             table.end_snapshot();
         }
     }
@@ -289,14 +290,14 @@ impl Told {
     }
 }
 
-/// Notes an event; `fresh` are the processes that were not known.
-fn take(table: &mut Table, facts: &mut Facts, event: Event, fresh: &mut Vec<Task>) {
+/// Notes an event; `unmet` are the processes that were not known.
+fn take(table: &mut Table, facts: &mut Facts, event: Event, unmet: &mut Vec<Task>) {
     if let Happened::Exec(path) = &event.what {
         return facts.executed(&event.task, path);
     }
     if event.task.pid != 0 && !facts.knows(&event.task) {
         facts.note(&event.task);
-        fresh.push(event.task.clone());
+        unmet.push(event.task.clone());
     }
     table.take(event);
 }

@@ -19,7 +19,7 @@ pub(super) fn open(manner: &Manner) -> (Option<Told>, Greeting) {
         return (None, Greeting::default());
     }
     let ring_bytes = (manner.bpf_ring << 10).next_power_of_two();
-    let opened = Hooks::open(&bpf::Options { ring_bytes });
+    let opened = Hooks::open(&bpf::Options { ring_bytes, ..bpf::Options::default() });
     let rung = Rung::of(&opened);
     let lines = rung.line().into_iter().collect();
     // Any socket tells the namespace.

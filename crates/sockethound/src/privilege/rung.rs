@@ -1,6 +1,6 @@
 //! How much the kernel tells here: a ladder, of which each rung says what it cannot see.
 
-use capture::bpf::{self, Hooks, Options, Refusal};
+use capture::bpf::{Hooks, Options, Refusal};
 use rustix::thread::CapabilitySet;
 
 /// A rung of the ladder, with what was refused.
@@ -34,7 +34,7 @@ impl Rung {
             Err(refusal) => return Self::without(refusal),
         };
         let has = |names: &[&str]| names.iter().all(|name| hooks.attached().contains(name));
-        let packets = has(&["sent", "received"]);
+        let packets = has(&["sent", "received"]) || has(&["sent_plain", "received_plain"]);
         let used = has(&["sock_send_length", "sock_recv_length"]);
         let (letter, lacks) = match (packets, used) {
             (true, true) => ('A', ""),
@@ -50,17 +50,6 @@ impl Rung {
         let letter = if refusal.hook.is_empty() { 'E' } else { 'D' };
         let lacks = "of sockets that end before they are looked up";
         Self { letter, lacks, refused: vec![refusal.clone()] }
-    }
-
-    /// What would be needed for all, as far as privileges are what is missing.
-    pub fn needs(&self) -> CapabilitySet {
-        let wanting = |name: &str| match name {
-            "" => PROGRAMS,
-            name if bpf::hooks().iter().any(|(hook, in_cgroup)| *hook == name && *in_cgroup) => CGROUPS,
-            _ => TRACING,
-        };
-        let refused = self.refused.iter().filter(|refusal| refusal.is_refusal());
-        refused.fold(CapabilitySet::empty(), |all, refusal| all | wanting(&refusal.hook))
     }
 
     /// Whether everything that the program can use is there.
@@ -94,7 +83,17 @@ impl Rung {
                 None => reasons.push((&refusal.reason, vec![hook])),
             }
         }
-        let each = reasons.iter().map(|(reason, hooks)| format!("{}: {reason}", hooks.join(" ")));
+        let each =
+            reasons.iter().map(|(reason, hooks)| format!("{}: {reason}{}", hooks.join(" "), option(hooks)));
         each.collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// The kernel's option that is lacking, where that is what it looks like.
+fn option(hooks: &[&str]) -> &'static str {
+    if hooks.iter().any(|hook| hook.starts_with("/sys/kernel/btf")) {
+        " (takes a kernel with CONFIG_DEBUG_INFO_BTF)"
+    } else {
+        ""
     }
 }

@@ -28,7 +28,6 @@
 
 static struct sockaddr_storage peer;
 static socklen_t peer_length;
-static const char *self;
 
 static void fail(const char *what)
 {
@@ -114,16 +113,6 @@ static void tcp(void)
 static void silent(void)
 {
 	told(getpid(), own_port(connected(SOCK_STREAM, 0)));
-}
-
-/* Nobody listens there. */
-static void refused(void)
-{
-	int fd = make(SOCK_STREAM, 0);
-
-	if (connect(fd, (void *)&peer, peer_length) == 0 || errno != ECONNREFUSED)
-		fail("connect");
-	/* The port is not told any more: one is taken beforehand in its place. */
 }
 
 static void datagram(int protocol)
@@ -350,23 +339,17 @@ static int listening(void)
 	return fd;
 }
 
+/* The port of who connected last, who may be gone by now. */
+static int far_port;
+
 static int accepted(int fd)
 {
 	struct sockaddr_storage from;
 	socklen_t length = sizeof(from);
 	int got = checked(accept(fd, (void *)&from, &length), "accept");
 
+	far_port = ntohs(((struct sockaddr_in *)&from)->sin_port);
 	return got;
-}
-
-/* The port of who connected. */
-static int far_port(int fd)
-{
-	struct sockaddr_storage from;
-	socklen_t length = sizeof(from);
-
-	checked(getpeername(fd, (void *)&from, &length), "getpeername");
-	return ntohs(((struct sockaddr_in *)&from)->sin_port);
 }
 
 static void accepts(void)
@@ -374,7 +357,7 @@ static void accepts(void)
 	int fd = accepted(listening());
 
 	say(fd);
-	told(getpid(), far_port(fd));
+	told(getpid(), far_port);
 }
 
 /* A child for each connection: the server itself does not touch it. */
@@ -387,7 +370,7 @@ static void forks(void)
 		_exit(0);
 	}
 	waitpid(pid, 0, 0);
-	told(pid, far_port(fd));
+	told(pid, far_port);
 }
 
 /* The listening socket was made by the parent; the child accepts. */
@@ -396,9 +379,8 @@ static void activated(void)
 	int fd = listening(), pid = checked(fork(), "fork");
 
 	if (pid == 0) {
-		int got = accepted(fd);
-
-		told(getpid(), far_port(got));
+		accepted(fd);
+		told(getpid(), far_port);
 		_exit(0);
 	}
 	waitpid(pid, 0, 0);
@@ -424,7 +406,7 @@ static void sink(void)
 		;
 }
 
-/* COUNT processes within SECONDS, each with a name and a connection of its own. */
+/* COUNT processes within SECONDS, each with a name, a port and a connection of its own. */
 static void many(int count, double seconds)
 {
 	struct { int pid, port; } *all = mmap(0, count * sizeof(*all), PROT_READ | PROT_WRITE,
@@ -437,13 +419,15 @@ static void many(int count, double seconds)
 		int pid = vfork();
 
 		if (pid == 0) {
+			struct sockaddr_in own = { .sin_family = AF_INET };
 			char name[16];
 			int fd;
 
 			snprintf(name, sizeof(name), "m%d", i);
 			prctl(PR_SET_NAME, name);
 			fd = socket(peer.ss_family, SOCK_STREAM, 0);
-			if (connect(fd, (void *)&peer, peer_length) == 0) {
+			own.sin_port = htons(20000 + i);
+			if (bind(fd, (void *)&own, sizeof(own)) == 0 && connect(fd, (void *)&peer, peer_length) == 0) {
 				all[i].pid = syscall(SYS_getpid);
 				all[i].port = own_port(fd);
 				say(fd);
@@ -465,7 +449,6 @@ int main(int argc, char **argv)
 	const char *kind = argc > 3 ? argv[1] : "";
 	int port = argc > 3 ? atoi(argv[3]) : 0;
 
-	self = argv[0];
 	signal(SIGPIPE, SIG_IGN);
 	if (!strcmp(kind, "goes-on")) {
 		say(atoi(argv[2]));
@@ -482,8 +465,6 @@ int main(int argc, char **argv)
 		tcp();
 	else if (!strcmp(kind, "silent"))
 		silent();
-	else if (!strcmp(kind, "refused"))
-		refused();
 	else if (!strcmp(kind, "udp"))
 		datagram(0);
 	else if (!strcmp(kind, "udplite"))
