@@ -3,6 +3,7 @@
 //! The fuzzer calls them, and so does a test that replays the seeds on any toolchain.
 #![forbid(unsafe_code)]
 
+mod said;
 mod seed;
 
 use std::io::Cursor;
@@ -27,7 +28,26 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: &[Target] = &[("files", files), ("dissect", dissect), ("dns", dns), ("flows", flows)];
+pub const TARGETS: &[Target] = &[
+    ("files", files),
+    ("dissect", dissect),
+    ("dns", dns),
+    ("flows", flows),
+    ("tls", tls),
+    ("quic", quic),
+    ("later", later),
+    ("http", http),
+    ("openings", openings),
+];
+
+/// Those that take what the ends of a flow say first, and whose dissectors they are; all, where none is named.
+const OPENINGS: &[(&str, &[&str])] = &[
+    ("tls", &["tls", "dtls"]),
+    ("quic", &["quic"]),
+    ("http", &["http", "http2"]),
+    ("openings", &[]),
+    ("later", &["smtp", "ftp", "pop3", "imap", "xmpp", "postgresql", "mysql", "socks"]),
+];
 
 /// Capture readers: packets lie inside their buffer, and reading ends.
 pub fn files(bytes: &[u8]) {
@@ -93,6 +113,37 @@ pub fn dns(bytes: &[u8]) {
             _ => return,
         }
     }
+}
+
+/// TLS and DTLS.
+pub fn tls(bytes: &[u8]) {
+    opening("tls", bytes);
+}
+
+/// QUIC.
+pub fn quic(bytes: &[u8]) {
+    opening("quic", bytes);
+}
+
+/// Protocols in which TLS begins later.
+pub fn later(bytes: &[u8]) {
+    opening("later", bytes);
+}
+
+/// HTTP, and HTTP/2 with its compressed headers.
+pub fn http(bytes: &[u8]) {
+    opening("http", bytes);
+}
+
+/// Every protocol.
+pub fn openings(bytes: &[u8]) {
+    opening("openings", bytes);
+}
+
+/// What the ends of a flow say first, by the dissectors of a target.
+fn opening(target: &str, bytes: &[u8]) {
+    let (_, names) = OPENINGS.iter().find(|(name, _)| *name == target).expect("a target of openings");
+    said::read(names, bytes);
 }
 
 /// A capture's packets through a table into a collector: the ledger closes, and it does not matter when deltas are taken.

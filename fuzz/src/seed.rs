@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 
 use capture::file::FileSource;
 use capture::{Next, PacketSource};
+use dissect::app::End;
 use dissect::packet::Registry;
 use dissect::{Dissection, Packet};
+
+use crate::said::Input;
 
 /// Seeds of a target, by name.
 pub type Seeds = BTreeMap<String, Vec<u8>>;
@@ -26,6 +29,11 @@ pub fn seeds(target: &str) -> Seeds {
             "dns" => packets(&path, |n, p| {
                 drop(payload(p).map(|bytes| seeds.insert(format!("{name}-{n}"), bytes)))
             }),
+            "tls" | "quic" | "later" | "http" | "openings" => {
+                for (n, input) in openings(&path).into_iter().enumerate() {
+                    seeds.insert(format!("{name}-{n}"), input.bytes());
+                }
+            }
             _ => drop(fs::read(&path).map(|bytes| seeds.insert(name, bytes))),
         }
     }
@@ -44,11 +52,34 @@ fn captures() -> Vec<PathBuf> {
 
 /// The first packets of a capture.
 fn packets(path: &Path, mut each: impl FnMut(usize, &Packet<'_>)) {
-    const AT_MOST: usize = 100;
+    const AT_MOST: usize = 200;
     let Ok(mut source) = FileSource::open(path) else { return };
     if let Ok(Next::Batch(batch)) = source.next_batch(std::time::Duration::MAX) {
         batch.packets().take(AT_MOST).enumerate().for_each(|(n, p)| each(n, &p));
     }
+}
+
+/// What the ends of each flow of a capture say first.
+fn openings(path: &Path) -> Vec<Input> {
+    let mut order = Vec::new();
+    let mut flows = BTreeMap::new();
+    packets(path, |_, packet| {
+        let d = Dissection::of(packet, Registry::global());
+        let (Some(ip), Some(payload)) = (d.ip, d.app_payload().filter(|payload| !payload.is_empty())) else {
+            return;
+        };
+        let end = |address: u128, port: u16| (address, port);
+        let (src, dst) = (end(ip.src, ip.src_port), end(ip.dst, ip.dst_port));
+        let flow = [src.min(dst), src.max(dst)];
+        let (first, input) = flows.entry(flow).or_insert_with(|| {
+            order.push(flow);
+            let datagrams = ip.protocol == 17;
+            (src, Input { datagrams, ports: [ip.src_port, ip.dst_port], pieces: Vec::new() })
+        });
+        let end = if *first == src { End::Initiator } else { End::Responder };
+        input.pieces.push((end, payload.to_vec()));
+    });
+    order.iter().filter_map(|flow| flows.remove(flow)).map(|(_, input)| input).collect()
 }
 
 /// A packet as target `dissect` takes it.

@@ -5,15 +5,23 @@
 //! what the flow is and what its client asked for: [`App`]. Adding one of either is a file here, its `mod` line and its
 //! line in `MESSAGES` or `OPENINGS`; a protocol that is told by a few bytes is a row in a file of `signature/`.
 
+mod cursor;
 pub mod dns;
+pub mod dtls;
 mod fact;
 mod http;
 mod http2;
+pub mod ja4;
+mod later;
 mod message;
 mod opening;
+mod pieces;
+pub mod quic;
 mod select;
 mod signature;
 mod ssh;
+pub mod tls;
+pub mod told;
 
 pub use self::fact::{App, By, Field, Name, NameSource, Value};
 pub use self::message::{Fact, MessageDissector, Port, Verdict, by_content, by_port};
@@ -24,6 +32,24 @@ pub use self::select::{Candidates, protocol_by_port};
 /// Every message dissector.
 static MESSAGES: &[&dyn MessageDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR];
 
-/// Every application dissector. Where two of them read the same bytes, the first is believed.
-static OPENINGS: &[&dyn AppDissector] =
-    &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &ssh::Ssh, &http::Http, &http2::Http2];
+/// Every application dissector with a file of its own; signatures come after them. Where two read the same bytes, the
+/// first is believed.
+static OPENINGS: &[&dyn AppDissector] = &[
+    &dns::DNS,
+    &dns::MDNS,
+    &dns::LLMNR,
+    &ssh::Ssh,
+    &http::Http,
+    &http2::Http2,
+    &tls::Tls,
+    &dtls::Dtls,
+    &quic::Dissector,
+    &later::SMTP,
+    &later::FTP,
+    &later::POP3,
+    &later::IMAP,
+    &later::XMPP,
+    &later::POSTGRESQL,
+    &later::MYSQL,
+    &later::SOCKS,
+];

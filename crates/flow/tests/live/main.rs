@@ -5,8 +5,8 @@ mod ends;
 #[path = "../kept/mod.rs"]
 mod kept;
 mod offload;
-mod openings;
 mod once;
+mod openings;
 mod replay;
 mod translated;
 mod wire;

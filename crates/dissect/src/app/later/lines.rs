@@ -1,0 +1,186 @@
+//! Protocols of lines: a server that greets, and a client that commands.
+
+use super::{Before, HELLO, Later};
+use crate::app::{End, Opening, Port};
+
+pub(in crate::app) static SMTP: Later = Later {
+    name: "smtp",
+    ports: &[Port::Tcp(25), Port::Tcp(587)],
+    begins: b"2EHLMQRNehlmqrn",
+    before: |opening| {
+        Lines {
+            greetings: &["220 ", "220-"],
+            hint: "MTP",
+            ports: &[25, 587, 2525, 24],
+            word: 0,
+            first: &["EHLO", "HELO", "LHLO", "STARTTLS", "NOOP", "RSET", "MAIL", "QUIT"],
+            past: &["MAIL"],
+        }
+        .read(opening)
+    },
+};
+
+pub(in crate::app) static FTP: Later = Later {
+    name: "ftp",
+    ports: &[Port::Tcp(21)],
+    begins: b"2AFSOHUPQafsohupq",
+    before: |opening| {
+        Lines {
+            greetings: &["220 ", "220-"],
+            hint: "FTP",
+            ports: &[21],
+            word: 0,
+            first: &["AUTH", "FEAT", "SYST", "OPTS", "HOST", "USER", "PASS", "QUIT"],
+            past: &["PASS", "CWD", "PWD", "TYPE", "PASV", "EPSV", "PORT", "EPRT", "LIST", "RETR", "STOR"],
+        }
+        .read(opening)
+    },
+};
+
+pub(in crate::app) static POP3: Later = Later {
+    name: "pop3",
+    ports: &[Port::Tcp(110)],
+    begins: b"+CSAUQcsauq",
+    before: |opening| {
+        Lines {
+            greetings: &["+OK"],
+            hint: "POP",
+            ports: &[110],
+            word: 0,
+            first: &["CAPA", "STLS", "USER", "APOP", "AUTH", "QUIT"],
+            past: &["PASS", "APOP", "STAT", "LIST", "RETR"],
+        }
+        .read(opening)
+    },
+};
+
+pub(in crate::app) static IMAP: Later = Later {
+    name: "imap",
+    ports: &[Port::Tcp(143)],
+    begins: b"*0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz.",
+    before: |opening| {
+        Lines {
+            greetings: &["* OK", "* PREAUTH", "* BYE"],
+            hint: "IMAP",
+            ports: &[143],
+            word: 1,
+            first: &[
+                "CAPABILITY",
+                "STARTTLS",
+                "NOOP",
+                "ID",
+                "LOGIN",
+                "AUTHENTICATE",
+                "LOGOUT",
+                "SELECT",
+                "ENABLE",
+            ],
+            past: &["LOGIN", "SELECT", "EXAMINE", "LIST", "FETCH"],
+        }
+        .read(opening)
+    },
+};
+
+/// Longest line that is waited for, in bytes.
+const LONGEST: usize = 1024;
+
+/// A protocol's words.
+struct Lines {
+    /// What a server says first begins with one of these.
+    greetings: &'static [&'static str],
+    /// What a greeting has in it that begins as another protocol's does.
+    hint: &'static str,
+    /// Where a server may do without.
+    ports: &'static [u16],
+    /// Which word of a line is the command.
+    word: usize,
+    /// Commands that a client may begin with.
+    first: &'static [&'static str],
+    /// Commands that TLS no longer follows.
+    past: &'static [&'static str],
+}
+
+/// What an end's first line says of the protocol.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum First {
+    /// Nothing was said yet, or not enough.
+    Open,
+    /// A server's greeting, with the hint in it or without.
+    Greeting(bool),
+    /// A client's command.
+    Command,
+    /// Something else.
+    Other,
+}
+
+impl Lines {
+    fn read(&self, opening: &Opening<'_>) -> Before {
+        let first = opening.sides().map(|(_, said)| self.first(said.bytes()));
+        let on_port = self.ports.iter().any(|port| opening.has_port(*port));
+        let sure = match first {
+            [First::Other, _] | [_, First::Other] | [First::Greeting(_), First::Greeting(_)] => {
+                return Before::NotMine;
+            }
+            [First::Command, First::Command] => return Before::NotMine,
+            [First::Command, First::Greeting(_)] | [First::Greeting(_), First::Command] => true,
+            [First::Greeting(hint), _] | [_, First::Greeting(hint)] => hint || on_port,
+            [First::Command, _] | [_, First::Command] => on_port,
+            [First::Open, First::Open] => false,
+        };
+        if !sure {
+            return if opening.is_last { Before::NotMine } else { Before::NeedMore };
+        }
+        let clear = opening.sides().map(|(_, said)| tls_at(said.bytes()));
+        let client = if first[0] == First::Command || matches!(first[1], First::Greeting(_)) {
+            End::Initiator
+        } else {
+            End::Responder
+        };
+        let over = clear == [None; 2] && self.goes_on_in_clear(opening.said(client).bytes());
+        Before::Mine { clear, over }
+    }
+
+    fn first(&self, bytes: &[u8]) -> First {
+        let begins = |text: &&str| {
+            let len = text.len().min(bytes.len());
+            bytes.get(..len) == text.as_bytes().get(..len)
+        };
+        let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let whole = line.len() < bytes.len();
+        if self.greetings.iter().any(begins) {
+            let hint = self.hint.as_bytes();
+            let has_hint = |window: &[u8]| window.eq_ignore_ascii_case(hint);
+            return if whole { First::Greeting(line.windows(hint.len()).any(has_hint)) } else { First::Open };
+        }
+        match self.command(line) {
+            Some(command) if whole && self.first.iter().any(|c| is(command, c)) => First::Command,
+            _ if whole
+                || line.len() > LONGEST
+                || line.iter().any(|b| *b != b'\r' && b.is_ascii_control()) =>
+            {
+                First::Other
+            }
+            _ => First::Open,
+        }
+    }
+
+    fn command<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        line.trim_ascii_end().split(|byte| *byte == b' ').nth(self.word)
+    }
+
+    /// Whether a client said a command that TLS no longer follows.
+    fn goes_on_in_clear(&self, bytes: &[u8]) -> bool {
+        let lines = bytes.split_inclusive(|b| *b == b'\n').filter(|line| line.ends_with(b"\n"));
+        lines.filter_map(|line| self.command(line)).any(|said| self.past.iter().any(|c| is(said, c)))
+    }
+}
+
+fn is(command: &[u8], word: &str) -> bool {
+    command.eq_ignore_ascii_case(word.as_bytes())
+}
+
+/// Where the first line begins that is no line, but a hello.
+fn tls_at(bytes: &[u8]) -> Option<usize> {
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    ends.map(|(at, _)| at + 1).find(|at| bytes.get(*at..).is_some_and(|rest| rest.starts_with(&HELLO)))
+}

@@ -1,0 +1,108 @@
+//! Protocols in which TLS begins later: both ends speak in clear, agree on it, and say their hellos then.
+//!
+//! STARTTLS in SMTP and LMTP (RFC 3207), IMAP and POP3 (RFC 2595), FTP (RFC 4217), XMPP (RFC 6120, section 5),
+//! PostgreSQL and MySQL; and whatever goes through a SOCKS proxy (RFC 1928). What was said before tells the protocol;
+//! hellos behind it name whom the client asks for.
+
+mod lines;
+mod mysql;
+mod postgresql;
+mod server;
+mod socks;
+#[cfg(test)]
+mod tests;
+mod xmpp;
+
+pub(super) use self::lines::{FTP, IMAP, POP3, SMTP};
+pub(super) use self::mysql::MYSQL;
+pub(super) use self::postgresql::POSTGRESQL;
+pub(super) use self::socks::SOCKS;
+pub(super) use self::xmpp::XMPP;
+use super::tls::{self, hellos};
+use super::{App, AppDissector, Begins, NameSource, Opening, Port, Reading, Said};
+
+/// Content type of a handshake, and the major version: what a hello begins with.
+const HELLO: [u8; 2] = [22, 3];
+
+/// A protocol in which TLS may begin later.
+pub(super) struct Later {
+    name: &'static str,
+    ports: &'static [Port],
+    begins: &'static [u8],
+    before: fn(&Opening<'_>) -> Before,
+}
+
+/// What was said before TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    /// Another protocol.
+    NotMine,
+    /// Perhaps this one.
+    NeedMore,
+    /// This one. Of each end, the initiator first: how many bytes it said in clear, where TLS follows them.
+    Mine {
+        /// Where TLS begins.
+        clear: [Option<usize>; 2],
+        /// No TLS will follow, or nobody will see where.
+        over: bool,
+    },
+}
+
+impl AppDissector for Later {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn ports(&self) -> &'static [Port] {
+        self.ports
+    }
+
+    fn transports(&self) -> &'static [u8] {
+        &[6]
+    }
+
+    fn begins(&self) -> Begins {
+        Begins::With(self.begins)
+    }
+
+    fn dissect(&self, opening: &Opening<'_>) -> Reading {
+        let (clear, over) = match (self.before)(opening) {
+            Before::NotMine => return Reading::NotMine,
+            Before::NeedMore => return Reading::NeedMore,
+            Before::Mine { clear, over } => (clear, over),
+        };
+        let mut app = App::of(self.name);
+        server::describe(&mut app, opening);
+        let [initiator, responder] = clear;
+        if clear == [None; 2] {
+            return if over || opening.is_last { Reading::Is(app) } else { Reading::Partly(app) };
+        }
+        let inner = Opening {
+            initiator: behind(opening.initiator, initiator),
+            responder: behind(opening.responder, responder),
+            ..*opening
+        };
+        match hellos(&inner, app.clone(), NameSource::Tls, |said| tls::read(said.bytes())) {
+            Reading::NotMine => Reading::Is(app),
+            Reading::NeedMore => Reading::Partly(app),
+            reading => reading,
+        }
+    }
+}
+
+/// What an end says behind its first `clear` bytes; nothing, where it says all in clear.
+fn behind(said: Said<'_>, clear: Option<usize>) -> Said<'_> {
+    Said::stream(clear.and_then(|len| said.bytes().get(len..)).unwrap_or_default())
+}
+
+/// Every byte from `first` on.
+#[expect(clippy::indexing_slicing, reason = "at compile time")]
+const fn from<const N: usize>(first: u8) -> [u8; N] {
+    let mut bytes = [0; N];
+    let mut at = 0;
+    while at < N {
+        bytes[at] = first + at as u8;
+        at += 1;
+    }
+    bytes
+}

@@ -1,0 +1,210 @@
+//! QUIC (RFC 9000, RFC 9001, RFC 9369, drafts 23 to 34, and Google's before them): the client's hello in its first
+//! packets.
+//!
+//! [`read`] takes the first datagrams of one direction, as many as there are,
+//! and keeps nothing. Only a client's first packets are decrypted. Not
+//! handled: what a server says, which takes the client's datagrams to read.
+
+mod frames;
+mod gquic;
+mod header;
+mod keys;
+mod opening;
+#[cfg(test)]
+mod tests;
+mod version;
+
+use std::sync::Arc;
+
+use self::header::{Kind, Long};
+use self::keys::Keys;
+use super::cursor::Cursor;
+use super::pieces::join;
+use super::tls::{Client, ClientHello, Message, Over, message_kind};
+use super::told::Told;
+
+pub(super) use self::opening::Dissector;
+pub use self::version::Version;
+
+/// Connections whose first packets are followed in one direction: a server's retry begins a second one, and so does
+/// another version.
+const MOST_CONNECTIONS: usize = 4;
+/// First packets that nobody could read, before they are taken for a server's.
+const MOST_UNREADABLE: usize = 3;
+
+/// What a server says in its first packets: the version that it chose, if it did.
+///
+/// Nothing is decrypted: what is in them takes the client's datagrams to read.
+pub(in crate::app) fn chosen<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> Option<Version> {
+    let packets = datagrams.flat_map(|datagram| {
+        let mut cursor = Cursor::new(datagram);
+        std::iter::from_fn(move || Long::next(&mut cursor))
+    });
+    packets
+        .filter(|long| matches!(long.kind, Kind::Initial { .. } | Kind::Hidden))
+        .map(|long| long.version)
+        .next()
+}
+
+/// What one direction of a flow says in its first packets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quic {
+    /// The version; `None` where a server offers others than the client's.
+    pub version: Option<Version>,
+    /// The connection as the sender of these packets names it: what the other direction's packets are for, on whatever
+    /// path they come later.
+    pub source: Arc<[u8]>,
+    /// The client's hello. `None` for a server's packets, and where it could not be read.
+    pub client: Option<Client>,
+    /// What the client calls itself; Google's QUIC only.
+    pub user_agent: Option<Arc<str>>,
+}
+
+/// Reads the first datagrams of one direction.
+pub fn read<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> Told<Quic> {
+    let mut reader = Reader::default();
+    let mut any = false;
+    for datagram in datagrams {
+        any = true;
+        if let Some(told) = reader.datagram(datagram) {
+            return told;
+        }
+    }
+    reader.so_far(any)
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Reader<'a> {
+    connections: Vec<Connection<'a>>,
+    unreadable: usize,
+    known: Option<Quic>,
+}
+
+/// The first packets of one connection.
+struct Connection<'a> {
+    version: Version,
+    destination: &'a [u8],
+    keys: Keys,
+    payloads: Vec<Vec<u8>>,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads one more datagram, and says if that settles it.
+    fn datagram(&mut self, datagram: &'a [u8]) -> Option<Told<Quic>> {
+        if let Some(clear) = gquic::Clear::of(datagram) {
+            self.know(clear.version, clear.connection);
+            return clear.hello().map(|hello| self.google(hello));
+        }
+        let mut cursor = Cursor::new(datagram);
+        while let Some(long) = Long::next(&mut cursor) {
+            self.know(long.version, long.source);
+            let settled = match long.kind {
+                Kind::Initial { packet, number_at } => self.initial(&long, packet, number_at),
+                // Behind a retry or an offer of versions a server waits for the client's next packet.
+                Kind::Hidden | Kind::Retry | Kind::Negotiation => None,
+            };
+            if settled.is_some() {
+                return settled;
+            }
+        }
+        // Behind the first datagram, whatever has a short header is left alone.
+        self.known.is_none().then_some(Told::NotMine)
+    }
+
+    fn so_far(self, any: bool) -> Told<Quic> {
+        match self.known {
+            Some(known) => Told::Partly(known),
+            None if any => Told::NotMine,
+            None => Told::NeedMore,
+        }
+    }
+
+    fn know(&mut self, version: Version, source: &[u8]) {
+        let version = (version.0 != 0).then_some(version);
+        let known = self.known.get_or_insert_with(|| Quic {
+            version,
+            source: source.into(),
+            client: None,
+            user_agent: None,
+        });
+        // Of several the last counts: it is what the ends agreed on.
+        known.version = version.or(known.version);
+    }
+
+    fn initial(&mut self, long: &Long<'a>, packet: &[u8], number_at: usize) -> Option<Told<Quic>> {
+        let Some(connection) = self.open(long, packet, number_at) else {
+            self.unreadable += 1;
+            let servers = self.unreadable >= MOST_UNREADABLE && self.connections.is_empty();
+            return if servers { self.known.take().map(Told::Is) } else { None };
+        };
+        let joined = connection.handshake();
+        if long.version.is_google() {
+            return gquic::Hello::of(&joined).map(|hello| self.google(hello));
+        }
+        let message =
+            Message::next(&mut Cursor::new(&joined)).filter(|m| m.kind == message_kind::CLIENT_HELLO)?;
+        let hello = ClientHello::of(message, Over::Quic)?;
+        let known = self.known.as_mut()?;
+        known.client = Some(hello.client(Over::Quic));
+        if message.whole { self.known.take().map(Told::Is) } else { None }
+    }
+
+    fn google(&mut self, hello: gquic::Hello) -> Told<Quic> {
+        match self.known.take() {
+            Some(known) => {
+                Told::Is(Quic { client: Some(hello.client), user_agent: hello.user_agent, ..known })
+            }
+            None => Told::NotMine,
+        }
+    }
+
+    /// Decrypts a first packet, and keeps what is in it with the connection that it belongs to.
+    fn open(&mut self, long: &Long<'a>, packet: &[u8], number_at: usize) -> Option<&Connection<'a>> {
+        if self.unreadable >= MOST_UNREADABLE {
+            return None;
+        }
+        let same = |c: &Connection<'_>| c.version == long.version;
+        let opened = self
+            .connections
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, c)| same(c))
+            .find_map(|(at, connection)| Some((at, connection.keys.open(packet, number_at)?)));
+        if let Some((at, payload)) = opened {
+            let connection = self.connections.get_mut(at)?;
+            connection.payloads.push(payload);
+            return Some(connection);
+        }
+        // A retry changes the name of the connection, an upgrade only the version (RFC 9368, section 2.3).
+        let destinations =
+            std::iter::once(long.destination).chain(self.connections.iter().map(|c| c.destination));
+        let candidates =
+            destinations.flat_map(|d| long.version.schemes().iter().map(move |scheme| (d, *scheme)));
+        let (destination, keys, payload) =
+            candidates.take(MOST_CONNECTIONS).find_map(|(destination, scheme)| {
+                let mut keys = Keys::of(scheme, destination)?;
+                let payload = keys.open(packet, number_at)?;
+                Some((destination, keys, payload))
+            })?;
+        if self.connections.len() >= MOST_CONNECTIONS {
+            return None;
+        }
+        let connection = Connection { version: long.version, destination, keys, payloads: vec![payload] };
+        self.connections.push(connection);
+        self.connections.last()
+    }
+}
+
+impl Connection<'_> {
+    /// The beginning of the handshake, as far as it is there.
+    fn handshake(&self) -> Vec<u8> {
+        let payloads = self.payloads.iter().map(Vec::as_slice);
+        let mut pieces: Vec<_> = if self.version.is_google() {
+            payloads.flat_map(|payload| gquic::Crypto::of(self.version, payload)).collect()
+        } else {
+            payloads.flat_map(frames::Crypto::of).collect()
+        };
+        join(&mut pieces)
+    }
+}

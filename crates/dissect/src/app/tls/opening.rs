@@ -1,0 +1,112 @@
+//! Flows of TLS, told by their hellos; and what hellos are called in records, over whatever they came.
+
+use std::sync::Arc;
+
+use super::{Client, Hello, Server, Version, cipher_name, read};
+use crate::app::told::Told;
+use crate::app::{App, AppDissector, Begins, End, Name, NameSource, Opening, Port, Reading, Said, Value};
+
+/// TLS over a stream.
+#[derive(Debug)]
+pub(in crate::app) struct Tls;
+
+impl AppDissector for Tls {
+    fn name(&self) -> &'static str {
+        "tls"
+    }
+
+    fn ports(&self) -> &'static [Port] {
+        &[Port::Tcp(443), Port::Tcp(853), Port::Tcp(8443)]
+    }
+
+    fn transports(&self) -> &'static [u8] {
+        &[6]
+    }
+
+    /// The content types, and the length of a hello of SSL 2.0.
+    fn begins(&self) -> Begins {
+        Begins::With(&[20, 21, 22, 23, 24, 0x80])
+    }
+
+    fn dissect(&self, opening: &Opening<'_>) -> Reading {
+        hellos(opening, App::of("tls"), NameSource::Tls, |said| read(said.bytes()))
+    }
+}
+
+/// Reads the hellos of both ends into `app`.
+pub(in crate::app) fn hellos<'a>(
+    opening: &Opening<'a>,
+    mut app: App,
+    source: NameSource,
+    read: impl Fn(Said<'a>) -> Told<Hello>,
+) -> Reading {
+    let (mut mine, mut unclear, mut more, mut passed) = (false, false, false, false);
+    for (end, said) in opening.sides() {
+        let told = if said.is_empty() { Told::NeedMore } else { read(said) };
+        more |= matches!(told, Told::NeedMore | Told::Partly(_));
+        unclear |= told == Told::NeedMore && !said.is_empty();
+        // A flow that was met on its way, or that ends before it began.
+        passed |= told == Told::Is(Hello::Neither);
+        let Some(hello) = told.found() else { continue };
+        mine = true;
+        match hello {
+            Hello::Client(client) => add_client(&mut app, end, source, &client),
+            Hello::Server(server) => add_server(&mut app, &server),
+            Hello::Neither => {}
+        }
+    }
+    match (mine, more && !passed && !opening.is_last) {
+        (true, true) => Reading::Partly(app),
+        (true, false) => Reading::Is(app),
+        (false, _) if unclear && !opening.is_last => Reading::NeedMore,
+        (false, _) => Reading::NotMine,
+    }
+}
+
+/// Adds what a client's hello says.
+pub(in crate::app) fn add_client(app: &mut App, end: End, source: NameSource, client: &Client) {
+    if let Some(name) = &client.server_name {
+        app.add_name(Name { client: end, source, name: Arc::clone(name) });
+        app.set_text("tls.client.server_name", Arc::clone(name));
+    }
+    if let Some(ja4) = &client.ja4 {
+        app.set_text("tls.client.ja4", ja4.as_str());
+    }
+    if client.encrypted_hello {
+        app.set("tls.client.encrypted_hello", Value::Flag(true));
+    }
+    add_list(app, "tls.client.alpn", client.alpn.clone());
+    add_list(app, "tls.client.versions", client.versions.iter().copied().map(text).collect());
+}
+
+/// Adds what a server says.
+fn add_server(app: &mut App, server: &Server) {
+    let (protocol, number) = server.version.parts();
+    app.set_text("tls.version_protocol", protocol);
+    app.set_text("tls.version", number);
+    match cipher_name(server.cipher) {
+        Some(name) => app.set_text("tls.cipher", name),
+        None => app.set_text("tls.cipher", format!("0x{:04x}", server.cipher)),
+    }
+    if let Some(protocol) = &server.alpn {
+        app.set_text("tls.next_protocol", Arc::clone(protocol));
+    }
+    if server.retried {
+        app.set("tls.server.hello_retry", Value::Flag(true));
+    }
+    if let Some(certificate) = &server.certificate {
+        let subject = certificate.subject.iter().cloned().collect();
+        add_list(app, "tls.server.x509.subject.common_name", subject);
+        add_list(app, "tls.server.x509.alternative_names", certificate.names.clone());
+    }
+}
+
+fn add_list(app: &mut App, path: &'static str, list: Vec<Arc<str>>) {
+    if !list.is_empty() {
+        app.set(path, Value::List(list));
+    }
+}
+
+fn text(version: Version) -> Arc<str> {
+    version.to_string().into()
+}
