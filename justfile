@@ -2,7 +2,7 @@
 
 shared := env("SOCKETHOUND_SHARED", "../shared")
 program := "target/release/sockethound"
-targets := "files dissect dns flows tls quic later"
+targets := "files dissect dns flows tls quic later http openings"
 bpf := "crates/capture/src/bpf"
 # Fuzzing needs a nightly compiler, or a stable one that is told to behave as such.
 fuzz := "./.ci/fuzz"
@@ -72,3 +72,4 @@ fixtures:
     fixtures/record.sh target/fixtures
     fixtures/build.py target/fixtures
     fixtures/hellos.sh target/fixtures
+    fixtures/requests.sh target/fixtures

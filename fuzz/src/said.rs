@@ -85,8 +85,11 @@ fn check(dissector: &dyn AppDissector, opening: &Opening<'_>) {
     assert!(app.fields.is_sorted_by(|a, b| a.path < b.path));
 }
 
-/// The application dissectors of these names.
+/// The application dissectors of these names; all of them, if there is none.
 fn named(transport: u8, names: &[&str]) -> Vec<&'static dyn AppDissector> {
     let all = (0..=255).fold(Candidates::default(), |all, first| all.or(Candidates::of(transport, first)));
-    all.each().map(|(_, dissector)| dissector).filter(|dissector| names.contains(&dissector.name())).collect()
+    all.each()
+        .map(|(_, dissector)| dissector)
+        .filter(|d| names.is_empty() || names.contains(&d.name()))
+        .collect()
 }

@@ -29,7 +29,7 @@ pub fn seeds(target: &str) -> Seeds {
             "dns" => packets(&path, |n, p| {
                 drop(payload(p).map(|bytes| seeds.insert(format!("{name}-{n}"), bytes)))
             }),
-            "tls" | "quic" | "later" => {
+            "tls" | "quic" | "later" | "http" | "openings" => {
                 for (n, input) in openings(&path).into_iter().enumerate() {
                     seeds.insert(format!("{name}-{n}"), input.bytes());
                 }

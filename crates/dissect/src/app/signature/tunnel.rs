@@ -54,8 +54,6 @@ pub(super) const ALL: &[Signature] = &[
     Signature::new("pptp", TCP, &[Port::Tcp(1723)], b"\0", |h| {
         Tells::when(h.bytes.has(4, b"\x1a\x2b\x3c\x4d"))
     }),
-    // RFC 1928, sections 3 and 6; SOCKS 4: a command, a port, an address, a user.
-    Signature::new("socks", TCP, &[Port::Tcp(1080)], b"\x04\x05", socks),
     // ZeroTier's control port; packets are encrypted.
     Signature::new("zerotier", UDP, &[Port::Udp(9993)], b"", |_| Tells::No),
     // tinc's first line: `0 NAME 17`.
@@ -88,32 +86,4 @@ fn openvpn(h: Heard<'_>, at: usize) -> Tells {
     }
     let is_clear = matches!(len, 14 | 38 | 42 | 54 | 86) && h.bytes.has(at + len - 5, &[0; 5]);
     Tells::when(is_clear || is_crypt || is_on && len >= 14 && h.end == End::Initiator)
-}
-
-fn socks(h: Heard<'_>) -> Tells {
-    let is_on = h.on(&[1080]);
-    if h.bytes.u8(0) == Some(4) {
-        let is_request =
-            matches!(h.bytes.u8(1), Some(1 | 2)) && h.bytes.len() >= 9 && h.bytes.0.last() == Some(&0);
-        let is_text = h
-            .bytes
-            .0
-            .get(8..)
-            .is_some_and(|rest| rest.iter().all(|&byte| byte == 0 || byte.is_ascii_graphic()));
-        return Tells::when(is_request && is_text && h.bytes.be16(2) != Some(0));
-    }
-    // Methods of a client, of which the server chooses one.
-    let count = h.bytes.u8(1).map_or(0, usize::from);
-    let is_offer = (1..=9).contains(&count) && h.bytes.len() == count + 2;
-    let is_known =
-        h.bytes.0.get(2..).is_some_and(|methods| methods.iter().all(|method| matches!(method, 0..=9 | 0x80)));
-    let other = h.other();
-    match (is_offer && is_known, other.len()) {
-        (false, _) => Tells::No,
-        (true, _) if is_on => Tells::Yes,
-        (true, 0) => Tells::More,
-        (true, len) => Tells::when(
-            len >= 2 && other.u8(0) == Some(5) && matches!(other.u8(1), Some(0..=9 | 0x80 | 0xff)),
-        ),
-    }
 }
