@@ -28,7 +28,10 @@ fn every_request_names_its_server() {
         ("http", "192.0.2.1:8081"),
         ("http2", "six.example"),
     ];
-    assert_eq!(names.collect::<Vec<_>>(), expected.map(|(source, name)| (source.to_owned(), name.to_owned())));
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        expected.map(|(source, name)| (source.to_owned(), name.to_owned()))
+    );
 }
 
 #[test]

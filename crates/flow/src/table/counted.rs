@@ -19,8 +19,7 @@ impl FlowTable {
     pub fn observe_counts<'a>(&mut self, counts: impl IntoIterator<Item = KernelCount<'a>>) {
         let mut ends = Vec::new();
         for count in counts.into_iter().filter(|count| count.packets > 0) {
-            let rest =
-                |o: Observation<'a>| (o, count.last, TcpFlags(count.tcp_flags.0 & !o.segment.flags.0));
+            let rest = |o: Observation<'a>| (o, count.last, TcpFlags(count.tcp_flags.0 & !o.segment.flags.0));
             ends.extend(self.observe_count(&count).map(rest));
         }
         // An end comes after what the other side's first packet says.
