@@ -41,7 +41,7 @@ impl Attribution {
     ///
     /// `told`: whether the kernel tells the one who looks up owners of them.
     pub fn new(owners: Option<Client>, told: bool, conntrack: Option<host::Conntrack>) -> Self {
-        Attribution { owners, told, conntrack, ..Self::default() }
+        Attribution { owners, conntrack, told, ..Self::default() }
     }
 
     /// Whether somebody was asked who has not answered.

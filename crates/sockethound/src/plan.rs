@@ -48,6 +48,7 @@ pub enum Source {
 }
 
 /// What is captured of which interfaces.
+#[expect(clippy::struct_excessive_bools, reason = "one switch, one field")]
 #[derive(Clone, Debug)]
 pub struct Interfaces {
     /// Their names; none for all.

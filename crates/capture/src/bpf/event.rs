@@ -101,7 +101,7 @@ pub(super) fn read_records<const SIZE: usize>(
 /// Numbers in the order of this machine, as the kernel wrote them.
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
-impl<'a> Fields<'a> {
+impl Fields<'_> {
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;

@@ -82,7 +82,7 @@ impl Facts {
 
     /// Reads what `/proc` says of a process that is new.
     pub(super) fn meet(&mut self, task: &Task, reader: &mut OwnerReader) {
-        if let Some(owner) = self.from_proc(task, reader)
+        if let Some(owner) = self.read_proc(task, reader)
             && let Some(process) = self.processes.get_mut(&key(task))
         {
             process.owner = Some(Arc::new(owner));
@@ -97,7 +97,7 @@ impl Facts {
         if known.is_some() && task.start != 0 {
             return known;
         }
-        let Some(owner) = self.from_proc(task, reader).or_else(|| self.from_kernel(task, reader)) else {
+        let Some(owner) = self.read_proc(task, reader).or_else(|| self.as_told(task, reader)) else {
             return known;
         };
         let owner = Arc::new(owner);
@@ -108,7 +108,7 @@ impl Facts {
     }
 
     /// What `/proc` says, if this is the same process and still runs the same program.
-    fn from_proc(&self, task: &Task, reader: &mut OwnerReader) -> Option<Owner> {
+    fn read_proc(&self, task: &Task, reader: &mut OwnerReader) -> Option<Owner> {
         if self.latest.get(&(task.pid, task.start)).is_some_and(|latest| *latest != task.exec) {
             return None;
         }
@@ -123,7 +123,7 @@ impl Facts {
     }
 
     /// What the kernel told; nothing if that was only a number.
-    fn from_kernel(&mut self, task: &Task, reader: &mut OwnerReader) -> Option<Owner> {
+    fn as_told(&mut self, task: &Task, reader: &mut OwnerReader) -> Option<Owner> {
         if task.name.is_empty() {
             return None;
         }

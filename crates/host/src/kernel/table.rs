@@ -87,17 +87,15 @@ impl Tasks {
     fn take(&mut self, task: Task) -> u32 {
         let key = (task.pid, task.start, task.exec);
         let Self { numbers, list, free } = self;
-        let number = *numbers.entry(key).or_insert_with(|| match free.pop() {
-            Some(number) => {
-                if let Some(slot) = list.get_mut(number as usize) {
-                    *slot = (task, 0);
-                }
-                number
-            }
-            None => {
+        let number = *numbers.entry(key).or_insert_with(|| {
+            let Some(number) = free.pop() else {
                 list.push((task, 0));
-                list.len() as u32 - 1
+                return list.len() as u32 - 1;
+            };
+            if let Some(slot) = list.get_mut(number as usize) {
+                *slot = (task, 0);
             }
+            number
         });
         if let Some((_, users)) = list.get_mut(number as usize) {
             *users += 1;

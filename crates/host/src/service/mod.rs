@@ -83,11 +83,7 @@ pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
     let mut lost = 0;
     loop {
         let patience = patience(owners, &pending, active);
-        if !wait(&stream, owners.told_fd(), patience)? {
-            if owners.read_told(Instant::now()) > 0 {
-                active = Instant::now();
-            }
-        } else {
+        if wait(&stream, owners.told_fd(), patience)? {
             match stream.read(&mut chunk) {
                 Ok(0) => return Ok(()),
                 Ok(length) => {
@@ -97,6 +93,8 @@ pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
                 Err(error) if is_idle(&error) => {}
                 Err(error) => return Err(error),
             }
+        } else if owners.read_told(Instant::now()) > 0 {
+            active = Instant::now();
         }
         let due = Instant::now();
         let mut barriers = 0;

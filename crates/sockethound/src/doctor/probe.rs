@@ -241,6 +241,7 @@ fn kernel_events() -> Outcome {
 }
 
 /// Nothing depends on it: whether it is allowed is worth a word, not a remedy.
+#[expect(clippy::unnecessary_wraps, reason = "it is a row like the others")]
 fn trampolines() -> Outcome {
     const ADDS: &str = "not used: connections, first use and packets are told of without it, and so they are without kprobes";
     Ok(match capture::bpf::probe_trampolines() {

@@ -14,7 +14,7 @@ use super::owners::Manner;
 use super::rung::Rung;
 
 /// What tells owners; not there where nothing can, or nothing shall. And what there is to say of it.
-pub(super) fn open(manner: &Manner) -> (Option<Told>, Greeting) {
+pub(super) fn open(manner: Manner) -> (Option<Told>, Greeting) {
     if manner.no_bpf {
         return (None, Greeting::default());
     }

@@ -103,7 +103,7 @@ pub fn run(manner: Manner) -> Result<()> {
     // Else its name would be that of the link it was started by.
     rustix::thread::set_name(c"owner-service")?;
     // First, since nobody captures before it is known what the kernel tells.
-    let (kernel, greeting) = hooks::open(&manner);
+    let (kernel, greeting) = hooks::open(manner);
     greet(&stream, &greeting)?;
     let mut owners = Owners::open(&Config::default()).context("cannot look up owners")?;
     if let Some(kernel) = kernel {

@@ -90,6 +90,9 @@ fn root_two_side_by_side() {
     }
 }
 
+/// `CAP_SYS_PTRACE` and `CAP_DAC_READ_SEARCH`.
+const PTRACE_AND_SEARCH: u64 = (1 << 19) | (1 << 2);
+
 /// Programs run and are read without any of the capabilities that it took to load them.
 #[test]
 fn root_capabilities_are_given_up() {
@@ -101,7 +104,6 @@ fn root_capabilities_are_given_up() {
         let line = status.lines().find_map(|line| line.strip_prefix("CapPrm:")).unwrap().trim().to_owned();
         u64::from_str_radix(&line, 16).unwrap()
     };
-    const PTRACE_AND_SEARCH: u64 = 1 << 19 | 1 << 2;
     wait_until("capabilities are given up", || capabilities(service) == PTRACE_AND_SEARCH);
     assert_eq!(capabilities(running.pid().as_raw_nonzero().get() as u32), 0);
     let made = user.run(&lab, "a", "the-client", "unconnected 10.N.1.2 9")[0];

@@ -18,8 +18,7 @@ fn run(lab: &Lab, user: &User, capabilities: &[&str], port: u16) -> (String, Vec
     let program = folder.path().join("sockethound");
     fs::copy(env!("CARGO_BIN_EXE_sockethound"), &program).unwrap();
     let place = |name: &str| folder.path().join(name);
-    let sets: String = capabilities.iter().map(|name| format!(",+{name}")).collect();
-    let sets = format!("-all{sets}");
+    let sets = format!("-all,+{}", capabilities.join(",+"));
     let mut command = Command::new("setpriv");
     command
         .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"])
