@@ -74,7 +74,7 @@ fn capturing_has_begun() {
 fn flow_record() {
     assert_eq!(
         event(Event::Flow(tcp_flow())),
-        r#"{"kind":"flow","schema":1,"@timestamp":"2026-11-22T12:30:06.875456789Z","event":{"start":"2026-11-22T12:29:56.123456789Z","end":"2026-11-22T12:30:06.875456789Z","duration":10752000000},"network":{"transport":"tcp","iana_number":6,"type":"ipv4","direction":"outbound","community_id":"1:LQU9qZlK+B5F3KDmev6m5PMibrg=","bytes":4026666,"packets":2700},"source":{"ip":"128.232.110.120","port":34855,"bytes":61234,"packets":1200},"destination":{"ip":"66.35.250.204","port":80,"bytes":3965432,"packets":1500,"domain":"desk\"top.example","domain_source":"lookup"},"sockethound":{"source_frame_bytes":78034,"destination_frame_bytes":3986432,"tcp":{"state":"SF","history":"ShADadFf","rtt_us":88100,"retransmits":3},"interface":"eth0"}}"#
+        r#"{"kind":"flow","schema":1,"@timestamp":"2026-11-22T12:30:06.875456789Z","event":{"start":"2026-11-22T12:29:56.123456789Z","end":"2026-11-22T12:30:06.875456789Z","duration":10752000000},"network":{"transport":"tcp","iana_number":6,"type":"ipv4","direction":"outbound","protocol":"http","community_id":"1:LQU9qZlK+B5F3KDmev6m5PMibrg=","bytes":4026666,"packets":2700},"source":{"ip":"128.232.110.120","port":34855,"bytes":61234,"packets":1200},"destination":{"ip":"66.35.250.204","port":80,"bytes":3965432,"packets":1500,"domain":"desk\"top.example","domain_source":"lookup"},"sockethound":{"source_frame_bytes":78034,"destination_frame_bytes":3986432,"protocol_by":"port","tcp":{"state":"SF","history":"ShADadFf","rtt_us":88100,"retransmits":3},"interface":"eth0"}}"#
     );
 }
 
@@ -101,7 +101,7 @@ fn flow_with_an_owner() {
     let line = event(Event::Flow(from_container()));
     let beside = r#","process":{"pid":4711,"name":"nginx","executable":"/usr/sbin/nginx","command_line":"nginx: worker \"1\"","parent":{"pid":4690}},"user":{"id":33,"name":"www-data"},"container":{"id":"4f2a9c0d","name":"web","runtime":"docker"},"sockethound":{"#;
     assert!(line.contains(beside), "{line}");
-    let attribution = r#","attribution":{"source":"sock_diag","confidence":"exact","reason":null,"end":"source"},"unit":"docker-4f2a.scope","tcp":{"#;
+    let attribution = r#","attribution":{"source":"sock_diag","confidence":"exact","reason":null,"end":"source"},"unit":"docker-4f2a.scope","protocol_by":"port","tcp":{"#;
     assert!(line.contains(attribution), "{line}");
     let way = r#","nat":{"source":{"ip":"203.0.113.7","port":61001},"destination":{"ip":"198.51.100.100","port":443}},"path":["veth1","br0","eth0"],"interface":"veth1"}}"#;
     assert!(line.ends_with(way), "{line}");

@@ -205,7 +205,7 @@ fn one_packet_takes_no_time() {
 fn without_dns_lines_there_is_no_section() {
     assert!(!render(Options { dns_lines: false, ..at(80) }, &snapshot()).contains("DNS Activity"));
     let mut quiet = snapshot();
-    (quiet.dns, quiet.dns_totals) = (vec![], flow::DnsTotals::default());
+    (quiet.dns, quiet.dns_totals, quiet.resolvers) = (vec![], flow::DnsTotals::default(), vec![]);
     assert!(!render(at(80), &quiet).contains("DNS Activity"));
 }
 
