@@ -24,7 +24,9 @@ impl FlowTable {
         }
         // An end comes after what the other side's first packet says.
         ends.retain(|(.., flags)| flags.has(TcpFlags::FIN | TcpFlags::RST));
-        ends.iter().for_each(|(o, at, flags)| self.tally.note_tcp_flags(o, *at, *flags));
+        for (o, at, flags) in &ends {
+            self.tally.note_tcp_flags(o, *at, *flags);
+        }
     }
 
     /// The same of packets of which only the interface is known.

@@ -44,7 +44,7 @@ impl AppDissector for Http {
         let mut app = App::of("http");
         let (mut is_told, mut is_whole) = (false, true);
         let mut tunnel = [None; 2];
-        for (at, (end, said)) in opening.sides().into_iter().enumerate() {
+        for (tunnel, (end, said)) in tunnel.iter_mut().zip(opening.sides()) {
             match message(&mut app, end, said.bytes()) {
                 Heard::Other => {}
                 Heard::Cut => is_whole = false,
@@ -52,7 +52,7 @@ impl AppDissector for Http {
                 Heard::Whole => is_told = true,
                 Heard::Tunnel(len) => {
                     is_told = true;
-                    tunnel[at] = Some(len);
+                    *tunnel = Some(len);
                 }
             }
         }

@@ -21,7 +21,7 @@ pub(super) const ALL: &[Signature] = &[
     // OpenVPN's protocol: an opcode and a key's number; the length over TCP before it.
     Signature::new("openvpn", UDP, &[Port::Udp(1194)], b"\x38\x40\x50", |h| openvpn(h, 0)),
     Signature::new("openvpn", TCP, &[Port::Tcp(1194)], b"\0\x01\x02", |h| match h.bytes.be16(0) {
-        Some(len) if len >= 14 && len < 1500 && len + 2 <= h.bytes.len() => openvpn(h, 2),
+        Some(len) if (14..1500).contains(&len) && len + 2 <= h.bytes.len() => openvpn(h, 2),
         _ => Tells::No,
     }),
     // RFC 7296, section 3.1, and RFC 2408: a version, an exchange, a length; RFC 3948, section 2.2, on port 4500.
@@ -29,8 +29,10 @@ pub(super) const ALL: &[Signature] = &[
         let at = if h.on(&[4500]) && h.bytes.has(0, &[0; 4]) { 4 } else { 0 };
         let is_version = matches!(h.bytes.u8(at + 17), Some(0x10 | 0x20));
         let is_exchange = matches!(h.bytes.u8(at + 18), Some(0..=6 | 32..=43 | 240..));
-        let is_length =
-            h.bytes.be32(at + 24).is_some_and(|len| len >= 28 && len <= 65_535 && len + at >= h.bytes.len());
+        let is_length = h
+            .bytes
+            .be32(at + 24)
+            .is_some_and(|len| (28..=65_535).contains(&len) && len + at >= h.bytes.len());
         Tells::when(
             is_version
                 && is_exchange
