@@ -103,28 +103,28 @@ fn hash(text: &mut String, values: &[u16], more: &[u16]) {
         text.extend(['0'; HASH]);
         return;
     }
-    let mut sha = Sha256::new();
-    list(&mut sha, values);
+    let mut whole = Vec::with_capacity(5 * (values.len() + more.len()));
+    list(&mut whole, values);
     if !more.is_empty() {
-        sha.update(b"_");
-        list(&mut sha, more);
+        whole.push(b'_');
+        list(&mut whole, more);
     }
-    for byte in sha.finalize().iter().take(HASH / 2) {
+    for byte in Sha256::digest(&whole).iter().take(HASH / 2) {
         let _ = write!(text, "{byte:02x}");
     }
 }
 
-/// Hashes `values` in hexadecimal, with commas in between.
-fn list(sha: &mut Sha256, values: &[u16]) {
+/// Writes `values` in hexadecimal, with commas in between.
+fn list(whole: &mut Vec<u8>, values: &[u16]) {
     for (at, value) in values.iter().enumerate() {
         if at > 0 {
-            sha.update(b",");
+            whole.push(b',');
         }
         let digit = |shift: u16| match (value >> shift & 15) as u8 {
             digit @ 0..=9 => b'0' + digit,
             letter => b'a' + letter - 10,
         };
-        sha.update([digit(12), digit(8), digit(4), digit(0)]);
+        whole.extend([digit(12), digit(8), digit(4), digit(0)]);
     }
 }
 
