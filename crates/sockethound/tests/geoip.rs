@@ -50,7 +50,9 @@ impl Field {
             }
             Field::List(items) => {
                 control(11, items.len());
-                items.iter().for_each(|item| item.write(out));
+                for item in items {
+                    item.write(out);
+                }
             }
             Field::Map(members) => {
                 control(7, members.len());
@@ -72,7 +74,9 @@ fn database(kind: &'static str, network: [u8; 4], bits: u32, data: &Field) -> Ve
         let next = if node + 1 == bits { bits + 16 } else { node + 1 };
         let mut sides = [bits, bits];
         sides[(network >> (31 - node) & 1) as usize] = next;
-        sides.iter().for_each(|record| out.extend(&record.to_be_bytes()[1..]));
+        for record in sides {
+            out.extend(&record.to_be_bytes()[1..]);
+        }
     }
     out.extend([0; 16]);
     data.write(&mut out);

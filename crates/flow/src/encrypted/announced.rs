@@ -42,7 +42,7 @@ impl Announcement {
             });
             found.for_each(|one| {
                 if !all.contains(&one) {
-                    all.push(one)
+                    all.push(one);
                 }
             });
         }
@@ -105,7 +105,7 @@ impl Announced {
         let fits = |kind: DnsKind| kind != DnsKind::Tls || !speaks(app, super::is_http);
         let found = kinds.iter().filter(|&&kind| fits(kind)).find_map(|&kind| {
             let by_name = name.as_ref().filter(|name| self.names.contains_key(&(Arc::clone(name), kind)));
-            let at = || self.places.get(&(server, kind)).map(Option::clone);
+            let at = || self.places.get(&(server, kind)).cloned();
             // Who asks for another name asks another one at the same place.
             let by_place = || at().filter(|known| name.is_none() || known.is_none());
             by_name.map(|name| Some(Arc::clone(name))).or_else(by_place).map(|name| (kind, name))

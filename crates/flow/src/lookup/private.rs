@@ -44,7 +44,7 @@ pub(super) fn is_public_name(name: &str, addr: IpAddr) -> bool {
             name[rest..].eq_ignore_ascii_case(end) && (rest == 0 || name[..rest].ends_with('.'))
         })
     };
-    name.contains('.') && !PRIVATE_ENDS.iter().any(|end| ends_with(&end))
+    name.contains('.') && !PRIVATE_ENDS.iter().any(ends_with)
 }
 
 #[cfg(test)]

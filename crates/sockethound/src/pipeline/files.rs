@@ -212,7 +212,9 @@ fn collect(
         match message {
             ToCollector::Interface(name) => collector.add_interface(name),
             ToCollector::Names(names) => {
-                names.iter().for_each(|n| collector.give_name(n.addr, &n.name, NamedBy::Capture))
+                for n in &names {
+                    collector.give_name(n.addr, &n.name, NamedBy::Capture);
+                }
             }
             ToCollector::Delta(delta) => {
                 collector.absorb(*delta);

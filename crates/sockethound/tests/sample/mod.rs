@@ -30,6 +30,7 @@ pub(crate) fn counters(packets: u64, ip_bytes: u64) -> Counters {
 }
 
 /// A name that was looked up.
+#[expect(clippy::unnecessary_wraps, reason = "as a record has it")]
 pub(crate) fn called(name: &str) -> Option<Called> {
     Some(Called { name: name.into(), by: NamedBy::Lookup })
 }
