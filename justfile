@@ -2,7 +2,8 @@
 
 shared := env("SOCKETHOUND_SHARED", "../shared")
 program := "target/release/sockethound"
-targets := "files dissect dns flows tls quic later"
+targets := "files dissect dns flows tls quic later http openings"
+bpf := "crates/capture/src/bpf"
 # Fuzzing needs a nightly compiler, or a stable one that is told to behave as such.
 fuzz := "./.ci/fuzz"
 
@@ -42,6 +43,25 @@ fuzz-seeds:
 fuzz SECONDS="60": fuzz-seeds
     for target in {{targets}}; do {{fuzz}} $target {{SECONDS}} || exit; done
 
+# Builds the programs that run in the kernel, into FOLDER; takes clang, llvm and libbpf-dev. Debian 12's clang 14 gives the
+# very bytes that are committed.
+bpf FOLDER=bpf:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    mkdir -p {{FOLDER}}
+    folder=$(realpath {{FOLDER}})
+    cd {{bpf}}
+    for source in *.bpf.c; do
+        object=$folder/${source%.c}.o
+        clang -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-missing-declarations -ffile-prefix-map="$PWD"=. \
+            -isystem "/usr/include/$(uname -m)-linux-gnu" -c "$source" -o "$object"
+        llvm-strip -g "$object"
+    done
+
+# Whether the committed programs are those of the sources, byte for byte.
+bpf-check: (bpf "target/bpf")
+    for object in {{bpf}}/*.bpf.o; do cmp $object target/bpf/$(basename $object) || exit; done
+
 # Shows the manual page.
 man: build
     {{program}} man | man -l -
@@ -52,3 +72,4 @@ fixtures:
     fixtures/record.sh target/fixtures
     fixtures/build.py target/fixtures
     fixtures/hellos.sh target/fixtures
+    fixtures/requests.sh target/fixtures

@@ -36,12 +36,16 @@ pub const TARGETS: &[Target] = &[
     ("tls", tls),
     ("quic", quic),
     ("later", later),
+    ("http", http),
+    ("openings", openings),
 ];
 
-/// Those that take what the ends of a flow say first, and whose dissectors they are.
+/// Those that take what the ends of a flow say first, and whose dissectors they are; all, where none is named.
 const OPENINGS: &[(&str, &[&str])] = &[
     ("tls", &["tls", "dtls"]),
     ("quic", &["quic"]),
+    ("http", &["http", "http2"]),
+    ("openings", &[]),
     ("later", &["smtp", "ftp", "pop3", "imap", "xmpp", "postgresql", "mysql", "socks"]),
 ];
 
@@ -130,6 +134,16 @@ pub fn quic(bytes: &[u8]) {
 /// Protocols in which TLS begins later.
 pub fn later(bytes: &[u8]) {
     opening("later", bytes);
+}
+
+/// HTTP, and HTTP/2 with its compressed headers.
+pub fn http(bytes: &[u8]) {
+    opening("http", bytes);
+}
+
+/// Every protocol.
+pub fn openings(bytes: &[u8]) {
+    opening("openings", bytes);
 }
 
 /// What the ends of a flow say first, by the dissectors of a target.

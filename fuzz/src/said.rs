@@ -67,7 +67,8 @@ pub(crate) fn read(names: &[&str], bytes: &[u8]) {
             false => Said::stream(&said[at]),
         };
         for is_last in [false, true] {
-            let opening = Opening { transport, ports: input.ports, initiator: of(0), responder: of(1), is_last };
+            let opening =
+                Opening { transport, ports: input.ports, initiator: of(0), responder: of(1), is_last };
             dissectors.iter().for_each(|dissector| check(*dissector, &opening));
         }
     }
@@ -77,14 +78,18 @@ fn check(dissector: &dyn AppDissector, opening: &Opening<'_>) {
     let reading = dissector.dissect(opening);
     assert_eq!(reading, dissector.dissect(opening));
     let (Reading::Partly(app) | Reading::Is(app)) = reading else { return };
-    let distinct: BTreeSet<_> = app.names.iter().map(|name| (name.source, name.name.to_lowercase())).collect();
+    let distinct: BTreeSet<_> =
+        app.names.iter().map(|name| (name.source, name.name.to_lowercase())).collect();
     assert!(distinct.len() == app.names.len() || !app.names.iter().all(|name| name.name.is_ascii()));
     assert!(app.names.iter().all(|name| !name.name.is_empty() && !name.name.chars().any(char::is_control)));
     assert!(app.fields.is_sorted_by(|a, b| a.path < b.path));
 }
 
-/// The application dissectors of these names.
+/// The application dissectors of these names; all of them, if there is none.
 fn named(transport: u8, names: &[&str]) -> Vec<&'static dyn AppDissector> {
     let all = (0..=255).fold(Candidates::default(), |all, first| all.or(Candidates::of(transport, first)));
-    all.each().map(|(_, dissector)| dissector).filter(|dissector| names.contains(&dissector.name())).collect()
+    all.each()
+        .map(|(_, dissector)| dissector)
+        .filter(|d| names.is_empty() || names.contains(&d.name()))
+        .collect()
 }

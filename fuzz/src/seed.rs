@@ -29,7 +29,7 @@ pub fn seeds(target: &str) -> Seeds {
             "dns" => packets(&path, |n, p| {
                 drop(payload(p).map(|bytes| seeds.insert(format!("{name}-{n}"), bytes)))
             }),
-            "tls" | "quic" | "later" => {
+            "tls" | "quic" | "later" | "http" | "openings" => {
                 for (n, input) in openings(&path).into_iter().enumerate() {
                     seeds.insert(format!("{name}-{n}"), input.bytes());
                 }
@@ -65,7 +65,9 @@ fn openings(path: &Path) -> Vec<Input> {
     let mut flows = BTreeMap::new();
     packets(path, |_, packet| {
         let d = Dissection::of(packet, Registry::global());
-        let (Some(ip), Some(payload)) = (d.ip, d.app_payload().filter(|payload| !payload.is_empty())) else { return };
+        let (Some(ip), Some(payload)) = (d.ip, d.app_payload().filter(|payload| !payload.is_empty())) else {
+            return;
+        };
         let end = |address: u128, port: u16| (address, port);
         let (src, dst) = (end(ip.src, ip.src_port), end(ip.dst, ip.dst_port));
         let flow = [src.min(dst), src.max(dst)];

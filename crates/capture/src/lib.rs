@@ -4,6 +4,8 @@
 //! know whether they came from a file, a pipe or a ring.
 #![deny(unsafe_code)]
 
+#[cfg(target_os = "linux")]
+pub mod bpf;
 pub mod file;
 #[cfg(target_os = "linux")]
 pub mod ring;

@@ -52,6 +52,30 @@ pub struct Packet<'a> {
     pub direction: Direction,
 }
 
+/// Packets of one interface and direction that have their outermost five-tuple in common, or only an EtherType: counted
+/// where they passed, and not kept.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelCount<'a> {
+    /// The first of them: when it passed, how long it was, how it began; no bytes where its link header is not read.
+    pub first: Packet<'a>,
+    /// When the last of them passed.
+    pub last: Timestamp,
+    /// How many; 0 for none.
+    pub packets: u64,
+    /// Their IP bytes, as [`Ip::bytes`]; 0 where no IP header was read.
+    pub ip_bytes: u64,
+    /// Their wire lengths.
+    pub frame_bytes: u64,
+    /// Whether they have a five-tuple in common; of fragments, the datagram, too.
+    pub is_flow: bool,
+    /// The EtherType, as far as it is known.
+    pub ether_type: u16,
+    /// The flags of all their TCP headers.
+    pub tcp_flags: TcpFlags,
+    /// How many more they become where an interface splits them itself.
+    pub split: u64,
+}
+
 /// One end of a flow. The port is 0 for protocols without ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {

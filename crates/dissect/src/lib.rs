@@ -15,5 +15,6 @@ pub mod packet;
 
 pub use dissection::{Dissection, Layer, MAX_LAYERS, MAX_TUNNELS, Tunnel};
 pub use facts::{
-    Direction, Endpoint, FiveTuple, Fragment, Icmp, Ip, LinkType, Packet, Stop, Tcp, TcpFlags, Timestamp,
+    Direction, Endpoint, FiveTuple, Fragment, Icmp, Ip, KernelCount, LinkType, Packet, Stop, Tcp, TcpFlags,
+    Timestamp,
 };

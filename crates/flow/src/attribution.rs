@@ -79,15 +79,19 @@ pub enum Evidence {
     Listener,
     /// The only raw or ping socket of the flow's protocol.
     Protocol,
+    /// The kernel told of the very socket, and who used it.
+    Told,
+    /// The kernel told of the very socket; who accepted it has not used it, so that this is who listens.
+    ToldListener,
 }
 
 impl Evidence {
     /// Its word: `exact`, `bound`, `listener` or `protocol`.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Exact => "exact",
+            Self::Exact | Self::Told => "exact",
             Self::Bound => "bound",
-            Self::Listener => "listener",
+            Self::Listener | Self::ToldListener => "listener",
             Self::Protocol => "protocol",
         }
     }
@@ -96,6 +100,7 @@ impl Evidence {
     pub fn source(self) -> &'static str {
         match self {
             Self::Exact | Self::Bound | Self::Listener | Self::Protocol => "sock_diag",
+            Self::Told | Self::ToldListener => "bpf",
         }
     }
 }
@@ -169,6 +174,23 @@ pub struct Attributed {
     pub evidence: Evidence,
     /// The process at the other end, where that is on this host too.
     pub peer: Option<Arc<Owner>>,
+}
+
+/// News of an end that was answered for before: another process has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The flow's protocol.
+    pub protocol: Protocol,
+    /// The end.
+    pub own: SocketAddr,
+    /// The flow's other end.
+    pub other: SocketAddr,
+    /// The process that has it now.
+    pub owner: Arc<Owner>,
+    /// What that rests on.
+    pub evidence: Evidence,
+    /// It is another socket of the same five-tuple: what it sends and receives is another flow.
+    pub another: bool,
 }
 
 /// The owner of a flow, or the reason why there is none.

@@ -1,6 +1,6 @@
 //! One flow's counters: what every packet touches, and nothing else.
 
-use dissect::{Icmp, Timestamp};
+use dissect::{Icmp, TcpFlags, Timestamp};
 
 use crate::key::{FlowKey, Side};
 use crate::tcp::{Segment, TcpState};
@@ -177,6 +177,11 @@ impl Flow {
     #[inline]
     pub(crate) fn observe_tcp(&mut self, side: Side, at: Timestamp, segment: &Segment) {
         self.tcp.observe(side, at, segment);
+    }
+
+    /// Notes that `side` sent these flags, in segments of which no more is known.
+    pub(crate) fn note_tcp_flags(&mut self, side: Side, at: Timestamp, flags: TcpFlags) {
+        self.tcp.note_end(side, at, flags);
     }
 
     /// Reads a line of it ahead of its use.

@@ -77,13 +77,18 @@ pub struct InterfaceLedger {
 
 /// What became of a live interface's packets, in packets and frame bytes.
 ///
-/// `kernel` = seen + `dropped` + `offload`; the counted ones = `owned` + `forwarded` + `by_kernel` + `unknown`.
+/// `kernel` = seen + `dropped` + `offload`; seen = counted + not IP + `without_flow`; the counted ones = `owned` + `forwarded` + `by_kernel` + `unknown`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LiveLedger {
     /// What the interface itself counted meanwhile; `None` if it is gone.
     pub kernel: Option<(u64, u64)>,
     /// Packets that the ring had no room for; `None` where the kernel does not say whose they were.
     pub dropped: Option<u64>,
+    /// Of those that were seen, the ones that the ring had no room for and the kernel counted: nothing is known of their
+    /// payloads, and little of their TCP headers.
+    pub in_kernel: (u64, u64),
+    /// Of those in turn, the ones that are in no flow: the kernel had no place for more.
+    pub without_flow: (u64, u64),
     /// Packets and bytes by which an interface that splits segments itself counts more than was seen, estimated.
     pub offload: (u64, u64),
     /// Of flows that a process owns.
@@ -112,6 +117,8 @@ impl LiveLedger {
         self.kernel = self.kernel.zip(other.kernel).map(|(a, b)| both(a, b));
         self.dropped = self.dropped.zip(other.dropped).map(|(a, b)| a + b);
         for (ours, theirs) in [
+            (&mut self.in_kernel, other.in_kernel),
+            (&mut self.without_flow, other.without_flow),
             (&mut self.offload, other.offload),
             (&mut self.owned, other.owned),
             (&mut self.forwarded, other.forwarded),
@@ -142,7 +149,8 @@ impl InterfaceLedger {
 
     /// Whether all that was seen here is accounted for; live, also whether every counted packet has its owner or reason.
     pub fn closes(&self) -> bool {
-        let parts = sum([self.counted, self.not_ip].into_iter());
+        let without_flow = self.live.as_ref().map_or((0, 0), |live| live.without_flow);
+        let parts = sum([self.counted, self.not_ip, without_flow].into_iter());
         self.seen == parts && self.live.as_ref().is_none_or(|live| live.attributed() == self.counted)
     }
 }
@@ -244,6 +252,8 @@ mod tests {
             live: Some(LiveLedger {
                 kernel: Some((112, 9900)),
                 dropped: Some(2),
+                in_kernel: (0, 0),
+                without_flow: (0, 0),
                 offload: (10, 540),
                 owned: (90, 8000),
                 forwarded: (4, 400),

@@ -42,7 +42,7 @@ mod tally;
 mod tcp;
 mod totals;
 
-pub use attribution::{Answer, Attributed, End, Evidence, Protocol, Question, Reason};
+pub use attribution::{Answer, Attributed, Change, End, Evidence, Protocol, Question, Reason};
 pub use collector::{Collector, Config, LiveConfig};
 pub use delta::Delta;
 pub use dns::{DnsEvent, DnsFacts, DnsTotals};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use dissect::{Endpoint, FiveTuple, Timestamp};
 use hashbrown::{HashMap, HashSet};
 
-use crate::attribution::{Answer, Protocol, Question, Reason};
+use crate::attribution::{Answer, Change, End, Protocol, Question, Reason};
 use crate::dns::DnsEvent;
 use crate::flow::Flow;
 use crate::key::{FlowKey, Seed, Side};
@@ -30,6 +30,8 @@ const MAX_AGAIN: usize = 1024;
 const MAX_TRANSLATIONS: usize = 262_144;
 /// A translation is remembered so long after the kernel forgot it: packets of it may not have been counted yet.
 const AFTERLIFE: i64 = 30_000_000_000;
+/// Five-tuples that are another process's now, at most.
+const MAX_ANEW: usize = 65_536;
 /// So long a DNS message waits for the process that asked, in nanoseconds …
 const DNS_PATIENCE: i64 = 2_000_000_000;
 /// … unless so many wait.
@@ -104,6 +106,16 @@ pub(crate) struct LiveFlows {
     messages: VecDeque<DnsEvent>,
     /// Hashes of flow and name of those that were told.
     named: HashSet<u64>,
+    /// Since when a five-tuple is another process's, though tables still count one flow.
+    anew: HashMap<FlowKey, Timestamp>,
+}
+
+/// What a change of owner asks for.
+pub(crate) enum Changed {
+    /// Nothing more.
+    Done,
+    /// This flow is over: what comes is another one's.
+    Over(u32),
 }
 
 impl LiveFlows {
@@ -116,6 +128,7 @@ impl LiveFlows {
             questions: VecDeque::new(),
             messages: VecDeque::new(),
             named: HashSet::default(),
+            anew: HashMap::default(),
         }
     }
 
@@ -162,6 +175,9 @@ impl LiveFlows {
         }
         flow.key = key;
         flow.hash = key.hash(&self.seed);
+        if let Some(since) = self.anew.get(&key) {
+            (flow.first, flow.last) = (flow.first.max(*since), flow.last.max(*since));
+        }
         let place = Place { interface, translated: alias.is_some() };
         let number = match flows.find(flow.hash, &key) {
             Some(number) => number,
@@ -234,6 +250,33 @@ impl LiveFlows {
         if same && better {
             facts.answer = Some(refused_here(flows.get(number), answer));
         }
+    }
+
+    /// Takes note of a new owner of a flow whose owner was known.
+    pub(crate) fn change(&mut self, flows: &FlowStore, change: &Change, now: Timestamp) -> Changed {
+        let end = |at: SocketAddr| Endpoint { addr: at.ip(), port: at.port() };
+        let tuple = FiveTuple { src: end(change.own), dst: end(change.other), protocol: change.protocol.0 };
+        let (key, side) = FlowKey::of_tuple(&tuple);
+        let Some(number) = flows.find(key.hash(&self.seed), &key) else { return Changed::Done };
+        let Some(facts) = self.facts.get_mut(number as usize) else { return Changed::Done };
+        let initiates = flows.get(number).initiator == side;
+        let known = match &mut facts.answer {
+            Some(Answer::Owner(known)) if (known.end == End::Source) == initiates => known,
+            _ => return Changed::Done,
+        };
+        if (known.owner.pid, known.owner.start) == (change.owner.pid, change.owner.start) && change.another {
+            return Changed::Done;
+        }
+        // A new connection begins a new flow by itself.
+        if change.another && !change.protocol.is_stream() {
+            if self.anew.len() >= MAX_ANEW {
+                self.anew.clear();
+            }
+            self.anew.insert(key, now);
+            return Changed::Over(number);
+        }
+        (known.owner, known.evidence) = (Arc::clone(&change.owner), change.evidence);
+        Changed::Done
     }
 
     /// Joins a translated five-tuple to the flow of its original.
@@ -310,6 +353,13 @@ impl LiveFlows {
                 alias.ended = Some(now);
                 self.forgotten.push_back((now, beyond));
             }
+        }
+    }
+
+    /// A table begins anew what has this key.
+    pub(crate) fn end_key(&mut self, flows: &FlowStore, number: u32) {
+        if let Some(flow) = flows.open(number).filter(|_| !self.anew.is_empty()) {
+            self.anew.remove(&flow.key);
         }
     }
 

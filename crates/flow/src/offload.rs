@@ -23,6 +23,11 @@ pub(crate) fn split(d: &Dissection<'_>, wire_len: u32, longest: u32) -> Frames {
     Frames { packets: further, bytes: further * u64::from(wire_len.saturating_sub(payload)) }
 }
 
+/// Bytes of a packet that each of its segments has again.
+pub(crate) fn headers(d: &Dissection<'_>, wire_len: u32) -> Option<u32> {
+    payload(d, d.ip.as_ref()?).map(|payload| wire_len.saturating_sub(payload))
+}
+
 /// Bytes that are divided among segments.
 fn payload(d: &Dissection<'_>, ip: &Ip) -> Option<u32> {
     let header = if ip.version == 4 { 20 } else { 40 };

@@ -92,10 +92,10 @@ impl Openings {
             if flow.heed.is_told() {
                 asked = asked.and(later(flow));
             }
-            if !asked.is_empty() {
-                self.read_alone(flows, number, o, asked);
-            } else {
+            if asked.is_empty() {
                 self.say_nothing_known(flows, number, o);
+            } else {
+                self.read_alone(flows, number, o, asked);
             }
         }
     }
@@ -190,9 +190,9 @@ impl Openings {
             Some(known) => {
                 let mut whole = App::clone(known);
                 if flow.heed.is_told() {
-                    whole.extend(&app)
+                    whole.extend(&app);
                 } else {
-                    whole.absorb(&app)
+                    whole.absorb(&app);
                 }
                 Arc::new(whole)
             }

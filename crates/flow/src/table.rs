@@ -1,5 +1,7 @@
 //! One shard of the flows: observes packets, hands out deltas. Owned by one thread.
 
+mod counted;
+
 use std::mem;
 use std::sync::Arc;
 

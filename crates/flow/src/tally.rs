@@ -8,9 +8,9 @@
 use std::hint::black_box;
 use std::mem;
 
-use dissect::{Icmp, LinkType, Timestamp};
+use dissect::{Icmp, LinkType, TcpFlags, Timestamp};
 
-use crate::flow::Flow;
+use crate::flow::{Counters, Flow};
 use crate::key::{FlowKey, Side};
 use crate::opening::{Openings, is_worth_hearing};
 use crate::path::{PRINTS, Unprinted};
@@ -152,6 +152,25 @@ impl Tally {
                 return (guess, is_wanted);
             }
             guess = self.search(o);
+        }
+    }
+
+    /// Adds one packet, which stands for all of `sum` until `last`.
+    pub(crate) fn add_many(&mut self, o: &Observation<'_>, sum: Counters, last: Timestamp) {
+        self.apply(o, self.flows.guess(o.hash), self.begun.is_some());
+        let Some(number) = self.flows.find(o.hash, &o.key) else { return };
+        let (flow, i) = (self.flows.get_mut(number), o.side.index());
+        flow.packets[i] += sum.packets - 1;
+        // The first one is a part of the sum.
+        flow.ip_bytes[i] += sum.ip_bytes.saturating_sub(u64::from(o.ip_bytes));
+        flow.frame_bytes[i] += sum.frame_bytes.saturating_sub(u64::from(o.frame_bytes));
+        flow.last = flow.last.max(last);
+    }
+
+    /// Notes that TCP segments with these flags were sent, one that was added or others.
+    pub(crate) fn note_tcp_flags(&mut self, o: &Observation<'_>, at: Timestamp, flags: TcpFlags) {
+        if let Some(number) = self.flows.find(o.hash, &o.key) {
+            self.flows.get_mut(number).note_tcp_flags(o.side, at, flags);
         }
     }
 

@@ -139,6 +139,15 @@ impl TcpState {
         }
     }
 
+    /// Notes an end that is told by flags alone.
+    pub(crate) fn note_end(&mut self, side: Side, at: Timestamp, flags: TcpFlags) {
+        for flag in [TcpFlags::FIN, TcpFlags::RST] {
+            if flags.has(flag) {
+                self.note_control(side, at, TcpFlags(flag));
+            }
+        }
+    }
+
     fn note_control(&mut self, side: Side, at: Timestamp, flags: TcpFlags) {
         let (syn, fin, rst) = (flags.has(TcpFlags::SYN), flags.has(TcpFlags::FIN), flags.has(TcpFlags::RST));
         if syn && (fin || rst) {

@@ -80,6 +80,10 @@ impl NoFlow {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct InterfaceTotals {
     pub(crate) seen: Frames,
+    /// Of those, what was counted in the kernel.
+    pub(crate) in_kernel: Frames,
+    /// Of those in turn, what has no flow because there was no place for one.
+    pub(crate) without_flow: Frames,
     /// What the interface counts beyond that because it splits segments itself; estimated.
     pub(crate) offload: Frames,
     pub(crate) no_flow: BTreeMap<NoFlow, Frames>,
@@ -88,6 +92,8 @@ pub(crate) struct InterfaceTotals {
 impl InterfaceTotals {
     fn absorb(&mut self, other: InterfaceTotals) {
         self.seen += other.seen;
+        self.in_kernel += other.in_kernel;
+        self.without_flow += other.without_flow;
         self.offload += other.offload;
         for (why, frames) in other.no_flow {
             *self.no_flow.entry(why).or_default() += frames;

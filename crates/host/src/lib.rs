@@ -25,6 +25,8 @@ mod fds;
 #[cfg(target_os = "linux")]
 mod holders;
 #[cfg(target_os = "linux")]
+pub mod kernel;
+#[cfg(target_os = "linux")]
 mod namespaces;
 #[cfg(target_os = "linux")]
 mod netlink;
@@ -44,7 +46,9 @@ pub use budget::Budget;
 pub use cgroup::Placement;
 #[cfg(target_os = "linux")]
 pub use conntrack::{Conntrack, Translation};
-pub use flow::{Answer, Attributed, Container, End, Evidence, Owner, Protocol, Question, Reason, Runtime};
+pub use flow::{
+    Answer, Attributed, Change, Container, End, Evidence, Owner, Protocol, Question, Reason, Runtime,
+};
 #[cfg(target_os = "linux")]
 pub use namespaces::{DiagSockets, NetNamespace};
 #[cfg(target_os = "linux")]

@@ -6,7 +6,8 @@ use std::path::Path;
 use crate::Owner;
 use crate::cgroup::Placement;
 use crate::container::ContainerNames;
-use crate::proc::{Proc, Stat};
+use crate::kernel::Task;
+use crate::proc::Proc;
 use crate::users::Users;
 
 /// The kernel's limit of a process's name, in bytes.
@@ -43,25 +44,60 @@ impl OwnerReader {
         if proc.stat(pid)?.start != stat.start {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let account = uid.and_then(|uid| self.users.account(uid));
-        let mut container = placement.container;
-        if let Some(container) = &mut container {
-            container.name = self.containers.name(container, account.map(|account| account.home.as_path()));
-        }
-        Ok(Owner {
+        let name = whole_name(&stat.comm, executable.as_deref(), &command_line);
+        let owner = Owner {
             pid,
             start: stat.start,
-            name: whole_name(&stat, executable.as_deref(), &command_line),
-            user: account.map(|account| account.name.clone()),
+            name,
+            user: None,
             executable,
             command_line,
             uid,
             parent: stat.parent,
-            cgroup: placement.path,
-            unit: placement.unit,
-            container,
+            cgroup: None,
+            unit: None,
+            container: None,
             net_namespace,
-        })
+        };
+        Ok(self.complete(owner, placement))
+    }
+
+    /// What can be said of a process that has ended.
+    pub(crate) fn of_ended(
+        &mut self,
+        task: &Task,
+        start: u64,
+        executable: Option<String>,
+        cgroup: Option<&str>,
+    ) -> Owner {
+        let placement = cgroup.map(|path| Placement::parse(&format!("0::{path}"))).unwrap_or_default();
+        let owner = Owner {
+            pid: task.pid,
+            start,
+            name: whole_name(&task.name, executable.as_deref(), &[]),
+            user: None,
+            executable,
+            command_line: Vec::new(),
+            uid: Some(task.uid),
+            parent: task.parent,
+            cgroup: None,
+            unit: None,
+            container: None,
+            net_namespace: None,
+        };
+        self.complete(owner, placement)
+    }
+
+    /// Adds the user's name, and where the process stands.
+    fn complete(&mut self, mut owner: Owner, placement: Placement) -> Owner {
+        let account = owner.uid.and_then(|uid| self.users.account(uid));
+        let mut container = placement.container;
+        if let Some(container) = &mut container {
+            container.name = self.containers.name(container, account.map(|account| account.home.as_path()));
+        }
+        owner.user = account.map(|account| account.name.clone());
+        (owner.cgroup, owner.unit, owner.container) = (placement.path, placement.unit, container);
+        owner
     }
 
     /// Whether `owner` still says what the process is: the same process, not
@@ -76,10 +112,9 @@ impl OwnerReader {
 
 /// The kernel's name is cut to 15 bytes: the executable's file name or the
 /// first argument's give the rest, if they begin with it.
-fn whole_name(stat: &Stat, executable: Option<&str>, command_line: &[String]) -> String {
-    let comm = &stat.comm;
+fn whole_name(comm: &str, executable: Option<&str>, command_line: &[String]) -> String {
     if comm.len() < COMM {
-        return comm.clone();
+        return comm.to_owned();
     }
     let file_name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
     // A title that the program wrote itself ("postgres: writer") ends at a colon or space.
@@ -88,8 +123,8 @@ fn whole_name(stat: &Stat, executable: Option<&str>, command_line: &[String]) ->
         .map(file_name)
         .into_iter()
         .chain(first)
-        .find(|name| name.starts_with(comm.as_str()))
-        .unwrap_or_else(|| comm.clone())
+        .find(|name| name.starts_with(comm))
+        .unwrap_or_else(|| comm.to_owned())
 }
 
 #[cfg(test)]

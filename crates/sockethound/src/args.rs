@@ -58,6 +58,12 @@ pub enum Command {
         /// Keep all privileges
         #[arg(long)]
         no_sandbox: bool,
+        /// Load no programs into the kernel
+        #[arg(long)]
+        no_bpf: bool,
+        /// Memory for what they tell, in KiB
+        #[arg(long, default_value_t = 4096)]
+        bpf_ring: u32,
     },
 }
 
@@ -208,6 +214,15 @@ pub struct ReportArgs {
     /// Keep all privileges while packets are read; what that gives up is said
     #[arg(long, help_heading = "Input")]
     pub no_sandbox: bool,
+
+    /// Load no programs into the kernel: owners are looked up, which misses sockets that end at once, and what the ring has
+    /// no room for is dropped
+    #[arg(long, conflicts_with = "read", help_heading = "Capture")]
+    pub no_bpf: bool,
+
+    /// Memory for what the kernel tells of owners, in KiB
+    #[arg(long, value_name = "KIB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(4..=65_536), hide = true)]
+    pub bpf_ring: u32,
 
     /// Hide loopback traffic (127.0.0.0/8, ::1)
     #[arg(short, long, help_heading = "Selection")]

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::Duration;
 
 use dissect::Timestamp;
 use flow::{Collector, Question, Ticket, Translation};
@@ -11,6 +12,9 @@ use host::service::Client;
 /// gone by now.
 const MAX_WAITING: usize = 16_384;
 
+/// How long a report waits at most for what the kernel has told of owners.
+const CATCHING_UP: Duration = Duration::from_millis(100);
+
 /// Sources of owners and translations; each is there or is not.
 #[derive(Default)]
 pub struct Attribution {
@@ -18,6 +22,10 @@ pub struct Attribution {
     pub owners: Option<Client>,
     /// The kernel's connection tracking.
     pub conntrack: Option<host::Conntrack>,
+    /// The kernel tells of owners by itself, also of changes.
+    told: bool,
+    /// Lost events that the user was told of.
+    lost_said: u64,
     asked: Asked,
     unasked: VecDeque<(Ticket, Question)>,
 }
@@ -30,8 +38,10 @@ impl fmt::Debug for Attribution {
 
 impl Attribution {
     /// These sources.
-    pub fn new(owners: Option<Client>, conntrack: Option<host::Conntrack>) -> Self {
-        Attribution { owners, conntrack, ..Self::default() }
+    ///
+    /// `told`: whether the kernel tells the one who looks up owners of them.
+    pub fn new(owners: Option<Client>, told: bool, conntrack: Option<host::Conntrack>) -> Self {
+        Attribution { owners, conntrack, told, ..Self::default() }
     }
 
     /// Whether somebody was asked who has not answered.
@@ -56,16 +66,42 @@ impl Attribution {
             self.asked.note(id, *ticket);
             self.unasked.pop_front();
         }
+        self.receive(collector, now, false)
+    }
+
+    /// Has told whatever the kernel has told by now, before what a worker counted is added; gives what the user is to
+    /// be told.
+    pub(crate) fn catch_up(&mut self, collector: &mut Collector, now: Timestamp) -> Option<String> {
+        if self.told { self.receive(collector, now, true) } else { None }
+    }
+
+    fn receive(&mut self, collector: &mut Collector, now: Timestamp, all: bool) -> Option<String> {
+        let client = self.owners.as_mut()?;
         let asked = &mut self.asked;
-        let received = client.receive(|id, answer| {
+        let each = |id, answer| {
             if let Some(ticket) = asked.take(id) {
                 collector.answer(ticket, answer);
             }
-        });
-        let error = received.err()?;
+        };
+        let received = if all { client.catch_up(CATCHING_UP, each) } else { client.receive(each) };
+        for change in client.take_changes() {
+            collector.change(&change, now);
+        }
+        let lost = client.lost();
+        let Err(error) = received else { return self.say_lost(lost) };
         // Nobody will answer any more.
         (self.owners, self.asked, self.unasked) = (None, Asked::default(), VecDeque::new());
         Some(format!("owners are not looked up any more: the process that does has ended: {error}"))
+    }
+
+    /// What there is to say of lost events: when the first are lost, and when ten times as many are.
+    fn say_lost(&mut self, lost: u64) -> Option<String> {
+        if lost == 0 || lost < self.lost_said.saturating_mul(10) {
+            return None;
+        }
+        self.lost_said = lost;
+        let what = "what the kernel tells of owners had no room";
+        Some(format!("warning: {lost} times {what}: sockets that ended meanwhile may have no owner"))
     }
 
     fn take_translations(&mut self, collector: &mut Collector, now: Timestamp) {

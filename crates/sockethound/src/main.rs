@@ -8,7 +8,7 @@ use sockethound::args::{self, Cli, Command};
 use sockethound::exit::Exit;
 use sockethound::plan::Plan;
 #[cfg(target_os = "linux")]
-use sockethound::privilege::owners;
+use sockethound::privilege::owners::{self, Manner};
 use sockethound::run::{run, say};
 use sockethound::view;
 
@@ -16,7 +16,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let exit = match cli.command {
         #[cfg(target_os = "linux")]
-        Some(Command::OwnerService { no_sandbox }) => owners::run(no_sandbox).map(|()| Exit::Done),
+        Some(Command::OwnerService { no_sandbox, no_bpf, bpf_ring }) => {
+            owners::run(Manner { no_sandbox, no_bpf, bpf_ring }).map(|()| Exit::Done)
+        }
         Some(command) => print(&command),
         None => match Plan::new(cli.report) {
             Ok(plan) => run(plan),

@@ -48,6 +48,7 @@ pub enum Source {
 }
 
 /// What is captured of which interfaces.
+#[expect(clippy::struct_excessive_bools, reason = "one switch, one field")]
 #[derive(Clone, Debug)]
 pub struct Interfaces {
     /// Their names; none for all.
@@ -64,6 +65,10 @@ pub struct Interfaces {
     pub hardware_clock: bool,
     /// Look up names of addresses that have none.
     pub resolve: bool,
+    /// Load no programs into the kernel.
+    pub no_bpf: bool,
+    /// Memory for what they would tell, in KiB.
+    pub bpf_ring: u32,
 }
 
 impl Plan {
@@ -121,6 +126,8 @@ impl Plan {
                 workers: usize::from(args.workers),
                 hardware_clock: args.hardware_clock,
                 resolve: args.resolve,
+                no_bpf: args.no_bpf,
+                bpf_ring: args.bpf_ring,
             })
         } else {
             Source::Files(Files { paths: args.read, since: args.since, until: args.until, utc: args.utc })

@@ -1,6 +1,7 @@
 //! How a live run begins: everything that takes privileges is opened, then they are given up.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use capture::ring::{self, RingSource, Snaplen};
 use flow::LiveConfig;
@@ -11,10 +12,13 @@ use crate::exit::Exit;
 use crate::pipeline::live::now;
 use crate::pipeline::{Files, Job, Live};
 use crate::plan::Interfaces;
-use crate::privilege::{self, Confinement, capabilities, owners, remedy};
+use crate::privilege::owners::{self, Manner};
+use crate::privilege::{self, Confinement, capabilities, remedy};
 use crate::resolver::Resolver;
 use crate::run::say;
 
+/// How long it is waited for programs to be loaded into the kernel.
+const LOADING: Duration = Duration::from_secs(10);
 /// Where nameservers are told (resolv.conf(5)).
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
@@ -35,13 +39,21 @@ pub(crate) fn open(
         block_bytes: block(interfaces.ring_bytes / interfaces.workers),
         promiscuous: interfaces.promiscuous,
         hardware_clock: interfaces.hardware_clock,
+        count_in_kernel: !interfaces.no_bpf,
         ..ring::Options::default()
     };
     // First, since it is a process of its own: what is opened from here on is not its business.
-    let owners =
-        owners::spawn(no_sandbox).inspect_err(|e| say(&format!("owners are not looked up: {e}"))).ok();
+    let manner = Manner { no_sandbox, no_bpf: interfaces.no_bpf, bpf_ring: interfaces.bpf_ring };
+    let spawned = owners::spawn(manner).inspect_err(|e| say(&format!("owners are not looked up: {e}")));
+    let mut owners = spawned.ok();
+    // What passes from now on has owners that the kernel tells.
+    let greeting = owners.as_mut().and_then(|owners| owners.greeting(LOADING)).unwrap_or_default();
+    greeting.lines.iter().filter(|_| !quiet).for_each(|line| say(line));
     let conntrack = host::Conntrack::open().ok();
     let rings = RingSource::open_group(&options, interfaces.workers).map_err(refusal)?;
+    if let Some(refusal) = rings.iter().find_map(RingSource::refusal).filter(|_| !quiet) {
+        say(&format!("warning: what the ring has no room for will be dropped, not counted: {refusal}"));
+    }
     let resolver = interfaces.resolve.then(|| Resolver::open(Path::new(RESOLV_CONF)));
     let resolver = resolver.transpose().unwrap_or_else(|e| {
         say(&format!("addresses are not looked up: {e}"));
@@ -51,11 +63,21 @@ pub(crate) fn open(
     job.config.live = Some(LiveConfig {
         seed: job.options.seed,
         started: now(),
-        owners_from: if owners.is_some() { "sock_diag" } else { "no owners" },
+        owners_from: match &owners {
+            Some(_) if greeting.told => "bpf",
+            Some(_) => "sock_diag",
+            None => "no owners",
+        },
         timeouts: job.options.live.unwrap_or_default(),
     });
     let named = !interfaces.names.is_empty();
-    Ok(Live { rings, attribution: Attribution::new(owners, conntrack), resolver, named, quiet })
+    Ok(Live {
+        rings,
+        attribution: Attribution::new(owners, greeting.told, conntrack),
+        resolver,
+        named,
+        quiet,
+    })
 }
 
 /// Gives up whatever a live run does not take from here on, before the first packet is read; `writes` are its outputs.

@@ -26,7 +26,8 @@ fn hellos(name: &str) -> Vec<(u64, String)> {
     hellos
 }
 
-/// Server names by tshark 4.0; fingerprints by ja4plus 1.4.0 (PyPI), for DTLS from the values that tshark lays out.
+/// Server names by tshark 4.0; fingerprints by ja4plus 1.4.0 (PyPI). Of DTLS, QUIC version 2 and the hello that is cut
+/// into records, which it does not read, from the values that tshark lays out.
 fn assert_hellos(name: &str, expected: &[(u64, &str)]) {
     let expected: Vec<_> = expected.iter().map(|(port, line)| (*port, (*line).to_owned())).collect();
     assert_eq!(hellos(name), expected, "{name}");
@@ -41,7 +42,7 @@ fn tls() {
             (43940, "tls12.example.org t12d2808h2_d943125447b4_e7e480e5a997"),
             (43954, "tls12.example.org t12d280700_d943125447b4_e7e480e5a997"),
             (43964, "- t12i280600_d943125447b4_e7e480e5a997"),
-            (43968, "split.example.org t12d3106a1_e8f1e7e78f70_dd4b1e09ec9e"),
+            (43968, "split.example.org t13d3111a1_e8f1e7e78f70_1f22a2ca17c4"),
             (54170, "again.example.org t13d311000_e8f1e7e78f70_1f22a2ca17c4"),
         ],
     );
@@ -79,12 +80,13 @@ fn starttls() {
     assert_hellos(
         "starttls.pcap",
         &[
-            (43934, "tls13.example.org t13d3111h2_e8f1e7e78f70_1f22a2ca17c4"),
-            (43940, "tls12.example.org t12d2808h2_d943125447b4_e7e480e5a997"),
-            (43954, "tls12.example.org t12d280700_d943125447b4_e7e480e5a997"),
-            (43964, "- t12i280600_d943125447b4_e7e480e5a997"),
-            (43968, "split.example.org t12d3106a1_e8f1e7e78f70_dd4b1e09ec9e"),
-            (54170, "again.example.org t13d311000_e8f1e7e78f70_1f22a2ca17c4"),
+            (33684, "ftp.example.org t13d311000_e8f1e7e78f70_1f22a2ca17c4"),
+            (35610, "postgres.example.org t13d311000_e8f1e7e78f70_1f22a2ca17c4"),
+            (37192, "mysql.example.org t13d311000_e8f1e7e78f70_1f22a2ca17c4"),
+            (42006, "smtp.example.org t13d311000_e8f1e7e78f70_1f22a2ca17c4"),
+            (46996, "xmpp.example.org t13d311000_e8f1e7e78f70_1f22a2ca17c4"),
+            (49742, "imap.example.org t13d311000_e8f1e7e78f70_1f22a2ca17c4"),
+            (60276, "pop3.example.org t13d311000_e8f1e7e78f70_1f22a2ca17c4"),
         ],
     );
     let protocols: Vec<_> = flows("starttls.pcap").iter().map(|f| f["network"]["protocol"].clone()).collect();
@@ -96,10 +98,11 @@ fn servers_say_what_they_chose_and_who_they_are() {
     let flows = flows("tls.pcap");
     let said =
         |path: &str| flows.iter().map(|f| f.pointer(path).cloned().unwrap_or_default()).collect::<Vec<_>>();
-    // As tshark 4.0 has them; the last but one is the flow whose server asks again.
-    assert_eq!(said("/tls/version"), ["1.3", "1.2", "1.2", "1.2", "1.3", "1.3"]);
+    // As tshark 4.0 has them. The last server but one asks for another hello, the last one answers with an alert.
+    assert_eq!(said("/tls/version")[..5], ["1.3", "1.2", "1.2", "1.2", "1.3"].map(Value::from));
     let (gcm, ecdhe) = ("TLS_AES_256_GCM_SHA384", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384");
-    assert_eq!(said("/tls/cipher"), [gcm, ecdhe, ecdhe, ecdhe, gcm, gcm]);
+    assert_eq!(said("/tls/cipher")[..5], [gcm, ecdhe, ecdhe, ecdhe, gcm].map(Value::from));
+    assert_eq!(said("/tls/version")[5], Value::Null);
     assert_eq!(said("/tls/next_protocol")[1], "h2");
     assert_eq!(said("/tls/server/hello_retry")[4], true);
     let names = said("/tls/server/x509/alternative_names");

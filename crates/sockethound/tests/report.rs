@@ -281,8 +281,8 @@ mod properties {
                         sent: flow::Counters { packets, ip_bytes: bytes, frame_bytes: bytes },
                         first: dissect::Timestamp(a.min(b)),
                         last: dissect::Timestamp(a.max(b)),
-                        source_name: one.as_deref().and_then(sample::called),
-                        destination_name: other.as_deref().and_then(sample::called),
+                        source_name: one.as_deref().map(sample::called),
+                        destination_name: other.as_deref().map(sample::called),
                         interface: one.map(Into::into),
                         ..FlowRecord { protocol, source, destination, ..sample::tcp_flow() }
                     }

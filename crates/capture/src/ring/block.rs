@@ -10,6 +10,8 @@ pub(super) const STATUS_AT: usize = 8;
 const COUNT_AT: usize = 12;
 /// `offset_to_first_pkt`.
 const FIRST_AT: usize = 16;
+/// What a block begins with before its packets.
+pub(super) const HEADER_OF_BLOCK: u64 = 48;
 /// Where `struct sockaddr_ll` stands behind `struct tpacket3_hdr`.
 const ADDRESS_AT: usize = 48;
 /// The header and the address.
@@ -79,17 +81,23 @@ impl Iterator for Slots<'_> {
     }
 }
 
+/// Which way a packet passed that is addressed so (`PACKET_HOST`, …).
+#[inline]
+pub(super) fn direction(pkt_type: u8) -> Direction {
+    match pkt_type {
+        kind if u32::from(kind) == PACKET_OUTGOING => Direction::Outbound,
+        0..=PACKET_MULTICAST => Direction::Inbound,
+        _ => Direction::Unknown,
+    }
+}
+
 /// The slot whose header stands at `at`, and how far it is to the next.
 #[inline]
 fn read(header: &[u8; HEADER], at: usize) -> (Slot, usize) {
     let word = |at: usize| u32_at(header, at).unwrap_or_default();
     let half = |at: usize| (word(at & !3) >> (at as u32 % 4 * 8)) as u16;
     let (mac, net) = (u32::from(half(24)), u32::from(half(26)));
-    let direction = match header[ADDRESS_AT + 10] {
-        kind if u32::from(kind) == PACKET_OUTGOING => Direction::Outbound,
-        0..=PACKET_MULTICAST => Direction::Inbound,
-        _ => Direction::Unknown,
-    };
+    let direction = direction(header[ADDRESS_AT + 10]);
     let slot = Slot {
         timestamp: Timestamp(i64::from(word(4)) * 1_000_000_000 + i64::from(word(8))),
         start: at as u32 + mac,

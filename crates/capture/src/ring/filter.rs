@@ -340,60 +340,8 @@ impl Filter {
 
 #[cfg(test)]
 mod tests {
-    use super::super::program::JA;
+    use super::super::program::machine::{Seen, run};
     use super::*;
-
-    /// A packet as the program sees it.
-    struct Seen<'a> {
-        bytes: &'a [u8],
-        hatype: u16,
-        pkttype: u32,
-        ifindex: u32,
-    }
-
-    /// Runs a program: an interpreter of the instructions that are used. `None` for a load past the end.
-    fn run(program: &[Instruction], seen: &Seen<'_>) -> Option<u32> {
-        let load = |at: u32, size: usize| {
-            let bytes = seen.bytes.get(at as usize..)?.get(..size)?;
-            Some(bytes.iter().fold(0, |word, &b| word << 8 | u32::from(b)))
-        };
-        let (mut a, mut x, mut at) = (0_u32, 0_u32, 0);
-        let mut memory = [0_u32; 16];
-        loop {
-            let Instruction { code, jt, jf, k } = program[at];
-            at += 1;
-            let mut jump = |yes: bool| at += usize::from(if yes { jt } else { jf });
-            match code {
-                LD_ABS if k == ancillary::IFINDEX => a = seen.ifindex,
-                LD_ABS if k == ancillary::HATYPE => a = u32::from(seen.hatype),
-                LD_ABS if k == ancillary::PKTTYPE => a = seen.pkttype,
-                LD_ABS => a = load(k, 4)?,
-                LDH_ABS => a = load(k, 2)?,
-                LDB_ABS => a = load(k, 1)?,
-                LD_IND => a = load(x + k, 4)?,
-                LDH_IND => a = load(x + k, 2)?,
-                LDB_IND => a = load(x + k, 1)?,
-                LD_MEM => a = memory[k as usize],
-                ST => memory[k as usize] = a,
-                LDX_IMM => x = k,
-                TXA => a = x,
-                ADD_X => a += x,
-                LD_LEN => a = seen.bytes.len() as u32,
-                TAX => x = a,
-                ADD_K => a += k,
-                SUB_X => a -= x,
-                AND_K => a &= k,
-                RSH_K => a >>= k,
-                JA => at += k as usize,
-                JEQ => jump(a == k),
-                JGT => jump(a > k),
-                JGE => jump(a >= k),
-                JSET => jump(a & k != 0),
-                RET_K => return Some(k),
-                _ => panic!("instruction {code:#x}"),
-            }
-        }
-    }
 
     fn keep(hatype: u16, bytes: &[u8]) -> u32 {
         let program = program(Snaplen::Adaptive, None);

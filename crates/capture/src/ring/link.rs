@@ -18,6 +18,8 @@ pub(super) mod arphrd {
     /// Those whose packets begin with their IP header: PPP (the kernel takes its header off), IP in IP, IPv6 in IP,
     /// 6in4, RAWIP, GRE over IPv4 and IPv6, none at all (tun, WireGuard).
     pub(in super::super) const BARE: [u16; 8] = [512, 768, 769, 776, 519, 778, 823, 0xfffe];
+    /// No kind: nobody's.
+    pub(in super::super) const NONE: u16 = 0xffff;
 }
 
 /// Where the packets of an interface of this kind are read from.

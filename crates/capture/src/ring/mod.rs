@@ -15,8 +15,10 @@
 
 mod block;
 mod choice;
+mod counts;
 mod error;
 mod filter;
+mod late;
 mod link;
 mod options;
 mod program;
@@ -28,11 +30,14 @@ use std::time::{Duration, Instant};
 
 use self::block::{Slot, Slots};
 use self::choice::Choice;
+use self::late::Late;
 use self::link::{Link, Links, Start, arphrd};
 use self::program::{Instruction, RET_K};
 use self::sys::{Blocks, Socket};
+use crate::bpf::Refusal;
 use crate::{Batch, CaptureStats, Interface, Next, PacketSource, Record};
 
+pub use self::counts::{KernelCounts, Unplaced};
 pub use self::error::Error;
 pub use self::filter::Snaplen;
 pub use self::link::{InterfaceCounters, LinkChange, LinkChangeKind};
@@ -51,6 +56,8 @@ pub struct RingStats {
     pub dropped: u64,
     /// How often the ring ran full.
     pub freezes: u64,
+    /// Packets that were counted in the kernel and are in none of the above.
+    pub counted: u64,
 }
 
 /// An interface that a packet was seen of.
@@ -68,6 +75,10 @@ struct Known {
 pub struct RingSource {
     socket: Socket,
     blocks: Blocks,
+    /// Counts what the ring may have no room for, if it is wanted and permitted.
+    late: Option<Late>,
+    /// Why that is not so.
+    refusal: Option<Refusal>,
     /// The block that is read next, or is lent.
     at: usize,
     lent: bool,
@@ -89,7 +100,7 @@ impl RingSource {
     /// Begins to capture.
     pub fn open(options: &Options) -> Result<Self, Error> {
         let mut source = Self::prepare(options, options.interfaces.len() == 1)?;
-        source.attach(&source.filter())?;
+        source.attach_filter()?;
         source.baseline[0] = source.counters()?;
         std::thread::sleep(ON_THE_WAY);
         source.bind()?;
@@ -127,7 +138,7 @@ impl RingSource {
         }
         std::thread::sleep(ON_THE_WAY);
         for source in &group {
-            source.attach(&source.filter())?;
+            source.attach_filter()?;
         }
         if let Some(first) = group.first_mut() {
             first.baseline[1] = first.counters()?;
@@ -150,9 +161,16 @@ impl RingSource {
             socket.stamp_by_hardware().map_err(|e| Error::system("use hardware clocks", e))?;
         }
         let blocks = map(&socket, options)?;
+        let late = options.count_in_kernel.then(|| count_late(options, &choice, &blocks));
+        let (late, refusal) = match late.transpose() {
+            Ok(late) => (late, None),
+            Err(refusal) => (None, Some(refusal)),
+        };
         Ok(Self {
             socket,
             blocks,
+            late,
+            refusal,
             at: 0,
             lent: false,
             records: Vec::new(),
@@ -179,6 +197,11 @@ impl RingSource {
             self.totals.set(totals);
         }
         totals
+    }
+
+    /// Why the kernel does not count what the ring has no room for, though that was wanted.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
     }
 
     /// Memory of the ring, in bytes.
@@ -236,6 +259,16 @@ impl RingSource {
         filter::program(self.options.snaplen, chosen)
     }
 
+    /// Has the filter decide from now on. One that counts can only tell so many interfaces apart.
+    fn attach_filter(&self) -> Result<(), Error> {
+        match &self.late {
+            Some(late) if late.set_links(&self.links, |number| self.choice.has(number)) => {
+                late.attach(&self.socket).map_err(|e| Error::system("attach the filter", e))
+            }
+            _ => self.attach(&self.filter()),
+        }
+    }
+
     fn attach(&self, program: &[Instruction]) -> Result<(), Error> {
         self.socket.attach(program).map_err(|e| Error::system("attach the snaplen filter", e))
     }
@@ -274,7 +307,11 @@ impl RingSource {
     /// Learns what became of the interfaces, and captures those that are to be captured now.
     fn heed_links(&mut self) -> Result<(), Error> {
         self.links.update().map_err(|e| Error::system("watch interfaces", e))?;
-        for change in self.links.take_changes() {
+        let changes = self.links.take_changes();
+        if let Some(late) = self.late.as_ref().filter(|_| !changes.is_empty()) {
+            late.set_links(&self.links, |number| self.choice.has(number));
+        }
+        for change in changes {
             self.heed(change)?;
         }
         Ok(())
@@ -321,7 +358,7 @@ impl RingSource {
         match &self.choice {
             Choice::All => return Ok(()),
             Choice::Bound(_) => self.bind()?,
-            Choice::Filtered(_) => self.attach(&self.filter())?,
+            Choice::Filtered(_) => self.attach_filter()?,
         }
         self.make_promiscuous()
     }
@@ -394,6 +431,9 @@ impl RingSource {
         self.blocks.give_back(self.at);
         self.at = (self.at + 1) % self.blocks.count();
         self.lent = false;
+        if let Some(late) = &self.late {
+            late.set_limit(&self.blocks, self.at);
+        }
     }
 }
 
@@ -467,12 +507,23 @@ const NOTHING: [Instruction; 1] = [Instruction { code: RET_K, jt: 0, jf: 0, k: 0
 /// The lower half of a fanout argument.
 const FANOUT_ID: u32 = 0xffff;
 
+fn count_late(options: &Options, choice: &Choice, blocks: &Blocks) -> Result<Late, Refusal> {
+    let decisions = filter::program(options.snaplen, None);
+    let ring = late::Ring { block_size: blocks.size(), blocks: blocks.count(), patience: patience(options) };
+    Late::load(&decisions, matches!(choice, Choice::Filtered(_)), ring)
+}
+
+/// How long a block is filled at most: the kernel counts milliseconds.
+fn patience(options: &Options) -> Duration {
+    Duration::from_millis(options.patience.as_millis().clamp(1, 60_000) as u64)
+}
+
 fn map(socket: &Socket, options: &Options) -> Result<Blocks, Error> {
     /// Fewer and a block would be waited for while it is read.
     const LEAST: usize = 4;
     let size = options.block_bytes.max(4096).next_power_of_two();
     let count = (options.ring_bytes / size).max(LEAST);
-    let retire = options.patience.as_millis().clamp(1, 60_000) as u32;
+    let retire = patience(options).as_millis() as u32;
     Blocks::map(socket, size as u32, count as u32, retire).map_err(|source| match source.raw_os_error() {
         Some(libc::ENOMEM) => Error::NoMemory { bytes: (size * count) as u64, source },
         _ => Error::system("make the ring", source),

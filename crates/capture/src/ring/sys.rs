@@ -9,7 +9,7 @@ use std::ffi::c_void;
 use std::fs::File;
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -166,6 +166,11 @@ impl Socket {
         check(unsafe {
             libc::setsockopt(self.0.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, at, len)
         })
+    }
+
+    /// The same by an eBPF program, which the kernel holds from then on.
+    pub(super) fn attach_extended(&self, program: BorrowedFd<'_>) -> io::Result<()> {
+        self.set(libc::SOL_SOCKET, libc::SO_ATTACH_BPF, &program.as_raw_fd())
     }
 
     /// Receives every protocol from now on: of one interface, or of all for 0.
@@ -332,6 +337,11 @@ impl Blocks {
         Ok(Self { base, block_size, count })
     }
 
+    /// Bytes of one.
+    pub(super) fn size(&self) -> usize {
+        self.block_size
+    }
+
     /// How many there are.
     pub(super) fn count(&self) -> usize {
         self.count
@@ -345,10 +355,15 @@ impl Blocks {
         unsafe { AtomicU32::from_ptr(self.base.as_ptr().add(number * self.block_size + STATUS_AT).cast()) }
     }
 
+    /// Whether block `number` is ours now.
+    pub(super) fn is_ours(&self, number: usize) -> bool {
+        // Acquire: what the kernel wrote before it handed the block over is seen after this.
+        self.status(number).load(Ordering::Acquire) & TP_STATUS_USER != 0
+    }
+
     /// Block `number`, if it is ours now.
     pub(super) fn get(&self, number: usize) -> Option<&[u8]> {
-        // Acquire: what the kernel wrote before it handed the block over is seen after this.
-        if self.status(number).load(Ordering::Acquire) & TP_STATUS_USER == 0 {
+        if !self.is_ours(number) {
             return None;
         }
         // SAFETY: the block lies inside the mapping; the kernel does not write to a block that it has handed over,

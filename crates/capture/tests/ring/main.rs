@@ -6,6 +6,7 @@
 
 mod frames;
 mod lab;
+mod late;
 mod sys;
 
 use std::io::{Read, Write};

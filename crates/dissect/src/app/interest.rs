@@ -54,8 +54,8 @@ static TABLES: LazyLock<Box<[[u8; 256]; 2]>> = LazyLock::new(|| {
             let all = Candidates::of(transport, first);
             let recurs = all.each().any(|(_, dissector)| dissector.recurs());
             let follows = !all.and(Candidates::that_follow_others()).is_empty();
-            *interest =
-                u8::from(!all.is_empty()) * BEGINS | u8::from(follows) * FOLLOWS | u8::from(recurs) * RECURS;
+            let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
+            *interest = bit(!all.is_empty(), BEGINS) | bit(follows, FOLLOWS) | bit(recurs, RECURS);
         }
     }
     tables

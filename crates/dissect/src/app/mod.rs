@@ -35,7 +35,8 @@ pub use self::select::{Candidates, protocol_by_port};
 /// Every message dissector.
 static MESSAGES: &[&dyn MessageDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &dns::NBNS];
 
-/// Every application dissector. Where two of them read the same bytes, the first is believed.
+/// Every application dissector with a file of its own; signatures come after them. Where two read the same bytes, the
+/// first is believed.
 static OPENINGS: &[&dyn AppDissector] = &[
     &dnscrypt::DnsCrypt,
     &ssh::Ssh,

@@ -149,6 +149,8 @@ impl Collector {
             ledger.live = Some(LiveLedger {
                 kernel,
                 dropped,
+                in_kernel: totals.map_or((0, 0), |t| (t.in_kernel.packets, t.in_kernel.bytes)),
+                without_flow: totals.map_or((0, 0), |t| (t.without_flow.packets, t.without_flow.bytes)),
                 offload,
                 owned: shares.owned,
                 forwarded: shares.forwarded,
@@ -179,11 +181,11 @@ fn interface_ledger(name: &InterfaceName, totals: &InterfaceTotals) -> Interface
             None => *names.entry(why.name()).or_default() += frames.packets,
         }
     }
-    let seen = (totals.seen.packets, totals.seen.bytes);
+    let (seen, rest) = (totals.seen, totals.without_flow);
     InterfaceLedger {
         interface: name.clone(),
-        seen,
-        counted: (seen.0 - not_ip.0, seen.1 - not_ip.1),
+        seen: (seen.packets, seen.bytes),
+        counted: (seen.packets - rest.packets - not_ip.0, seen.bytes - rest.bytes - not_ip.1),
         not_ip,
         not_ip_names: most_first(names.into_iter()),
         malformed: most_first(malformed.into_iter()),

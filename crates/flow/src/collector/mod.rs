@@ -18,7 +18,7 @@ use hashbrown::HashSet;
 
 use self::account::Shares;
 pub(crate) use self::resolvers::Resolvers;
-use crate::attribution::{Answer, Question};
+use crate::attribution::{Answer, Change, Question};
 use crate::closed::{Closed, Over};
 use crate::delta::Delta;
 use crate::dns::{DnsEvent, DnsTotals};
@@ -28,7 +28,7 @@ use crate::flow::{Counters, Flow};
 use crate::group::GroupBy;
 use crate::key::Seed;
 use crate::ledger::{CaptureRecord, InterfaceId, InterfaceName, Readings};
-use crate::live::{Facts, LiveFlows, Ticket, Translation};
+use crate::live::{Changed, Facts, LiveFlows, Ticket, Translation};
 use crate::lookup::LookupDelta;
 use crate::name::{Cause, NamedBy, Names};
 use crate::opening::NameEvent;
@@ -225,6 +225,14 @@ impl Collector {
         }
     }
 
+    /// Takes note of another owner: the flow goes on as his, or ends and another one begins.
+    pub fn change(&mut self, change: &Change, now: Timestamp) {
+        let Some(live) = &mut self.live else { return };
+        if let Changed::Over(number) = live.flows.change(&self.flows, change, now) {
+            self.close_live(number);
+        }
+    }
+
     /// Takes note of a translation of addresses.
     pub fn translate(&mut self, translation: &Translation, now: Timestamp) {
         if let Some(live) = &mut self.live {
@@ -340,6 +348,7 @@ impl Collector {
         last.for_each(|part| add(self, part));
         let Some(live) = &mut self.live else { return };
         for ((number, place), evicted) in ends {
+            live.flows.end_key(&self.flows, number);
             if live.flows.end(number, place, evicted) {
                 live.over.push(number);
             }

@@ -62,9 +62,8 @@ pub(crate) struct Count {
     /// Those of them that came before the first answer.
     before_answer: u32,
     has_answer: bool,
-    /// Which ends have been heard.
-    has_client: bool,
-    has_server: bool,
+    /// Whether the client and the server have been heard.
+    has: [bool; 2],
     /// The client's first application record was seen.
     has_record: bool,
     /// The client's lookups are in HTTP.
@@ -76,20 +75,20 @@ pub(crate) struct Count {
 impl Count {
     /// One lookup was counted already.
     pub(super) fn with_one() -> Self {
-        Count { large: 1, has_client: true, ..Count::default() }
+        Count { large: 1, has: [true, false], ..Count::default() }
     }
 
     /// Counts a payload.
     pub(super) fn hear(&mut self, kind: DnsKind, is_client: bool, heard: &Heard<'_>) {
         self.is_http = kind == DnsKind::Https;
         if !is_client {
-            self.has_server = true;
+            self.has[1] = true;
             if self.large > 0 && !self.has_answer {
                 (self.has_answer, self.before_answer) = (true, self.large);
             }
             return;
         }
-        self.has_client = true;
+        self.has[0] = true;
         match heard.seq {
             Some(begin) => self.segment(kind, begin, heard),
             None if kind == DnsKind::Crypt => self.large += 1,
@@ -102,7 +101,7 @@ impl Count {
 
     /// Whether both ends have been heard.
     pub(super) fn heard_both(self) -> bool {
-        self.has_client && self.has_server
+        self.has == [true; 2]
     }
 
     /// About how many lookups there were.

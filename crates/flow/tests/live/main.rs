@@ -1,6 +1,7 @@
 //! Live: packets that pass several interfaces count once, and every interface's account closes.
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod counted;
 mod ends;
 #[path = "../kept/mod.rs"]
 mod kept;

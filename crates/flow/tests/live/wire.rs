@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use dissect::{Direction, Endpoint, FiveTuple, LinkType, Packet, Timestamp};
+use dissect::{Direction, Endpoint, FiveTuple, KernelCount, LinkType, Packet, TcpFlags, Timestamp};
 use flow::{
     Collector, Config, FlowRecord, FlowTable, InterfaceId, InterfaceName, LiveConfig, Options, Snapshot,
     Timeouts, Translation,
@@ -77,6 +77,30 @@ impl Sent {
     }
 }
 
+/// So many packets of a flow, of so many bytes with and without their Ethernet header.
+pub(crate) fn counted(packets: u64, each: u64) -> KernelCount<'static> {
+    let first = Packet {
+        timestamp: Timestamp::default(),
+        link_type: LinkType::ETHERNET,
+        wire_len: 0,
+        bytes: &[],
+        interface: 0,
+        vlan_tci: None,
+        direction: Direction::Unknown,
+    };
+    KernelCount {
+        first,
+        last: Timestamp::default(),
+        packets,
+        ip_bytes: packets * (each - 14),
+        frame_bytes: packets * each,
+        is_flow: true,
+        ether_type: 0x0800,
+        tcp_flags: TcpFlags(0x10),
+        split: 0,
+    }
+}
+
 /// A live capture: some tables, and the collector.
 pub(crate) struct Capture {
     pub(crate) collector: Collector,
@@ -123,6 +147,20 @@ impl Capture {
 
     pub(crate) fn observe(&mut self, table: usize, packet: Packet<'_>) {
         self.tables[table].observe_batch(std::iter::once(packet));
+    }
+
+    /// The kernel counts packets like `first` on `interface`, a microsecond each, as many as it says.
+    pub(crate) fn count(&mut self, first: &Sent, interface: u32, count: KernelCount<'static>) {
+        let bytes = first.bytes();
+        let timestamp = Timestamp(self.now + 1000);
+        self.now += 1000 * count.packets as i64;
+        let first =
+            Packet { timestamp, interface, wire_len: bytes.len() as u32, bytes: &bytes, ..count.first };
+        self.tables[0].observe_counts([KernelCount { first, last: Timestamp(self.now), ..count }]);
+    }
+
+    pub(crate) fn table(&mut self) -> &mut FlowTable {
+        &mut self.tables[0]
     }
 
     /// Packets `numbers` of A, each of `len` bytes, on `interfaces`.

@@ -15,7 +15,8 @@
 mod rounds;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,11 +27,12 @@ use rounds::{Candidate, Place};
 
 use crate::diag::Lookup;
 use crate::holders::Holders;
+use crate::kernel::{Kernel, Local, Told};
 use crate::namespaces::DiagSockets;
 use crate::owner::OwnerReader;
 use crate::proc::Proc;
 use crate::sockets::plain;
-use crate::{Answer, Attributed, Budget, End, Owner, Question, Reason};
+use crate::{Answer, Attributed, Budget, Change, End, Owner, Question, Reason};
 
 /// How long a question is not looked up again after it had no owner.
 const NEGATIVE: Duration = Duration::from_secs(2);
@@ -76,6 +78,8 @@ pub struct Owners {
     costs: Costs,
     /// How many ends in other namespaces may be looked up that could only be told beside the owner.
     peers: Budget,
+    /// What the kernel tells by itself, where it does.
+    told: Option<Told>,
 }
 
 impl Owners {
@@ -94,7 +98,35 @@ impl Owners {
             negative: HashMap::default(),
             costs: Costs::default(),
             peers: Budget::new(PEERS, PEERS / 2.0),
+            told: None,
         })
+    }
+
+    /// From now on, `kernel` is believed before anything is looked up.
+    pub fn listen(&mut self, kernel: Box<dyn Kernel>) {
+        self.told = Some(Told::new(kernel));
+    }
+
+    /// Reads what the kernel has told since; gives how many events that were.
+    pub fn read_told(&mut self, now: Instant) -> usize {
+        let Self { told, reader, .. } = self;
+        told.as_mut().map_or(0, |told| told.read(reader, now))
+    }
+
+    /// Owners that were answered and are otherwise now, as the kernel has told by now.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        let Self { told, reader, .. } = self;
+        told.as_mut().map(|told| told.take_changes(reader)).unwrap_or_default()
+    }
+
+    /// What tells when there is something to read.
+    pub(crate) fn told_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.told.as_ref().map(|told| told.kernel().as_fd())
+    }
+
+    /// Events of the kernel that were lost.
+    pub fn lost(&self) -> u64 {
+        self.told.as_ref().map_or(0, Told::lost)
     }
 
     /// The namespaces, with their addresses.
@@ -120,9 +152,13 @@ impl Owners {
 
     /// An answer for each question, in their order.
     pub fn resolve(&mut self, questions: &[Question], now: Instant) -> Vec<Answer> {
+        self.read_told(now);
         let mut answers: Vec<Option<Answer>> = questions
             .iter()
             .map(|question| {
+                if let Some(answer) = self.told(question, now) {
+                    return Some(answer);
+                }
                 let (reason, until) = self.negative.get(question)?;
                 (now < *until).then_some(Answer::None(*reason))
             })
@@ -147,6 +183,14 @@ impl Owners {
             }
         }
         answers.into_iter().map(|answer| answer.unwrap_or(Answer::None(Reason::Deferred))).collect()
+    }
+
+    /// The answer to a question that the kernel has told.
+    fn told(&mut self, question: &Question, now: Instant) -> Option<Answer> {
+        let space = self.sockets.namespaces().first();
+        let is_local = |at: SocketAddr| space.is_some_and(|space| space.addresses().contains(plain(at).ip()));
+        let local = Local { source: is_local(question.source), destination: is_local(question.destination) };
+        self.told.as_mut()?.answer(question, local, &mut self.reader, now)
     }
 
     /// The ends of each question that may be on this host.

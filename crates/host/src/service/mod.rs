@@ -13,10 +13,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, sockopt};
 
 use self::wire::{Heard, Told};
-use crate::{Answer, Owners, Question, Reason};
+use crate::{Answer, Change, Owners, Question, Reason};
 
 /// Questions that hit a rate limit are tried again after this time …
 const AGAIN: Duration = Duration::from_millis(300);
@@ -33,6 +35,30 @@ const TOGETHER: usize = 1 << 20;
 const MANY: usize = 16 * 1024;
 /// … within this time.
 const MORE: Duration = Duration::from_millis(3);
+/// How often what the kernel tells is read while nobody asks, so that `/proc` is read while processes live …
+const SOON: Duration = Duration::from_millis(20);
+/// … and after some time without any event.
+const LATER: Duration = Duration::from_millis(100);
+const CALM: Duration = Duration::from_secs(1);
+
+/// What the service says of itself before it answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Greeting {
+    /// The kernel tells owners by itself.
+    pub told: bool,
+    /// What the user should hear.
+    pub lines: Vec<String>,
+}
+
+/// Sends `greeting`, before [`serve`].
+///
+/// # Errors
+/// Those of the stream.
+pub fn greet(mut stream: &UnixStream, greeting: &Greeting) -> io::Result<()> {
+    let mut output = Vec::new();
+    wire::write_greeting(&mut output, greeting);
+    stream.write_all(&output)
+}
 
 /// A question being answered.
 struct Pending {
@@ -53,29 +79,44 @@ pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK];
     let mut pending: Vec<Pending> = Vec::new();
     let mut told = Told::default();
-    let mut patience = None;
+    let mut active = Instant::now();
+    let mut lost = 0;
     loop {
-        let wanted = (!pending.is_empty()).then_some(AGAIN);
-        if wanted != patience {
-            stream.set_read_timeout(wanted)?;
-            patience = wanted;
-        }
-        match stream.read(&mut chunk) {
-            Ok(0) => return Ok(()),
-            Ok(length) => {
-                input.extend_from_slice(chunk.get(..length).unwrap_or_default());
-                take_waiting(&stream, &mut chunk, &mut input)?;
+        let patience = patience(owners, &pending, active);
+        if wait(&stream, owners.told_fd(), patience)? {
+            match stream.read(&mut chunk) {
+                Ok(0) => return Ok(()),
+                Ok(length) => {
+                    input.extend_from_slice(chunk.get(..length).unwrap_or_default());
+                    take_waiting(&stream, &mut chunk, &mut input)?;
+                }
+                Err(error) if is_idle(&error) => {}
+                Err(error) => return Err(error),
             }
-            Err(error) if is_idle(&error) => {}
-            Err(error) => return Err(error),
+        } else if owners.read_told(Instant::now()) > 0 {
+            active = Instant::now();
         }
         let due = Instant::now();
+        let mut barriers = 0;
         take_frames(&mut input, |body| {
+            if wire::is_barrier(body) {
+                barriers += 1;
+                return Some(());
+            }
             let (id, question) = wire::read_question(body)?;
             pending.push(Pending { id, question, tries: 0, due });
             Some(())
         })?;
         answer_due(owners, &mut pending, &mut told, &mut output);
+        if barriers > 0 {
+            owners.read_told(Instant::now());
+        }
+        owners.take_changes().iter().for_each(|change| wire::write_change(&mut output, change, &mut told));
+        if owners.lost() > lost {
+            lost = owners.lost();
+            wire::write_lost(&mut output, lost);
+        }
+        (0..barriers).for_each(|_| wire::write_barrier(&mut output));
         stream.write_all(&output)?;
         output.clear();
     }
@@ -92,13 +133,33 @@ fn take_waiting(stream: &UnixStream, chunk: &mut [u8], input: &mut Vec<u8>) -> i
                 // Its end is seen when it is read next.
                 Ok((_, 0)) => return Ok(()),
                 Ok((_, length)) => input.extend_from_slice(chunk.get(..length).unwrap_or_default()),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::AGAIN) => break,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
                 Err(errno) => return Err(errno.into()),
             }
         }
     }
     Ok(())
+}
+
+/// How long nothing needs to be done if nobody asks.
+fn patience(owners: &Owners, pending: &[Pending], active: Instant) -> Option<Duration> {
+    let told = owners.told_fd().map(|_| if active.elapsed() < CALM { SOON } else { LATER });
+    let again = pending.iter().map(|pending| pending.due).min();
+    let again = again.map(|due| due.saturating_duration_since(Instant::now()));
+    told.into_iter().chain(again).min()
+}
+
+/// Waits for a question, or until `told` or the time wants attention; gives whether it is a question.
+fn wait(stream: &UnixStream, told: Option<BorrowedFd<'_>>, patience: Option<Duration>) -> io::Result<bool> {
+    let mut fds = vec![PollFd::new(stream, PollFlags::IN)];
+    fds.extend(told.map(|told| PollFd::from_borrowed_fd(told, PollFlags::IN)));
+    let timeout = patience.and_then(|patience| Timespec::try_from(patience).ok());
+    match poll(&mut fds, timeout.as_ref()) {
+        Ok(_) => Ok(fds.first().is_some_and(|fd| !fd.revents().is_empty())),
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Answers what is due, and puts off what hits a rate limit.
@@ -149,6 +210,11 @@ pub struct Client {
     next: u64,
     waiting: usize,
     heard: Heard,
+    greeting: Option<Greeting>,
+    changes: Vec<Change>,
+    /// Asked to tell everything, and not answered.
+    barriers: usize,
+    lost: u64,
 }
 
 impl Client {
@@ -165,6 +231,10 @@ impl Client {
             next: 0,
             waiting: 0,
             heard: Heard::default(),
+            greeting: None,
+            changes: Vec::new(),
+            barriers: 0,
+            lost: 0,
         })
     }
 
@@ -179,6 +249,47 @@ impl Client {
         self.waiting += 1;
         wire::write_question(&mut self.output, id, question);
         Some(id)
+    }
+
+    /// Waits for what the service says of itself, at most for `patience`; only once, before anything is asked.
+    pub fn greeting(&mut self, patience: Duration) -> Option<Greeting> {
+        let end = Instant::now() + patience;
+        while self.greeting.is_none() {
+            let left = end.checked_duration_since(Instant::now())?;
+            wait(&self.stream, None, Some(left)).ok()?;
+            self.receive(|_, _| {}).ok()?;
+        }
+        self.greeting.take()
+    }
+
+    /// Owners that were answered and are otherwise now, as far as was received.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Events of the kernel that were lost, as far as was received.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Waits until the service has told whatever the kernel has told it by now, at most for `patience`; answers that
+    /// come are given to `each`.
+    ///
+    /// # Errors
+    /// As [`Self::receive`].
+    pub fn catch_up(&mut self, patience: Duration, mut each: impl FnMut(u64, Answer)) -> io::Result<()> {
+        let end = Instant::now() + patience;
+        // One that was given up before still counts.
+        self.barriers += 1;
+        wire::write_barrier(&mut self.output);
+        loop {
+            self.receive(&mut each)?;
+            let left = end.saturating_duration_since(Instant::now());
+            if self.barriers == 0 || left.is_zero() {
+                return Ok(());
+            }
+            wait(&self.stream, None, Some(left))?;
+        }
     }
 
     /// How many questions are not answered yet.
@@ -203,7 +314,25 @@ impl Client {
             }
             let heard = &mut self.heard;
             let waiting = &mut self.waiting;
+            let (greeting, changes, barriers) = (&mut self.greeting, &mut self.changes, &mut self.barriers);
+            let lost = &mut self.lost;
             take_frames(&mut self.input, |body| {
+                if wire::is_barrier(body) {
+                    *barriers = barriers.saturating_sub(1);
+                    return Some(());
+                }
+                if let Some(events) = wire::read_lost(body) {
+                    *lost = events;
+                    return Some(());
+                }
+                if let Some(change) = wire::read_change(body, heard) {
+                    changes.push(change);
+                    return Some(());
+                }
+                if let Some(said) = wire::read_greeting(body) {
+                    *greeting = Some(said);
+                    return Some(());
+                }
                 let (id, answer) = wire::read_answer(body, heard)?;
                 *waiting = waiting.saturating_sub(1);
                 each(id, answer);

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::KEPT;
-use crate::{Answer, Attributed, Container, End, Evidence, Owner, Protocol, Question, Reason, Runtime};
+use super::{Greeting, KEPT};
+use crate::{
+    Answer, Attributed, Change, Container, End, Evidence, Owner, Protocol, Question, Reason, Runtime,
+};
 
 /// A frame above this length is an error: command lines are bounded by the
 /// kernel far below it.
@@ -25,7 +27,14 @@ const RUNTIMES: [Runtime; 7] = [
     Runtime::Nspawn,
     Runtime::Other,
 ];
-const EVIDENCE: [Evidence; 4] = [Evidence::Exact, Evidence::Bound, Evidence::Listener, Evidence::Protocol];
+const EVIDENCE: [Evidence; 6] = [
+    Evidence::Exact,
+    Evidence::Bound,
+    Evidence::Listener,
+    Evidence::Protocol,
+    Evidence::Told,
+    Evidence::ToldListener,
+];
 
 /// The first frame's body and what follows; `None` until it is whole.
 pub(super) fn split_frame(bytes: &[u8]) -> io::Result<Option<(&[u8], &[u8])>> {
@@ -73,12 +82,94 @@ pub(super) fn write_answer(out: &mut Vec<u8>, id: u64, answer: &Answer, told: &m
             Answer::Owner(attributed) => {
                 out.push(1);
                 out.push(u8::from(attributed.end == End::Destination));
-                out.push(EVIDENCE.iter().position(|e| *e == attributed.evidence).unwrap_or_default() as u8);
+                out.push(index_of(attributed.evidence));
                 told.write(out, &attributed.owner);
                 option(out, attributed.peer.as_ref(), |out, peer| told.write(out, peer));
             }
         }
     });
+}
+
+/// Numbers of frames that answer no question.
+const GREETING: u64 = u64::MAX;
+const CHANGE: u64 = u64::MAX - 1;
+/// Both ways: who sends it back has told everything.
+const BARRIER: u64 = u64::MAX - 2;
+const LOST: u64 = u64::MAX - 3;
+
+/// How many events of the kernel were lost so far.
+pub(super) fn write_lost(out: &mut Vec<u8>, lost: u64) {
+    frame(out, |out| {
+        number(out, LOST);
+        number(out, lost);
+    });
+}
+
+/// Reads that; `None` if it is something else.
+pub(super) fn read_lost(body: &[u8]) -> Option<u64> {
+    let mut from = Reader(body);
+    (from.number()? == LOST).then_some(())?;
+    let lost = from.number()?;
+    from.0.is_empty().then_some(lost)
+}
+
+pub(super) fn write_barrier(out: &mut Vec<u8>) {
+    frame(out, |out| number(out, BARRIER));
+}
+
+pub(super) fn is_barrier(body: &[u8]) -> bool {
+    body == BARRIER.to_le_bytes()
+}
+
+pub(super) fn write_change(out: &mut Vec<u8>, change: &Change, told: &mut Told) {
+    frame(out, |out| {
+        number(out, CHANGE);
+        out.push(change.protocol.0);
+        end(out, change.own);
+        end(out, change.other);
+        out.push(u8::from(change.another));
+        out.push(index_of(change.evidence));
+        told.write(out, &change.owner);
+    });
+}
+
+/// Reads a change; `None` if it is something else.
+pub(super) fn read_change(body: &[u8], heard: &mut Heard) -> Option<Change> {
+    let mut from = Reader(body);
+    if from.number()? != CHANGE {
+        return None;
+    }
+    let protocol = Protocol(from.byte()?);
+    let (own, other) = (from.end()?, from.end()?);
+    let another = from.byte()? != 0;
+    let evidence = *EVIDENCE.get(usize::from(from.byte()?))?;
+    let owner = heard.read(&mut from)?;
+    from.0.is_empty().then_some(Change { protocol, own, other, owner, evidence, another })
+}
+
+fn index_of(evidence: Evidence) -> u8 {
+    EVIDENCE.iter().position(|e| *e == evidence).unwrap_or_default() as u8
+}
+
+pub(super) fn write_greeting(out: &mut Vec<u8>, greeting: &Greeting) {
+    frame(out, |out| {
+        number(out, GREETING);
+        out.push(u8::from(greeting.told));
+        number(out, greeting.lines.len() as u64);
+        greeting.lines.iter().for_each(|line| text(out, line));
+    });
+}
+
+/// Reads a greeting; `None` if it is something else.
+pub(super) fn read_greeting(body: &[u8]) -> Option<Greeting> {
+    let mut from = Reader(body);
+    if from.number()? != GREETING {
+        return None;
+    }
+    let told = from.byte()? != 0;
+    let count = from.number()?;
+    let lines = (0..count).map(|_| from.text()).collect::<Option<_>>()?;
+    from.0.is_empty().then_some(Greeting { told, lines })
 }
 
 /// Reads an answer; `heard` are the processes that the other end has told of.

@@ -16,7 +16,9 @@ use rustix::process::geteuid;
 use rustix::thread::{CapabilitySet, LinkNameSpaceType, move_into_link_name_space};
 
 use crate::privilege::capabilities::{ATTRIBUTION, CAPTURE};
-use crate::privilege::{owners, probe_landlock, probe_seccomp};
+use crate::privilege::owners::{self, Manner};
+use crate::privilege::rung::{CGROUPS, PROGRAMS, Rung, TRACING};
+use crate::privilege::{probe_landlock, probe_seccomp};
 
 /// Something the program does, tried out.
 pub(super) struct Probe {
@@ -53,6 +55,18 @@ pub(super) const PROBES: &[Probe] = &[
         about: "owners: translated addresses (conntrack)",
         needs: CapabilitySet::NET_ADMIN,
         run: conntrack,
+    },
+    Probe {
+        name: "kernel_events",
+        about: "owners: told by the kernel (BPF)",
+        needs: PROGRAMS.union(CGROUPS).union(TRACING),
+        run: kernel_events,
+    },
+    Probe {
+        name: "trampolines",
+        about: "owners: functions of the kernel entered (fentry)",
+        needs: CapabilitySet::empty(),
+        run: trampolines,
     },
     Probe {
         name: "landlock",
@@ -161,7 +175,7 @@ fn ask(source: SocketAddr) -> Result<Result<std::sync::Arc<Owner>, Reason>, Fail
         namespace: None,
         interface: 0,
     };
-    let mut client = owners::spawn(false)?;
+    let mut client = owners::spawn(Manner { no_bpf: true, ..Manner::default() })?;
     client.ask(&question);
     let end = Instant::now() + Duration::from_secs(10);
     let mut answer = None;
@@ -212,6 +226,28 @@ fn namespaces() -> Outcome {
     };
     thread::spawn(enter).join().map_err(|_| Failure::because("the probe panicked"))??;
     Ok(String::new())
+}
+
+/// Loads every program that tells owners, and lets go of it.
+fn kernel_events() -> Outcome {
+    let rung = Rung::probe();
+    let letter = rung.letter;
+    if rung.is_whole() {
+        return Ok(format!("rung {letter}, all {} programs", capture::bpf::hooks().len()));
+    }
+    let missing = if rung.lacks.is_empty() { String::new() } else { format!(", nothing {}", rung.lacks) };
+    let errno = rung.refused.iter().find_map(|refusal| refusal.errno);
+    Err(Failure { reason: format!("rung {letter}{missing}: {}", rung.reasons()), errno })
+}
+
+/// Nothing depends on it: whether it is allowed is worth a word, not a remedy.
+#[expect(clippy::unnecessary_wraps, reason = "it is a row like the others")]
+fn trampolines() -> Outcome {
+    const ADDS: &str = "not used: connections, first use and packets are told of without it, and so they are without kprobes";
+    Ok(match capture::bpf::probe_trampolines() {
+        Ok(()) => format!("allowed; {ADDS}"),
+        Err(refusal) => format!("refused ({}); {ADDS}", refusal.reason),
+    })
 }
 
 /// Subscribes to translated flows.

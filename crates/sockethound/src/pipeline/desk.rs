@@ -122,10 +122,16 @@ impl Desk {
             self.numbers[worker].push(id);
         }
         if let Some(mut delta) = news.delta {
+            // What is counted of a five-tuple by now may be of another process than what was before.
+            if news.report.is_some() || news.last {
+                let told = self.attribution.catch_up(&mut self.collector, now());
+                outputs.extend(told.map(Output::Notice));
+            }
             delta.renumber(&self.numbers[worker]);
             self.collector.absorb(delta);
         }
-        if news.ring.seen > self.rings[worker].seen {
+        let (now, before) = (&news.ring, &self.rings[worker]);
+        if now.seen + now.counted > before.seen + before.counted {
             self.rings[worker] = news.ring;
         }
         let sum = |of: fn(&RingStats) -> u64| self.rings.iter().map(of).sum();

@@ -34,6 +34,8 @@ const MUCH: usize = 64;
 const EXPIRY: Duration = Duration::from_secs(1);
 /// How long packets that passed are waited for at the end: longer than the ring keeps them.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+/// How often the last counts are taken: there are two generations of them.
+const LAST_COUNTS: usize = 3;
 /// How long one worker waits for packets while it waits for the others.
 const TOGETHER: Duration = Duration::from_millis(2);
 /// How often the collector looks for answers, while there are questions; and otherwise.
@@ -72,6 +74,8 @@ pub(super) struct News {
     pub(super) ring: RingStats,
     /// Up to this report, by the workers' count, this tells everything.
     pub(super) report: Option<u64>,
+    /// It is the worker's last.
+    pub(super) last: bool,
     /// What went wrong.
     pub(super) fault: Option<String>,
 }
@@ -224,10 +228,47 @@ impl Worker<'_> {
                 }
                 self.met = batch.interfaces.len();
                 self.table.observe_batch(batch.packets());
+                if self.ring.is_counting_much() || self.is_report_due() {
+                    self.take_counts()?;
+                }
                 true
             }
-            Next::Idle | Next::End => false,
+            Next::Idle | Next::End => {
+                self.take_counts()?;
+                false
+            }
         })
+    }
+
+    /// Whether the next look at the clock will make a report, which is to have all that was counted.
+    fn is_report_due(&self) -> bool {
+        self.watch.report.load(Ordering::Relaxed)
+            || self.reports.load(Ordering::Relaxed) > self.reported
+            || self.next_report.is_some_and(|at| Instant::now() >= at)
+    }
+
+    /// Counts what the kernel has counted. Packets that are still in the ring mostly came earlier, so this comes after them.
+    fn take_counts(&mut self) -> Result<(), Error> {
+        if !self.ring.has_counted() {
+            return Ok(());
+        }
+        let counts = self.ring.take_counts()?;
+        self.heed_interfaces();
+        self.table.observe_counts(counts.counts());
+        for rest in counts.unplaced() {
+            self.table.observe_unplaced(rest.interface, rest.packets, rest.frame_bytes);
+        }
+        Ok(())
+    }
+
+    /// Has the table know what interfaces split themselves.
+    fn heed_interfaces(&mut self) {
+        for (number, interface) in (0..).zip(self.ring.interfaces()).skip(self.met) {
+            if let Some(longest) = interface.splits_at {
+                self.table.set_split(number, longest);
+            }
+        }
+        self.met = self.ring.interfaces().len();
     }
 
     /// Hands on what has piled up, and what the clock asks for.
@@ -261,6 +302,7 @@ impl Worker<'_> {
         let asked = self.reports.load(Ordering::Relaxed);
         if asked > self.reported {
             self.reported = asked;
+
             self.watch.packets.store(self.ring.stats().received, Ordering::Relaxed);
             let delta = self.table.take_delta();
             let mut news = self.news(Some(delta), Some(asked));
@@ -364,6 +406,10 @@ impl Worker<'_> {
                 Err(e) => fault = Some(e),
             }
         }
+        // A program that was at it when the ring was stopped has ended long ago.
+        for _ in 0..LAST_COUNTS {
+            fault = fault.or_else(|| self.take_counts().err());
+        }
         if let Some(news) = self.waiting.take() {
             self.to.send(news).map_err(|_| Gone)?;
         }
@@ -372,6 +418,7 @@ impl Worker<'_> {
         (news.counters_before, news.counters) = (before, counters);
         news.changes = self.take_changes();
         news.fault = fault.map(|e| e.to_string());
+        news.last = true;
         let Worker { table, to, .. } = self;
         news.delta = Some(table.finish());
         to.send(news).map_err(|_| Gone)

@@ -12,10 +12,12 @@
 //! What a kernel lacks is said and not fatal; what it has and refuses is.
 
 pub mod capabilities;
+pub mod hooks;
 mod identity;
 mod landlock;
 pub mod owners;
 pub mod remedy;
+pub mod rung;
 mod seccomp;
 
 pub(crate) use self::landlock::probe as probe_landlock;

@@ -21,17 +21,38 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
-use host::service::{Client, serve};
+use host::service::{Client, greet, serve};
 use host::{Config, Owners};
 use rustix::thread::CapabilitySet;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
-use super::{capabilities, seccomp};
+use super::{capabilities, hooks, seccomp};
 
 /// The hidden subcommand.
 pub const COMMAND: &str = "owner-service";
 /// Its option to keep what it has.
 const NO_SANDBOX: &str = "--no-sandbox";
+/// Its option to load no programs into the kernel.
+const NO_BPF: &str = "--no-bpf";
+/// Its option for the memory of what those tell.
+const BPF_RING: &str = "--bpf-ring";
+
+/// How it is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Keeps all privileges.
+    pub no_sandbox: bool,
+    /// Loads no programs into the kernel.
+    pub no_bpf: bool,
+    /// Memory for what they tell, in KiB; rounded up to a power of two.
+    pub bpf_ring: u32,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self { no_sandbox: false, no_bpf: false, bpf_ring: 4096 }
+    }
+}
 
 /// Starts the process; the client is ready at once, and answers come when it is.
 ///
@@ -39,19 +60,21 @@ const NO_SANDBOX: &str = "--no-sandbox";
 ///
 /// # Errors
 /// If the process cannot be started.
-pub fn spawn(no_sandbox: bool) -> io::Result<Client> {
+pub fn spawn(manner: Manner) -> io::Result<Client> {
     let (near, far) = UnixStream::pair()?;
-    start(far, no_sandbox)?;
+    start(far, manner)?;
     Client::new(near)
 }
 
 /// Nobody waits for it: it outlives whoever asks.
-fn start(stream: UnixStream, no_sandbox: bool) -> io::Result<()> {
+fn start(stream: UnixStream, manner: Manner) -> io::Result<()> {
     // Not by its path: that may be another program by now.
     Command::new("/proc/self/exe")
         .arg0("sockethound")
         .arg(COMMAND)
-        .args(no_sandbox.then_some(NO_SANDBOX))
+        .args(manner.no_sandbox.then_some(NO_SANDBOX))
+        .args(manner.no_bpf.then_some(NO_BPF))
+        .arg(format!("{BPF_RING}={}", manner.bpf_ring))
         .env_clear()
         .envs(
             ["SUDO_UID", "SUDO_GID"]
@@ -70,7 +93,7 @@ fn start(stream: UnixStream, no_sandbox: bool) -> io::Result<()> {
 ///
 /// # Errors
 /// If it was not started by [`spawn`], or what it needs is refused.
-pub fn run(no_sandbox: bool) -> Result<()> {
+pub fn run(manner: Manner) -> Result<()> {
     let ignored = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP, SIGUSR1] {
         signal_hook::flag::register(signal, Arc::clone(&ignored))?;
@@ -79,8 +102,14 @@ pub fn run(no_sandbox: bool) -> Result<()> {
     stream.peer_addr().context("owner-service is started by sockethound itself")?;
     // Else its name would be that of the link it was started by.
     rustix::thread::set_name(c"owner-service")?;
+    // First, since nobody captures before it is known what the kernel tells.
+    let (kernel, greeting) = hooks::open(manner);
+    greet(&stream, &greeting)?;
     let mut owners = Owners::open(&Config::default()).context("cannot look up owners")?;
-    if !no_sandbox {
+    if let Some(kernel) = kernel {
+        owners.listen(Box::new(kernel));
+    }
+    if !manner.no_sandbox {
         confine().context("cannot look up owners")?;
     }
     match serve(&mut owners, stream) {

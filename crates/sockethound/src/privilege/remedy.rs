@@ -12,9 +12,10 @@ use rustix::process::geteuid;
 use rustix::thread::{CapabilitySet, no_new_privs};
 
 use super::capabilities::{ATTRIBUTION, CAPTURE, bounding_set, held, names};
+use super::rung::{CGROUPS, TRACING};
 
 /// What a live report works best with.
-pub const WANTED: CapabilitySet = CAPTURE.union(ATTRIBUTION);
+pub const WANTED: CapabilitySet = CAPTURE.union(ATTRIBUTION).union(CGROUPS).union(TRACING);
 
 /// What was refused, with the command that would allow it: `…: sudo setcap cap_net_raw,…+ep /usr/bin/sockethound`.
 pub fn refusal(error: impl Display) -> String {
@@ -102,16 +103,16 @@ mod tests {
 
     #[test]
     fn the_command_that_would_help() {
-        let all_three = "sudo setcap cap_net_raw,cap_sys_ptrace,cap_dac_read_search+ep x (or: sudo x)";
-        assert_eq!(command(ORDINARY, WANTED), all_three);
+        let everything = "sudo setcap cap_net_raw,cap_sys_ptrace,cap_dac_read_search,cap_net_admin,cap_perfmon,cap_bpf+ep x (or: sudo x)";
+        assert_eq!(command(ORDINARY, WANTED), everything);
         // What a file has already must be said again.
         let capturing = Situation { held: CAPTURE, ..ORDINARY };
-        assert_eq!(command(capturing, ATTRIBUTION), all_three);
-        let conntrack = command(ORDINARY, WANTED | CapabilitySet::NET_ADMIN);
-        assert!(conntrack.contains("cap_dac_read_search,cap_net_admin+ep x"), "{conntrack}");
+        assert_eq!(command(capturing, ATTRIBUTION), everything);
+        let more = command(ORDINARY, WANTED | CapabilitySet::SYSLOG);
+        assert!(more.contains("cap_net_admin,cap_syslog,cap_perfmon,cap_bpf+ep x"), "{more}");
         assert_eq!(command(ORDINARY, CapabilitySet::SYS_ADMIN), "sudo x");
         let all = command(ORDINARY, CapabilitySet::SYS_ADMIN | CapabilitySet::SYS_PTRACE);
-        assert_eq!(all, all_three);
+        assert_eq!(all, everything);
         assert_eq!(command(Situation { files_grant: false, ..ORDINARY }, WANTED), "sudo x");
         let stuck = command(Situation { stuck: true, ..ORDINARY }, WANTED);
         assert_eq!(stuck, "from where no_new_privs is not set: sudo x");
@@ -121,7 +122,10 @@ mod tests {
     fn nothing_in_a_container_gets_what_that_was_not_given() {
         let root = Situation { root: true, held: CAPTURE, grantable: CAPTURE, ..ORDINARY };
         let wanted = command(root, WANTED | CapabilitySet::SYS_ADMIN);
-        assert_eq!(wanted, "start the container with --cap-add=DAC_READ_SEARCH --cap-add=SYS_PTRACE");
+        assert_eq!(
+            wanted,
+            "start the container with --cap-add=DAC_READ_SEARCH --cap-add=NET_ADMIN --cap-add=SYS_PTRACE --cap-add=PERFMON --cap-add=BPF"
+        );
         // A file that asks for more than there is could not be run at all.
         let user = Situation { grantable: CAPTURE, ..ORDINARY };
         assert_eq!(command(user, WANTED), "sudo setcap cap_net_raw+ep x (or: sudo x)");

@@ -180,6 +180,11 @@ const NARROW: [Only; 3] = [
     Only { call: libc::SYS_sendto, argument: 4, mask: WHOLE, value: 0 },
 ];
 
+/// bpf(2): reads an entry of a map.
+const BPF_MAP_LOOKUP_ELEM: u64 = 1;
+/// bpf(2): begins a run of an iterator that is attached.
+const BPF_ITER_CREATE: u64 = 33;
+
 /// Every bit of an argument.
 const WHOLE: u64 = u64::MAX;
 
@@ -213,6 +218,9 @@ pub(super) fn owners() -> Calls {
         #[cfg(target_arch = "x86_64")]
         Only { call: libc::SYS_open, argument: 1, mask: writing, value: libc::O_RDONLY as u64 },
         Only { call: libc::SYS_tgkill, argument: 0, mask: WHOLE, value: u64::from(std::process::id()) },
+        // What programs in the kernel count, and the lists they make; no further programs.
+        Only { call: libc::SYS_bpf, argument: 0, mask: WHOLE, value: BPF_MAP_LOOKUP_ELEM },
+        Only { call: libc::SYS_bpf, argument: 0, mask: WHOLE, value: BPF_ITER_CREATE },
     ];
     only.extend(NARROW);
     Calls { always: [ALL, OWNERS_FORMER].concat(), only }

@@ -17,7 +17,7 @@ fn main() -> std::process::ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [sockethound::privilege::owners::COMMAND, ..] => {
-            sockethound::privilege::owners::run(false).unwrap();
+            sockethound::privilege::owners::run(sockethound::privilege::owners::Manner::default()).unwrap();
             std::process::ExitCode::SUCCESS
         }
         ["role", name] => role::play(name),

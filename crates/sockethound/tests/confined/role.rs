@@ -53,7 +53,7 @@ struct Opened {
 }
 
 fn obey() {
-    let client = owners::spawn(false).unwrap();
+    let client = owners::spawn(owners::Manner::default()).unwrap();
     let interfaces = std::env::var(INTERFACE).into_iter().collect();
     let options = Options { interfaces, ring_bytes: 1 << 20, block_bytes: 1 << 16, ..Options::default() };
     let mut opened = Opened {

@@ -8,6 +8,7 @@ mod counts;
 mod ends;
 mod flood;
 mod lab;
+mod late;
 mod once;
 mod owners;
 mod peer;

@@ -81,9 +81,15 @@ fn root_what_the_unit_grants_is_enough() {
         .output()
         .unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
-    for name in ["capture", "owners", "other_users", "landlock", "seccomp"] {
+    for name in ["capture", "owners", "other_users", "conntrack", "landlock", "seccomp"] {
         assert_eq!(probe(&report, name)["works"], true, "{name}: {report}");
     }
+    // Where the kernel lets anybody do this.
+    let events = probe(&report, "kernel_events");
+    assert!(
+        events["works"] == true || !events["reason"].as_str().unwrap().contains("not permitted"),
+        "{events}"
+    );
 }
 
 /// Most containers have no more; processes of the container's own root are its root's to read.

@@ -74,7 +74,7 @@ pub(crate) fn from_container() -> FlowRecord {
         nat: Some((end("203.0.113.7", 61_001), end("198.51.100.100", 443))),
         interface: Some("veth1".into()),
         pace: pace(123_456.0, &[0, 10, 500, 900, 0, 1000]),
-        destination_name: called("api.us-west-2.aiv-delivery.net"),
+        destination_name: Some(called("api.us-west-2.aiv-delivery.net")),
         ..FlowRecord {
             source: end("172.17.0.2", 50123),
             destination: end("198.51.100.100", 443),
@@ -112,7 +112,7 @@ fn rows() -> Vec<FlowRecord> {
         path: vec!["eth0".into()],
         pace: pace(1_153_434.0, &[1_000_000, 2_000_000, 3_040_870, 1_153_434]),
         received: counters(1500, 29_654_322),
-        destination_name: called("desktop.example"),
+        destination_name: Some(called("desktop.example")),
         source: end("10.1.1.33", 36522),
         destination: end("10.1.111.111", 3389),
         ..tcp_flow()
@@ -141,6 +141,8 @@ pub(crate) fn live_ledger() -> LiveLedger {
     LiveLedger {
         kernel: Some((3350, 4_488_000)),
         dropped: Some(3),
+        in_kernel: (0, 0),
+        without_flow: (0, 0),
         offload: (0, 0),
         owned: (3200, 4_361_000),
         forwarded: (100, 94_000),

@@ -30,9 +30,8 @@ pub(crate) fn counters(packets: u64, ip_bytes: u64) -> Counters {
 }
 
 /// A name that was looked up.
-#[expect(clippy::unnecessary_wraps, reason = "as a record has it")]
-pub(crate) fn called(name: &str) -> Option<Called> {
-    Some(Called { name: name.into(), by: NamedBy::Lookup })
+pub(crate) fn called(name: &str) -> Called {
+    Called { name: name.into(), by: NamedBy::Lookup }
 }
 
 /// One packet each way.
@@ -75,7 +74,7 @@ pub(crate) fn tcp_flow() -> FlowRecord {
             retransmits: 3,
         }),
         direction: Some(FlowDirection::Outbound),
-        destination_name: called("desk\"top.example"),
+        destination_name: Some(called("desk\"top.example")),
         interface: Some("eth0".into()),
         ..flow(6, end("128.232.110.120", 34855), end("66.35.250.204", 80))
     }
@@ -162,7 +161,7 @@ pub(crate) fn interface_ledger() -> InterfaceLedger {
 pub(crate) fn snapshot() -> Snapshot {
     let rows = vec![
         FlowRecord {
-            destination_name: called("desktop.example"),
+            destination_name: Some(called("desktop.example")),
             ..FlowRecord {
                 source: end("10.1.1.33", 36522),
                 destination: end("10.1.111.111", 3389),
@@ -180,7 +179,7 @@ pub(crate) fn snapshot() -> Snapshot {
                 retransmits: 0,
             }),
             direction: Some(FlowDirection::Internal),
-            source_name: called("a-very-long-name-of-a-host.in.some.department.example"),
+            source_name: Some(called("a-very-long-name-of-a-host.in.some.department.example")),
             ..flow(6, end("192.168.100.200", 50123), end("192.168.100.100", 443))
         },
         FlowRecord {

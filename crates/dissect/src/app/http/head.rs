@@ -124,6 +124,11 @@ pub(super) fn request<'a>(bytes: &'a [u8], method: &'a str, target: &'a str, min
     RequestHead { method, target, minor, fields, len }
 }
 
+/// Where a head ends; `None` if it goes on in bytes that are not there.
+pub(super) fn end(bytes: &[u8]) -> Option<usize> {
+    by_lines(bytes).1
+}
+
 impl<'a> Fields<'a> {
     fn take(&mut self, name: &[u8], value: &'a [u8]) {
         let value = value.trim_ascii();

@@ -2,6 +2,7 @@
 //!
 //! A request names its server in `Host`, to a proxy in its target (sections 3.2 and 3.3). Requests that follow each
 //! other in what is there are all read; what comes later begins an opening of its own. Bodies are only passed over.
+//! Where a proxy opens a tunnel (RFC 9110, section 9.3.6), the hellos of TLS in it are read.
 
 mod body;
 mod head;
@@ -9,7 +10,9 @@ mod head;
 use std::sync::Arc;
 
 use self::head::{RequestHead, Start};
-use super::{App, AppDissector, Begins, End, Name, NameSource, Opening, Port, Reading, Value, http2};
+use super::{
+    App, AppDissector, Begins, End, Name, NameSource, Opening, Port, Reading, Said, Value, http2, tls,
+};
 
 /// Longest name: a domain name's 255 bytes, and a port.
 const MAX_NAME: usize = 261;
@@ -40,19 +43,26 @@ impl AppDissector for Http {
     fn dissect(&self, opening: &Opening<'_>) -> Reading {
         let mut app = App::of("http");
         let (mut is_told, mut is_whole) = (false, true);
-        for (end, said) in opening.sides() {
+        let mut tunnel = [None; 2];
+        for (tunnel, (end, said)) in tunnel.iter_mut().zip(opening.sides()) {
             match message(&mut app, end, said.bytes()) {
-                Said::Other => {}
-                Said::Cut => is_whole = false,
-                Said::Part => (is_told, is_whole) = (true, false),
-                Said::Whole => is_told = true,
+                Heard::Other => {}
+                Heard::Cut => is_whole = false,
+                Heard::Part => (is_told, is_whole) = (true, false),
+                Heard::Whole => is_told = true,
+                Heard::Tunnel(len) => {
+                    is_told = true;
+                    *tunnel = Some(len);
+                }
             }
         }
         match (is_told, is_whole || opening.is_last) {
-            (true, true) => Reading::Is(app),
+            (true, true) => match tunnelled(opening, tunnel) {
+                Some(inner) => in_tunnel(&inner, app),
+                None => Reading::Is(app),
+            },
             (true, false) => Reading::Partly(app),
             (false, true) => Reading::NotMine,
-            (false, false) if opening.sides().iter().all(|(_, said)| said.is_empty()) => Reading::NotMine,
             (false, false) => refused_or_more(opening),
         }
     }
@@ -69,8 +79,34 @@ fn refused_or_more(opening: &Opening<'_>) -> Reading {
     if is_begun { Reading::NeedMore } else { Reading::NotMine }
 }
 
+/// What is said behind a request for a tunnel and the response that opens it.
+fn tunnelled<'a>(opening: &Opening<'a>, clear: [Option<usize>; 2]) -> Option<Opening<'a>> {
+    let (asked, answer) = match clear {
+        [Some(len), None] => (len, opening.responder),
+        [None, Some(len)] => (len, opening.initiator),
+        _ => return None,
+    };
+    let Start::Response { code: 200..=299, .. } = head::start(answer.bytes()) else { return None };
+    let answered = head::end(answer.bytes())?;
+    let [initiator, responder] = if clear[0].is_some() { [asked, answered] } else { [answered, asked] };
+    let behind = |said: Said<'a>, len: usize| Said::stream(said.bytes().get(len..).unwrap_or_default());
+    let (initiator, responder) = (behind(opening.initiator, initiator), behind(opening.responder, responder));
+    Some(Opening { initiator, responder, ..*opening })
+}
+
+/// Adds what the hellos of TLS in a tunnel say.
+fn in_tunnel(inner: &Opening<'_>, app: App) -> Reading {
+    let is_open = inner.sides().iter().all(|(_, said)| said.is_empty());
+    match tls::hellos(inner, app.clone(), NameSource::Tls, |said| tls::read(said.bytes())) {
+        Reading::NotMine if is_open && !inner.is_last => Reading::Partly(app),
+        Reading::NotMine => Reading::Is(app),
+        Reading::NeedMore => Reading::Partly(app),
+        told => told,
+    }
+}
+
 /// What the bytes of one end are.
-enum Said {
+enum Heard {
     /// Another protocol's.
     Other,
     /// Nothing, or too few bytes to tell.
@@ -79,54 +115,56 @@ enum Said {
     Part,
     /// HTTP, and all that is wanted.
     Whole,
+    /// A request for a tunnel, which begins behind so many bytes.
+    Tunnel(usize),
 }
 
-fn message(app: &mut App, end: End, bytes: &[u8]) -> Said {
+fn message(app: &mut App, end: End, bytes: &[u8]) -> Heard {
     match head::start(bytes) {
-        _ if bytes.is_empty() => Said::Cut,
-        Start::Cut => Said::Cut,
+        _ if bytes.is_empty() => Heard::Cut,
+        Start::Cut => Heard::Cut,
         Start::Other if bytes.starts_with(http2::PREFACE) => {
             http2::requests(app, end, bytes);
-            Said::Part
+            Heard::Part
         }
-        Start::Other => Said::Other,
+        Start::Other => Heard::Other,
         Start::Response { minor, code } => {
             app.set("http.response.status_code", Value::Number(code.into()));
             if app.get("http.version").is_none() {
                 app.set_text("http.version", version(minor));
             }
-            Said::Whole
+            Heard::Whole
         }
         Start::Request { .. } => requests(app, end, bytes),
     }
 }
 
 /// Reads requests until one is not whole.
-fn requests(app: &mut App, end: End, mut bytes: &[u8]) -> Said {
+fn requests(app: &mut App, end: End, mut bytes: &[u8]) -> Heard {
+    let whole = bytes.len();
     loop {
         let (method, target, minor) = match head::start(bytes) {
             Start::Request { method, target, minor } => (method, target, minor),
-            Start::Cut if !bytes.is_empty() => return Said::Part,
+            Start::Cut if !bytes.is_empty() => return Heard::Part,
             Start::Other if bytes.starts_with(http2::PREFACE) => {
                 http2::requests(app, end, bytes);
-                return Said::Part;
+                return Heard::Part;
             }
-            _ => return Said::Whole,
+            _ => return Heard::Whole,
         };
         let request = head::request(bytes, method, target, minor);
         name(app, end, &request);
         if app.get("http.request.method").is_none() {
             describe(app, &request);
         }
-        let Some(len) = request.len else { return Said::Part };
+        let Some(len) = request.len else { return Heard::Part };
         let rest = bytes.get(len..).unwrap_or_default();
-        // What follows is the tunnel's.
         if method == "CONNECT" {
-            return Said::Whole;
+            return Heard::Tunnel(whole - rest.len());
         }
         bytes = match body::skip(rest, request.fields.content_length, request.fields.is_chunked) {
             Some(rest) => rest,
-            None => return Said::Whole,
+            None => return Heard::Whole,
         };
     }
 }

@@ -1,8 +1,7 @@
-use super::super::Said as Bytes;
 use super::*;
 
 fn read(client: &[u8], server: &[u8]) -> Reading {
-    let (initiator, responder) = (Bytes::stream(client), Bytes::stream(server));
+    let (initiator, responder) = (Said::stream(client), Said::stream(server));
     Http.dissect(&Opening { transport: 6, ports: [40000, 80], initiator, responder, is_last: false })
 }
 
@@ -80,7 +79,7 @@ fn a_request_in_parts_is_waited_for() {
     let cut = Opening {
         transport: 6,
         ports: [40000, 80],
-        initiator: Bytes::stream(&GET[..80]),
+        initiator: Said::stream(&GET[..80]),
         is_last: true,
         ..Opening::default()
     };
@@ -108,4 +107,22 @@ fn names_are_text() {
     assert!(names(&app(read(&host(&[b'a'; 300]), OK))).is_empty());
     assert!(names(&app(read(&host(b""), OK))).is_empty());
     assert_eq!(names(&app(read(&host("bücher.example".as_bytes()), OK))), ["bücher.example"]);
+}
+
+/// A ClientHello behind what opens a tunnel (RFC 9110, section 9.3.6), built by the rules of RFC 8446, section 4.1.2.
+#[test]
+fn a_hello_in_a_tunnel_is_read() {
+    let extension = b"\x00\x00\x00\x0c\x00\x0a\x00\x00\x07a.inner";
+    let body =
+        [&[3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 1, 1, 0, 0, extension.len() as u8], extension].concat();
+    let handshake = [&[1, 0, 0, body.len() as u8][..], &body].concat();
+    let hello = [&[22, 3, 1, 0, handshake.len() as u8][..], &handshake].concat();
+    let connect = b"CONNECT proxied.example:443 HTTP/1.1\r\nHost: proxied.example:443\r\n\r\n";
+    let opened = b"HTTP/1.1 200 Connection established\r\n\r\n";
+    let Reading::Partly(waiting) = read(connect, opened) else { panic!("the tunnel is empty yet") };
+    assert_eq!(names(&waiting), ["proxied.example:443"]);
+    let app = app(read(&[&connect[..], &hello].concat(), opened));
+    assert_eq!((names(&app), app.protocol), (vec!["proxied.example:443", "a.inner"], "http"));
+    assert!(matches!(read(&[&connect[..], b"SSH-2.0-x\r\n"].concat(), opened), Reading::Is(_)));
+    assert!(matches!(read(connect, b"HTTP/1.1 403 Forbidden\r\n\r\n"), Reading::Is(_)));
 }

@@ -93,7 +93,7 @@ pub(super) fn requests(app: &mut App, client: End, bytes: &[u8]) {
         }
         // A request that was HTTP/1 before may have only the latter (section 8.3.1).
         let host = field(fields, b":authority").or_else(|| field(fields, b"host"));
-        if let Some(name) = host.and_then(|host| name(host)) {
+        if let Some(name) = host.and_then(name) {
             app.add_name(Name { client, source: NameSource::Http2, name });
         }
     });

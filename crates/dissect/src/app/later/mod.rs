@@ -7,6 +7,7 @@
 mod lines;
 mod mysql;
 mod postgresql;
+mod server;
 mod socks;
 #[cfg(test)]
 mod tests;
@@ -70,7 +71,8 @@ impl AppDissector for Later {
             Before::NeedMore => return Reading::NeedMore,
             Before::Mine { clear, over } => (clear, over),
         };
-        let app = App::of(self.name);
+        let mut app = App::of(self.name);
+        server::describe(&mut app, opening);
         let [initiator, responder] = clear;
         if clear == [None; 2] {
             return if over || opening.is_last { Reading::Is(app) } else { Reading::Partly(app) };
@@ -80,9 +82,9 @@ impl AppDissector for Later {
             responder: behind(opening.responder, responder),
             ..*opening
         };
-        match hellos(&inner, app, NameSource::Tls, |said| tls::read(said.bytes())) {
-            Reading::NotMine => Reading::Is(App::of(self.name)),
-            Reading::NeedMore => Reading::Partly(App::of(self.name)),
+        match hellos(&inner, app.clone(), NameSource::Tls, |said| tls::read(said.bytes())) {
+            Reading::NotMine => Reading::Is(app),
+            Reading::NeedMore => Reading::Partly(app),
             reading => reading,
         }
     }

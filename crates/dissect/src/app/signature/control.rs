@@ -43,7 +43,7 @@ pub(super) const ALL: &[Signature] = &[
     Signature::new("nat-pmp", UDP, &[Port::Udp(5351)], b"\0", |h| {
         let is_operation = matches!(
             (h.bytes.u8(1), h.bytes.len()),
-            (Some(0), 2) | (Some(1 | 2), 12) | (Some(128), 12) | (Some(129 | 130), 16)
+            (Some(0), 2) | (Some(1 | 2 | 128), 12) | (Some(129 | 130), 16)
         );
         Tells::when(is_operation && h.on(&[5351, 5350]))
     }),

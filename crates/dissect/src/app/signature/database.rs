@@ -1,21 +1,10 @@
 //! Databases, caches and their neighbours.
 
-use super::{ANY, App, BOTH, Heard, Port, Signature, TCP, Tells, span};
+use super::{ANY, BOTH, Heard, Port, Signature, TCP, Tells};
 
 pub(super) const ALL: &[Signature] = &[
     // Redis' serialization protocol: a command is an array of bulk strings.
     Signature::new("redis", TCP, &[Port::Tcp(6379)], b"*", redis),
-    // PostgreSQL's frontend/backend protocol 3.0, section 55.7: start, and requests for TLS, GSS or to cancel.
-    Signature::new("postgresql", TCP, &[Port::Tcp(5432)], b"\0", |h| {
-        let is_length =
-            h.bytes.be32(0).is_some_and(|len| (8..=10_000).contains(&len) && len >= h.bytes.len());
-        Tells::when(
-            is_length
-                && matches!(h.bytes.be32(4), Some(0x0003_0000..=0x0003_0002 | 0x04d2_162e..=0x04d2_1630)),
-        )
-    }),
-    // MySQL's `Protocol::HandshakeV10`, and an error packet in its place.
-    Signature::new("mysql", TCP, &[Port::Tcp(3306)], &span::<240>(16), mysql).with(mysql_server),
     // MongoDB's wire protocol: length, request, response, operation, all little-endian.
     Signature::new("mongodb", TCP, &[Port::Tcp(27017)], ANY, |h| {
         let is_operation = matches!(h.bytes.le32(12), Some(2001 | 2002 | 2004..=2007 | 2010..=2013));
@@ -91,31 +80,6 @@ fn redis(h: Heard<'_>) -> Tells {
         Some(len) if number(len) => Tells::Yes,
         None if text.len() < 16 => Tells::More,
         _ => Tells::No,
-    }
-}
-
-/// The version behind the header of a first packet (length, number 0) of protocol 10.
-fn mysql_version<'a>(h: &Heard<'a>) -> Option<&'a str> {
-    let text = h.bytes.0.get(5..)?;
-    let end = text.iter().take(64).position(|&byte| byte == 0)?;
-    let version = str::from_utf8(text.get(..end)?).ok()?;
-    let is_version =
-        version.starts_with(|c: char| c.is_ascii_digit()) && version.chars().all(|c| c.is_ascii_graphic());
-    Some(version).filter(|_| is_version)
-}
-
-fn mysql(h: Heard<'_>) -> Tells {
-    if !h.bytes.has(1, b"\0\0\0") {
-        return Tells::No;
-    }
-    let len = usize::from(h.bytes.u8(0).unwrap_or(0));
-    let is_error = h.bytes.u8(4) == Some(0xff) && len + 4 == h.bytes.len() && h.on(&[3306]);
-    Tells::when(is_error || h.bytes.u8(4) == Some(10) && mysql_version(&h).is_some())
-}
-
-fn mysql_server(h: Heard<'_>, app: &mut App) {
-    if let Some(version) = mysql_version(&h).filter(|_| h.bytes.u8(4) == Some(10)) {
-        app.set_text("mysql.server.version", version);
     }
 }
 

@@ -100,7 +100,7 @@ fn rdp(h: Heard<'_>) -> Tells {
 fn strings(bytes: Bytes<'_>, at: usize) -> usize {
     let rest = bytes.0.get(at..).unwrap_or_default();
     let is_text = rest.iter().all(|&byte| byte == 0 || byte == b' ' || byte.is_ascii_graphic());
-    if is_text { rest.iter().filter(|&&byte| byte == 0).count() } else { 0 }
+    if is_text { rest.split(|&byte| byte == 0).count() - 1 } else { 0 }
 }
 
 /// The dialect that a server chose (MS-SMB2, section 2.2.4), else the protocol's generation.

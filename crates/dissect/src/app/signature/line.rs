@@ -1,6 +1,6 @@
 //! Chat, calls and discovery in lines of text, and terminals.
 
-use super::{App, BOTH, End, Heard, Port, Signature, TCP, Tells, UDP};
+use super::{App, BOTH, Heard, Port, Signature, TCP, Tells, UDP};
 use crate::app::{Name, NameSource};
 
 pub(super) const ALL: &[Signature] = &[
@@ -16,8 +16,6 @@ pub(super) const ALL: &[Signature] = &[
     }),
     // RFC 2812, section 3.1, and servers' first notices.
     Signature::new("irc", TCP, &[Port::Tcp(6667)], b"NUPC:", irc),
-    // RFC 6120, section 4.2.
-    Signature::new("xmpp", TCP, &[Port::Tcp(5222), Port::Tcp(5269)], b"<", xmpp),
     // RFC 3435, section 3.2: verbs of four letters, a transaction, an endpoint, a version.
     Signature::new("mgcp", UDP, &[Port::Udp(2427), Port::Udp(2727)], b"ACDEMNR", |h| {
         Tells::when(
@@ -117,14 +115,6 @@ fn irc(h: Heard<'_>) -> Tells {
         "CAP" => Tells::when(matches!(second, "LS" | "REQ" | "END")),
         _ => Tells::when(first.starts_with(':') && matches!(second, "NOTICE" | "001" | "020" | "433")),
     }
-}
-
-fn xmpp(h: Heard<'_>) -> Tells {
-    let is_stream = h.bytes.contains(b"<stream:stream", 512) || h.bytes.contains(b"'jabber:", 512);
-    if is_stream || h.bytes.contains(b"\"jabber:", 512) {
-        return Tells::Yes;
-    }
-    if h.end == End::Initiator && h.on(&[5222, 5269]) { h.bytes.begin(b"<?xml version=") } else { Tells::No }
 }
 
 fn telnet(h: Heard<'_>) -> Tells {

@@ -1,17 +1,8 @@
-//! Mail, news and files: a server greets with a line, and clients answer with words.
+//! News and files, and what else is said in lines.
 
-use super::{App, BOTH, Bytes, Heard, Port, Signature, TCP, Tells};
+use super::{BOTH, Bytes, Heard, Port, Signature, TCP, Tells};
 
 pub(super) const ALL: &[Signature] = &[
-    // RFC 5321, sections 4.1.1.1 and 4.2: `220` with a word that only mail has, or EHLO.
-    Signature::new("smtp", TCP, &[Port::Tcp(25), Port::Tcp(587), Port::Tcp(2525)], b"2EHLehl", smtp)
-        .with(smtp_server),
-    // RFC 959, section 5.4; RFC 2228.
-    Signature::new("ftp", TCP, &[Port::Tcp(21)], b"2UAFuaf", ftp).with(ftp_server),
-    // RFC 1939, section 4; RFC 2449.
-    Signature::new("pop3", TCP, &[Port::Tcp(110)], b"+UCASuca", pop3).with(pop3_server),
-    // RFC 9051, section 7.1: an untagged greeting.
-    Signature::new("imap", TCP, &[Port::Tcp(143), Port::Tcp(220)], b"*", imap).with(imap_server),
     // RFC 3977, section 5.1.
     Signature::new("nntp", TCP, &[Port::Tcp(119)], b"2", nntp),
     // RFC 5804, section 1.2.
@@ -43,63 +34,9 @@ fn reply(bytes: Bytes<'_>) -> Option<(&str, &str)> {
     Some((code, rest.get(1..)?)).filter(|_| is_reply)
 }
 
-fn verb(bytes: Bytes<'_>) -> Option<String> {
-    let word = bytes.line()?.split(' ').next()?;
-    Some(word.to_ascii_uppercase())
-}
-
 /// Whether a text has one of several words, in whatever case.
 fn mentions(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| Bytes(text.as_bytes()).contains(word.as_bytes(), 512))
-}
-
-/// What the other end says decides, once it has said something.
-fn undecided(h: Heard<'_>) -> Tells {
-    if h.other().len() == 0 { Tells::More } else { Tells::No }
-}
-
-fn smtp(h: Heard<'_>) -> Tells {
-    const PORTS: &[u16] = &[25, 587, 2525];
-    match (reply(h.bytes), verb(h.bytes)) {
-        (Some((_, text)), _) if mentions(text, &["ftp"]) => Tells::No,
-        (Some(("220" | "421" | "554", _)), _) if h.on(PORTS) => Tells::Yes,
-        (Some(("220", text)), _) if mentions(text, &["smtp", "postfix", "exim", "mail"]) => Tells::Yes,
-        (Some(("220", _)), _) => undecided(h),
-        (None, Some(verb)) => Tells::when(
-            matches!(verb.as_str(), "EHLO" | "LHLO") || verb == "HELO" && h.bytes.contains(b"helo ", 5),
-        ),
-        (None, None) if h.on(PORTS) && h.bytes.len() < 4 => Tells::More,
-        _ => Tells::No,
-    }
-}
-
-fn ftp(h: Heard<'_>) -> Tells {
-    match (reply(h.bytes), verb(h.bytes)) {
-        (Some(("220" | "230" | "421" | "530" | "500", _)), _) if h.on(&[21]) => Tells::Yes,
-        (Some(("220", text)), _) if mentions(text, &["ftp"]) => Tells::Yes,
-        (Some(("220", _)), _) => undecided(h),
-        (None, Some(verb)) if matches!(verb.as_str(), "USER" | "AUTH" | "FEAT") => {
-            Tells::when(h.on(&[21]) || reply(h.other()).is_some_and(|(code, _)| code == "220"))
-        }
-        _ => Tells::No,
-    }
-}
-
-fn pop3(h: Heard<'_>) -> Tells {
-    let greets = |bytes: Bytes<'_>| bytes.line().is_some_and(|line| line.starts_with("+OK"));
-    if greets(h.bytes) {
-        let line = h.bytes.line().unwrap_or_default();
-        let is_stamped = line.ends_with('>') && line.contains('<') && line.contains('@');
-        let is_sure = h.on(&[110]) || is_stamped || mentions(line, &["pop3", "pop server", "dovecot"]);
-        return if is_sure { Tells::Yes } else { undecided(h) };
-    }
-    let is_verb =
-        verb(h.bytes).is_some_and(|verb| matches!(verb.as_str(), "USER" | "CAPA" | "APOP" | "STLS" | "AUTH"));
-    Tells::when(is_verb && (greets(h.other()) || h.on(&[110])))
-}
-
-fn imap(h: Heard<'_>) -> Tells {
-    h.bytes.begin_any(&[b"* OK", b"* PREAUTH", b"* BYE"])
 }
 
 fn nntp(h: Heard<'_>) -> Tells {
@@ -124,32 +61,4 @@ fn syslog(h: Heard<'_>) -> Tells {
         str::from_utf8(rest.get(..3).unwrap_or_default()).is_ok_and(|m| m.len() == 3 && MONTHS.contains(m));
     let is_text = rest.iter().take(16).all(|&byte| byte == b' ' || byte.is_ascii_graphic());
     Tells::when(is_month || rest.starts_with(b"1 ") || is_text && h.on(&[514, 601]))
-}
-
-/// What a server says of itself when it greets.
-fn greeting(h: Heard<'_>, app: &mut App, path: &'static str) {
-    let said = [h.bytes, h.other()].into_iter().find_map(|bytes| match bytes.line() {
-        Some(line) if line.starts_with("+OK") => line.get(3..),
-        Some(line) if line.starts_with("* ") => line.get(2..),
-        _ => reply(bytes).filter(|(code, _)| *code == "220").map(|(_, text)| text),
-    });
-    if let Some(text) = said.map(str::trim).filter(|text| !text.is_empty()) {
-        app.set_text(path, text);
-    }
-}
-
-fn smtp_server(h: Heard<'_>, app: &mut App) {
-    greeting(h, app, "smtp.server");
-}
-
-fn ftp_server(h: Heard<'_>, app: &mut App) {
-    greeting(h, app, "ftp.server");
-}
-
-fn pop3_server(h: Heard<'_>, app: &mut App) {
-    greeting(h, app, "pop3.server");
-}
-
-fn imap_server(h: Heard<'_>, app: &mut App) {
-    greeting(h, app, "imap.server");
 }

@@ -105,9 +105,8 @@ fn mtproto(h: Heard<'_>) -> Tells {
     let (first, len) = (h.bytes.u8(0), h.bytes.len());
     let is_abridged = first == Some(0xef)
         && match h.bytes.u8(1) {
-            Some(0x7f) => false,
+            None | Some(0x7f) => false,
             Some(words) => usize::from(words) * 4 + 2 == len,
-            None => false,
         };
     let is_intermediate = h.bytes.has(0, &[0xee; 4]) || h.bytes.has(0, &[0xdd; 4]);
     // Then comes an unencrypted message, whose key identifier is 0.

@@ -156,6 +156,7 @@ impl AppDissector for Signature {
 }
 
 /// `N` bytes in a row, from `first` on.
+#[expect(clippy::indexing_slicing, reason = "it is run by the compiler, which says so where it fails")]
 const fn span<const N: usize>(first: u8) -> [u8; N] {
     let mut bytes = [first; N];
     let mut at = 0;

@@ -20,7 +20,7 @@ pub(super) const ALL: &[Signature] = &[
     // RFC 6733, section 3: version 1, a length of whole words, flags, a command.
     Signature::new("diameter", TCP, &[Port::Tcp(3868)], b"\x01", |h| {
         let is_length = h.bytes.be24(1).is_some_and(|len| (20..65_536).contains(&len) && len % 4 == 0);
-        let is_flags = h.bytes.u8(4).is_some_and(|flags| flags & 0x0f == 0);
+        let is_flags = h.bytes.u8(4).is_some_and(|flags| matches!(flags & 0x0f, 0));
         let is_command = h.bytes.be24(5).is_some_and(|code| (257..=318).contains(&code) || code >= 0x80_0000);
         Tells::when(is_length && is_flags && is_command && h.bytes.len() >= 20)
     }),

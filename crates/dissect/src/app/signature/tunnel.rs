@@ -21,7 +21,7 @@ pub(super) const ALL: &[Signature] = &[
     // OpenVPN's protocol: an opcode and a key's number; the length over TCP before it.
     Signature::new("openvpn", UDP, &[Port::Udp(1194)], b"\x38\x40\x50", |h| openvpn(h, 0)),
     Signature::new("openvpn", TCP, &[Port::Tcp(1194)], b"\0\x01\x02", |h| match h.bytes.be16(0) {
-        Some(len) if len >= 14 && len < 1500 && len + 2 <= h.bytes.len() => openvpn(h, 2),
+        Some(len) if (14..1500).contains(&len) && len + 2 <= h.bytes.len() => openvpn(h, 2),
         _ => Tells::No,
     }),
     // RFC 7296, section 3.1, and RFC 2408: a version, an exchange, a length; RFC 3948, section 2.2, on port 4500.
@@ -29,8 +29,10 @@ pub(super) const ALL: &[Signature] = &[
         let at = if h.on(&[4500]) && h.bytes.has(0, &[0; 4]) { 4 } else { 0 };
         let is_version = matches!(h.bytes.u8(at + 17), Some(0x10 | 0x20));
         let is_exchange = matches!(h.bytes.u8(at + 18), Some(0..=6 | 32..=43 | 240..));
-        let is_length =
-            h.bytes.be32(at + 24).is_some_and(|len| len >= 28 && len <= 65_535 && len + at >= h.bytes.len());
+        let is_length = h
+            .bytes
+            .be32(at + 24)
+            .is_some_and(|len| (28..=65_535).contains(&len) && len + at >= h.bytes.len());
         Tells::when(
             is_version
                 && is_exchange
@@ -54,8 +56,6 @@ pub(super) const ALL: &[Signature] = &[
     Signature::new("pptp", TCP, &[Port::Tcp(1723)], b"\0", |h| {
         Tells::when(h.bytes.has(4, b"\x1a\x2b\x3c\x4d"))
     }),
-    // RFC 1928, sections 3 and 6; SOCKS 4: a command, a port, an address, a user.
-    Signature::new("socks", TCP, &[Port::Tcp(1080)], b"\x04\x05", socks),
     // ZeroTier's control port; packets are encrypted.
     Signature::new("zerotier", UDP, &[Port::Udp(9993)], b"", |_| Tells::No),
     // tinc's first line: `0 NAME 17`.
@@ -88,32 +88,4 @@ fn openvpn(h: Heard<'_>, at: usize) -> Tells {
     }
     let is_clear = matches!(len, 14 | 38 | 42 | 54 | 86) && h.bytes.has(at + len - 5, &[0; 5]);
     Tells::when(is_clear || is_crypt || is_on && len >= 14 && h.end == End::Initiator)
-}
-
-fn socks(h: Heard<'_>) -> Tells {
-    let is_on = h.on(&[1080]);
-    if h.bytes.u8(0) == Some(4) {
-        let is_request =
-            matches!(h.bytes.u8(1), Some(1 | 2)) && h.bytes.len() >= 9 && h.bytes.0.last() == Some(&0);
-        let is_text = h
-            .bytes
-            .0
-            .get(8..)
-            .is_some_and(|rest| rest.iter().all(|&byte| byte == 0 || byte.is_ascii_graphic()));
-        return Tells::when(is_request && is_text && h.bytes.be16(2) != Some(0));
-    }
-    // Methods of a client, of which the server chooses one.
-    let count = h.bytes.u8(1).map_or(0, usize::from);
-    let is_offer = (1..=9).contains(&count) && h.bytes.len() == count + 2;
-    let is_known =
-        h.bytes.0.get(2..).is_some_and(|methods| methods.iter().all(|method| matches!(method, 0..=9 | 0x80)));
-    let other = h.other();
-    match (is_offer && is_known, other.len()) {
-        (false, _) => Tells::No,
-        (true, _) if is_on => Tells::Yes,
-        (true, 0) => Tells::More,
-        (true, len) => Tells::when(
-            len >= 2 && other.u8(0) == Some(5) && matches!(other.u8(1), Some(0..=9 | 0x80 | 0xff)),
-        ),
-    }
 }

@@ -24,7 +24,7 @@ fn stun(h: Heard<'_>) -> Tells {
     // The protocol before: binding and shared secret, by requests, responses and errors.
     let is_old = matches!(kind, 1 | 2 | 0x101 | 0x102 | 0x111 | 0x112) && len + 20 == h.bytes.len();
     let is_filled = len == 0
-        || h.bytes.be16(20).is_some_and(|kind| kind < 0x30 || kind >= 0x8000)
+        || h.bytes.be16(20).is_some_and(|kind| !(0x30..0x8000).contains(&kind))
             && h.bytes.be16(22).is_some_and(|size| size + 4 <= len);
     Tells::when(!h.opening.is_tcp() && is_old && is_filled && (len > 0 || h.on(&[3478, 3479, 19302])))
 }

@@ -35,6 +35,11 @@ fn write_live(json: &mut Json, live: &LiveLedger) {
         Some(packets) => json.integer(packets),
         None => json.raw("null"),
     };
+    for (open, total) in [(r#","in_kernel":"#, live.in_kernel), (r#","without_flow":"#, live.without_flow)] {
+        if total.0 > 0 {
+            write_total(json, open, total).raw("}");
+        }
+    }
     let (packets, bytes) = live.offload;
     json.raw(r#","offload":"#).integer(packets);
     json.raw(r#","offload_bytes":"#).integer(bytes);

@@ -69,6 +69,7 @@ fn account(page: &Page<'_>, snapshot: &Snapshot) -> String {
             counted = format!("{counted} ({again} again on their way)");
         }
         terms.push(format!("+ {}", live::dropped(live)));
+        terms.extend((live.without_flow.0 > 0).then(|| format!("+ without flow {}", live.without_flow.0)));
         terms.extend((live.offload.0 > 0).then(|| format!("+ offload {}", live.offload.0)));
     }
     let term = |text: String| text.replace(' ', &NO_BREAK.to_string());
@@ -142,7 +143,7 @@ fn gap(ledger: &Ledger) -> String {
     )
 }
 
-/// Flows that left early, and flows that are not shown.
+/// Flows that left early, packets that were not kept, and flows that are not shown.
 fn notes(page: &mut Page<'_>, ledger: &Ledger) -> io::Result<()> {
     let units = page.options.units;
     if ledger.evicted_flows > 0 {
@@ -158,6 +159,15 @@ fn notes(page: &mut Page<'_>, ledger: &Ledger) -> io::Result<()> {
         let flows = count(ledger.unread_openings, "flow", "flows");
         let text = format!("Not read: what {flows} said first: too many others were being read at once");
         page.sentence(color::WARNING, &text, 10)?;
+    }
+    let (packets, bytes) = ledger.live().map_or((0, 0), |live| live.in_kernel);
+    if packets > 0 {
+        let text = format!(
+            "Counted in kernel: {}, {} in frames: no names or TCP facts; a larger --ring keeps more",
+            count(packets, "packet", "packets"),
+            units.amount(bytes),
+        );
+        page.sentence(color::WARNING, &text, 19)?;
     }
     let (hidden, sum) = ledger.hidden;
     if hidden > 0 {

@@ -115,8 +115,12 @@ pub(super) fn interfaces(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result
         let Some(live) = &interface.live else { continue };
         let kernel =
             live.kernel.map_or("gone".to_owned(), |(packets, _)| format!("counted {packets} itself"));
+        let without_flow = match live.without_flow.0 {
+            0 => String::new(),
+            packets => format!(" + without flow {packets}"),
+        };
         let text = format!(
-            "{}: {kernel}; seen {} + {} + offload {} = {}; seen = counted {} + not IP {}{}",
+            "{}: {kernel}; seen {} + {} + offload {} = {}; seen = counted {} + not IP {}{without_flow}{}",
             visible(interface.interface.label()),
             interface.seen.0,
             dropped(live),

@@ -26,6 +26,7 @@ const CODES: [(u32, u32, u16); ENDS] = codes();
 /// The symbols in the order of their codes.
 const SYMBOLS: [u16; 257] = symbols();
 
+#[expect(clippy::indexing_slicing, reason = "it is run by the compiler, which says so where it fails")]
 const fn codes() -> [(u32, u32, u16); ENDS] {
     let mut codes = [(0, 0, 0); ENDS];
     let (mut code, mut place, mut len) = (0, 0, 1);
@@ -45,6 +46,7 @@ const fn codes() -> [(u32, u32, u16); ENDS] {
     codes
 }
 
+#[expect(clippy::indexing_slicing, reason = "it is run by the compiler, which says so where it fails")]
 const fn symbols() -> [u16; 257] {
     let mut symbols = [0; 257];
     let (mut place, mut len) = (0, 1);

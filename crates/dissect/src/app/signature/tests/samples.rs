@@ -24,7 +24,6 @@ pub(super) const SAMPLES: &[(&str, u8, u16, &str, &str)] = &[
     ("rtsp", 6, 8554, "OPTIONS rtsp://server.example.com RTSP/2.0{0d0a}CSeq: 1{0d0a}", ""),
     ("bittorrent", 17, 6771, "BT-SEARCH * HTTP/1.1{0d0a}Host: 239.192.152.143:6771{0d0a}", ""),
     ("irc", 6, 6667, "NICK Wiz{0d0a}USER guest 0 * :Ronnie Reagan{0d0a}", ""),
-    ("xmpp", 6, 5222, "<?xml version='1.0'?><stream:stream from='juliet@im.example.com' to='im.example.com' version='1.0' xmlns='jabber:client'", ""),
     ("mgcp", 17, 2427, "RQNT 1201 aaln/1@rgw-2567.whatever.net MGCP 1.0{0d0a}", ""),
     ("megaco", 17, 2944, "MEGACO/1 [123.123.123.4]:55555 Transaction = 9998 {7b}", ""),
     ("megaco", 6, 2944, "!/1 [123.123.123.4] T=1{7b}", ""),

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * What is kept of a socket, and how user space is told of it.
+ */
+#ifndef SOCKETHOUND_OWNED_H
+#define SOCKETHOUND_OWNED_H
+
+#include "kernel.h"
+
+#define COMM 16
+#define PATH 128
+/* Fingerprints of five-tuples that a socket was last told with. */
+#define TOLD 4
+/* So often an owner may change at once; further changes wait (nanoseconds) for one another. */
+#define CHANGES 4
+#define CHANGE_AFTER 100000000ULL
+
+/* A process, as it was when it used the socket. All zero: not known. */
+struct owner {
+	/* Nanoseconds after boot at which it started; 0 if not known. */
+	__u64 start;
+	/* Id of its cgroup (version 2). */
+	__u64 cgroup;
+	__u32 pid;
+	__u32 parent;
+	__u32 uid;
+	/* Counts the programs that it and its ancestors have executed. */
+	__u32 exec;
+	char comm[COMM];
+};
+
+/* What a process's sockets sent and received: IP bytes, as the packets passed the socket. */
+struct account {
+	/* [0]: received, [1]: sent. */
+	__u64 packets[2];
+	__u64 bytes[2];
+	/* Segments of TCP sent again. */
+	__u64 retransmits;
+	/* Packets that found no room in a socket's receive buffer. */
+	__u64 drops;
+};
+
+/* A process in a network namespace. */
+struct whose {
+	__u64 start;
+	__u64 netns;
+	__u32 pid;
+	__u32 pad;
+};
+
+struct total {
+	struct owner owner;
+	struct account account;
+};
+
+/* What is kept of a socket. */
+struct owned {
+	struct owner owner;
+	/* What it did since it was last added to its owner's total. */
+	struct account account;
+	/* The socket's own: a clone has its listener's until it is seen. */
+	__u64 cookie;
+	__u64 netns;
+	__u64 changed;
+	__u64 told[TOLD];
+	/* The round in which it was last told of. */
+	__u64 round;
+	__u32 next;
+	/* How its owner is known: enum known. */
+	__u8 known;
+	__u8 changes;
+	__u8 ended;
+	/* Others may be bound to the same port: SO_REUSEPORT. */
+	__u8 shared;
+};
+
+enum known {
+	/* It came from a listening socket, whose owner this is. */
+	KNOWN_INHERITED = 0,
+	/* The process made it, or has it among its files. */
+	KNOWN_MADE = 1,
+	/* The process was seen connecting, sending or receiving. */
+	KNOWN_USED = 2,
+};
+
+enum kind {
+	/* This socket has this five-tuple, and this owner; a remote end of zeros stands for any. */
+	KIND_TUPLE = 1,
+	/* This socket has another owner now. */
+	KIND_OWNER = 2,
+	/* No process has this socket any more. */
+	KIND_END = 3,
+	/* This process has executed another program: its path follows. */
+	KIND_EXEC = 4,
+	/* A socket that was there: as KIND_TUPLE, the remote end being zero if it has none. */
+	KIND_THERE = 5,
+};
+
+struct event {
+	__u32 kind;
+	/* IP protocol, and version 4 or 6. */
+	__u8 protocol;
+	__u8 version;
+	/* Host byte order. For ICMP echoes, local is the identifier. */
+	__u16 local_port;
+	__u16 remote_port;
+	/* enum known */
+	__u16 known;
+	/* Inode of the network namespace, where that was read. */
+	__u32 inode;
+	__u64 at;
+	__u64 cookie;
+	__u64 netns;
+	struct owner owner;
+	/* Network byte order; IPv4 in the first four bytes. */
+	__u8 local[16];
+	__u8 remote[16];
+};
+
+_Static_assert(sizeof(struct event) == 120, "whoever reads it knows its size");
+
+struct executed {
+	struct event event;
+	char path[PATH];
+};
+
+/* The smoothed round-trip time of a connection, in microseconds. */
+struct rtt {
+	struct whose whose;
+	__u64 us;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct owned);
+} owners SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} events SEC(".maps");
+
+/* What was told of sockets with many destinations. Losing an entry only repeats an event. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u64);
+	__type(value, __u8);
+} many SEC(".maps");
+
+/*
+ * Totals by process. A process beyond this number adds to the one whose key is zero, which is made beforehand: nothing is
+ * ever thrown out here.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct whose);
+	__type(value, struct total);
+} totals SEC(".maps");
+
+/* [0]: events that found no room. [1]: the round of telling, which a snapshot ends. */
+enum { STATE_LOST, STATE_ROUND, STATES };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64[STATES]);
+} state SEC(".maps");
+
+/* Whether what sockets do is added up; set before the programs are loaded, so that it costs nothing where it is not. */
+const volatile __u8 counting = 0;
+
+static __always_inline __u64 *states(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&state, &zero);
+}
+
+static __always_inline __u64 this_round(void)
+{
+	__u64 *s = states();
+
+	return s ? s[STATE_ROUND] + 1 : 0;
+}
+
+static __always_inline void lose(void)
+{
+	__u64 *s = states();
+
+	if (s)
+		__sync_fetch_and_add(&s[STATE_LOST], 1);
+}
+
+/* Nobody is woken for an event, unless the ring begins to fill. */
+static __always_inline __u64 wakeup(void)
+{
+	__u64 size = bpf_ringbuf_query(&events, BPF_RB_RING_SIZE);
+
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > size / 4 ? BPF_RB_FORCE_WAKEUP
+									  : BPF_RB_NO_WAKEUP;
+}
+
+static __always_inline struct event *begin(__u32 kind, const struct owned *o)
+{
+	struct event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+
+	if (!e) {
+		lose();
+		return 0;
+	}
+	__builtin_memset(e, 0, sizeof(*e));
+	e->kind = kind;
+	e->at = bpf_ktime_get_boot_ns();
+	e->cookie = o->cookie;
+	e->netns = o->netns;
+	e->owner = o->owner;
+	e->known = o->known;
+	return e;
+}
+
+static __always_inline __u64 taken(__u64 *count)
+{
+	return *count ? __sync_lock_test_and_set(count, 0) : 0;
+}
+
+static __always_inline void add(struct account *to, struct account *from)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		__sync_fetch_and_add(&to->packets[i], taken(&from->packets[i]));
+		__sync_fetch_and_add(&to->bytes[i], taken(&from->bytes[i]));
+	}
+	__sync_fetch_and_add(&to->retransmits, taken(&from->retransmits));
+	__sync_fetch_and_add(&to->drops, taken(&from->drops));
+}
+
+/* Adds what a socket did to its owner's total. */
+static __always_inline void add_up(struct owned *o)
+{
+	struct whose key = { .start = o->owner.start, .netns = o->netns, .pid = o->owner.pid };
+	struct account *a = &o->account;
+	struct total *t, none = {};
+
+	if (!counting || !(a->packets[0] | a->packets[1] | a->retransmits | a->drops))
+		return;
+	t = bpf_map_lookup_elem(&totals, &key);
+	if (!t) {
+		none.owner = o->owner;
+		bpf_map_update_elem(&totals, &key, &none, BPF_NOEXIST);
+		t = bpf_map_lookup_elem(&totals, &key);
+	}
+	if (!t) {
+		__builtin_memset(&key, 0, sizeof(key));
+		t = bpf_map_lookup_elem(&totals, &key);
+	}
+	if (t)
+		add(&t->account, a);
+}
+
+/* The process that runs. Only for hooks in process context. */
+static __always_inline void current(struct owner *o, struct task_struct *task)
+{
+	struct task_struct *leader = task->group_leader;
+
+	o->start = leader->start_boottime;
+	o->pid = task->tgid;
+	o->parent = leader->real_parent->tgid;
+	o->uid = task->cred->euid.val;
+	o->exec = task->self_exec_id;
+	__builtin_memcpy(o->comm, leader->comm, COMM);
+}
+
+/* A clone begins anew, with its listener's owner. */
+static __always_inline void settle(struct owned *o, __u64 cookie)
+{
+	if (o->cookie == cookie)
+		return;
+	/* What its listener counted is its listener's. */
+	__builtin_memset(&o->account, 0, sizeof(o->account));
+	o->cookie = cookie;
+	o->known = KNOWN_INHERITED;
+	o->changes = 0;
+	o->ended = 0;
+	o->round = 0;
+	o->next = 0;
+	__builtin_memset(o->told, 0, sizeof(o->told));
+}
+
+#endif

@@ -1,0 +1,710 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+//
+// Who owns which socket, and which five-tuples it has. Each program loads by
+// itself; where one is refused, the others tell less, but nothing wrong.
+//
+// What runs in softIRQ never asks for the current task: it is somebody else's.
+#include "owned.h"
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+/* One packet's ends, as its socket sees them. */
+struct ends {
+	__u8 local[16];
+	__u8 remote[16];
+	__u16 local_port;
+	__u16 remote_port;
+	__u8 protocol;
+	__u8 version;
+};
+
+static __always_inline __u64 mix(__u64 a, __u64 b)
+{
+	a = (a ^ b) * 0x9E3779B97F4A7C15ULL;
+	return a ^ (a >> 29);
+}
+
+static __always_inline __u64 fingerprint(const struct ends *e)
+{
+	const __u64 *local = (const __u64 *)e->local, *remote = (const __u64 *)e->remote;
+	__u64 f = (__u64)e->local_port << 48 | (__u64)e->remote_port << 32 | e->protocol << 8 | e->version;
+
+	f ^= this_round() << 16;
+	f = mix(f, local[0]);
+	f = mix(f, remote[0]);
+	if (e->version == 6) {
+		f = mix(f, local[1]);
+		f = mix(f, remote[1]);
+	}
+	return f | 1;
+}
+
+/* Whether `o` was told with this fingerprint before; from now on it was. */
+static __always_inline int was_told(struct owned *o, __u64 f)
+{
+	__u64 key;
+	__u8 one = 1;
+
+	if (o->told[0] == f || o->told[1] == f || o->told[2] == f || o->told[3] == f)
+		return 1;
+	if (o->next < TOLD) {
+		o->told[o->next & (TOLD - 1)] = f;
+		o->next++;
+		return 0;
+	}
+	key = mix(f, o->cookie);
+	if (bpf_map_lookup_elem(&many, &key))
+		return 1;
+	bpf_map_update_elem(&many, &key, &one, BPF_ANY);
+	o->told[o->next & (TOLD - 1)] = f;
+	o->next = TOLD + ((o->next + 1) & (TOLD - 1));
+	return 0;
+}
+
+static __always_inline void tell(struct owned *o, const struct ends *ends)
+{
+	struct event *e;
+
+	o->round = this_round();
+	if (was_told(o, fingerprint(ends)))
+		return;
+	e = begin(KIND_TUPLE, o);
+	/* What is lost is told again in the round that the next snapshot begins. */
+	if (!e)
+		return;
+	e->protocol = ends->protocol;
+	e->version = ends->version;
+	e->local_port = ends->local_port;
+	e->remote_port = ends->remote_port;
+	__builtin_memcpy(e->local, ends->local, 16);
+	__builtin_memcpy(e->remote, ends->remote, 16);
+	bpf_ringbuf_submit(e, wakeup());
+}
+
+static __always_inline void tell_owner(struct owned *o)
+{
+	struct event *e = begin(KIND_OWNER, o);
+
+	if (e)
+		bpf_ringbuf_submit(e, wakeup());
+}
+
+static __always_inline void tell_end(struct owned *o)
+{
+	struct event *e;
+
+	add_up(o);
+	/* What was never told of needs no end. */
+	if (o->ended || !o->told[0])
+		return;
+	o->ended = 1;
+	e = begin(KIND_END, o);
+	if (e)
+		bpf_ringbuf_submit(e, wakeup());
+}
+
+/* The current process uses the socket: from now on it is its owner. */
+static __always_inline void use(struct owned *o, struct task_struct *task)
+{
+	int same = o->owner.pid == (__u32)task->tgid && o->owner.exec == (__u32)task->self_exec_id;
+	__u8 before = o->known;
+	__u64 now;
+
+	if (same && before == KNOWN_USED)
+		return;
+	if (task->flags & PF_KTHREAD)
+		return;
+	if (o->changes >= CHANGES) {
+		/* Many processes share it, and take turns. */
+		now = bpf_ktime_get_ns();
+		if (now - o->changed < CHANGE_AFTER)
+			return;
+		o->changed = now;
+	} else {
+		o->changes++;
+	}
+	if (!same) {
+		add_up(o);
+		current(&o->owner, task);
+		o->owner.cgroup = bpf_get_current_cgroup_id();
+	}
+	o->known = KNOWN_USED;
+	/* Nobody was told of the old owner where no five-tuple was told. */
+	if (o->told[0] && (!same || before == KNOWN_INHERITED))
+		tell_owner(o);
+}
+
+/* ---- made, connected, closed: in the process that does it ---- */
+
+SEC("cgroup/sock_create")
+int sock_create(struct bpf_sock *sk)
+{
+	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!o)
+		return 1;
+	o->cookie = bpf_get_socket_cookie(sk);
+	o->netns = bpf_get_netns_cookie(sk);
+	o->known = KNOWN_MADE;
+	current(&o->owner, bpf_get_current_task_btf());
+	o->owner.cgroup = bpf_get_current_cgroup_id();
+	return 1;
+}
+
+SEC("cgroup/sock_release")
+int sock_release(struct bpf_sock *sk)
+{
+	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, 0);
+
+	if (!o)
+		return 1;
+	settle(o, bpf_get_socket_cookie(sk));
+	/* Who closes what nobody has used had accepted it. */
+	if (o->known == KNOWN_INHERITED)
+		use(o, bpf_get_current_task_btf());
+	tell_end(o);
+	return 1;
+}
+
+static __always_inline int connects(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct owned *o;
+
+	if (!sk)
+		return 1;
+	o = bpf_sk_storage_get(&owners, sk, 0, 0);
+	if (!o)
+		return 1;
+	use(o, bpf_get_current_task_btf());
+	o->round = 0;
+	return 1;
+}
+
+SEC("cgroup/connect4")
+int connect4(struct bpf_sock_addr *ctx)
+{
+	return connects(ctx);
+}
+
+SEC("cgroup/connect6")
+int connect6(struct bpf_sock_addr *ctx)
+{
+	return connects(ctx);
+}
+
+/* ---- the same without CAP_PERFMON, where tasks may not be read: the rest is in /proc ---- */
+
+static __always_inline void plainly(struct owned *o, __u8 known)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+
+	if (o->known == KNOWN_USED && o->owner.pid == pid)
+		return;
+	if (o->owner.pid != pid)
+		__builtin_memset(&o->owner, 0, sizeof(o->owner));
+	o->owner.pid = pid;
+	o->owner.uid = bpf_get_current_uid_gid();
+	o->known = known;
+}
+
+SEC("cgroup/sock_create")
+int sock_create_plain(struct bpf_sock *sk)
+{
+	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!o)
+		return 1;
+	o->cookie = bpf_get_socket_cookie(sk);
+	o->netns = bpf_get_netns_cookie(sk);
+	plainly(o, KNOWN_MADE);
+	return 1;
+}
+
+SEC("cgroup/sock_release")
+int sock_release_plain(struct bpf_sock *sk)
+{
+	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, 0);
+
+	if (!o)
+		return 1;
+	settle(o, bpf_get_socket_cookie(sk));
+	if (o->known == KNOWN_INHERITED)
+		plainly(o, KNOWN_USED);
+	tell_end(o);
+	return 1;
+}
+
+static __always_inline int connects_plain(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct owned *o;
+
+	if (!sk)
+		return 1;
+	o = bpf_sk_storage_get(&owners, sk, 0, 0);
+	if (!o)
+		return 1;
+	plainly(o, KNOWN_USED);
+	o->round = 0;
+	return 1;
+}
+
+SEC("cgroup/connect4")
+int connect4_plain(struct bpf_sock_addr *ctx)
+{
+	return connects_plain(ctx);
+}
+
+SEC("cgroup/connect6")
+int connect6_plain(struct bpf_sock_addr *ctx)
+{
+	return connects_plain(ctx);
+}
+
+/* ---- packets: also in softIRQ ---- */
+
+/* Reads the ports, or an echo's identifier, which has no remote. */
+static __always_inline int ports(struct ends *e, const __u8 *l4, const void *end, int sent)
+{
+	__u16 a, b;
+
+	if (e->protocol == IPPROTO_ICMP || e->protocol == IPPROTO_ICMPV6) {
+		if (l4 + 6 > (const __u8 *)end)
+			return 0;
+		if (l4[0] == 8 || l4[0] == 0 || l4[0] == 128 || l4[0] == 129)
+			e->local_port = l4[4] << 8 | l4[5];
+		return 1;
+	}
+	if (e->protocol != IPPROTO_TCP && e->protocol != IPPROTO_UDP && e->protocol != IPPROTO_UDPLITE &&
+	    e->protocol != IPPROTO_SCTP)
+		return 1;
+	if (l4 + 4 > (const __u8 *)end)
+		return 0;
+	a = l4[0] << 8 | l4[1];
+	b = l4[2] << 8 | l4[3];
+	e->local_port = sent ? a : b;
+	e->remote_port = sent ? b : a;
+	return 1;
+}
+
+static __always_inline int dissect(struct __sk_buff *skb, struct ends *e, int sent)
+{
+	const __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__u8 *source = sent ? e->local : e->remote, *destination = sent ? e->remote : e->local;
+	__u8 next;
+	int i;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		if (data + 20 > end)
+			return 0;
+		e->version = 4;
+		e->protocol = data[9];
+		__builtin_memcpy(source, data + 12, 4);
+		__builtin_memcpy(destination, data + 16, 4);
+		return ports(e, data + ((data[0] & 15) << 2), end, sent);
+	}
+	if (data + 40 > end)
+		return 0;
+	e->version = 6;
+	__builtin_memcpy(source, data + 8, 16);
+	__builtin_memcpy(destination, data + 24, 16);
+	next = data[6];
+	data += 40;
+	/* Hop-by-hop, routing, destination options (RFC 8200, section 4). */
+	for (i = 0; i < 4 && (next == 0 || next == 43 || next == 60); i++) {
+		if (data + 2 > end)
+			return 0;
+		next = data[0];
+		data += (data[1] + 1) << 3;
+	}
+	e->protocol = next;
+	return ports(e, data, end, sent);
+}
+
+/* The same by copying, where pointers into packets may not be moved: without CAP_PERFMON. */
+static __always_inline int dissect_plain(struct __sk_buff *skb, struct ends *e, int sent)
+{
+	__u8 *source = sent ? e->local : e->remote, *destination = sent ? e->remote : e->local;
+	__u8 head[40] = {}, l4[8] = {};
+	__u32 at;
+	int i;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		if (bpf_skb_load_bytes(skb, 0, head, 20))
+			return 0;
+		e->version = 4;
+		e->protocol = head[9];
+		__builtin_memcpy(source, head + 12, 4);
+		__builtin_memcpy(destination, head + 16, 4);
+		at = (head[0] & 15) << 2;
+	} else {
+		if (bpf_skb_load_bytes(skb, 0, head, 40))
+			return 0;
+		e->version = 6;
+		__builtin_memcpy(source, head + 8, 16);
+		__builtin_memcpy(destination, head + 24, 16);
+		l4[0] = head[6];
+		at = 40;
+		for (i = 0; i < 4 && (l4[0] == 0 || l4[0] == 43 || l4[0] == 60); i++) {
+			__u32 here = at;
+
+			if (bpf_skb_load_bytes(skb, here, l4, 2))
+				return 0;
+			at += (l4[1] + 1) << 3;
+		}
+		e->protocol = l4[0];
+	}
+	/* What is shorter has neither ports nor an identifier. */
+	if (bpf_skb_load_bytes(skb, at, l4, 8))
+		__builtin_memset(l4, 0, sizeof(l4));
+	return ports(e, l4, l4 + sizeof(l4), sent);
+}
+
+static __always_inline int packet(struct __sk_buff *skb, int sent, int plain)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct ends ends = {};
+	struct owned *o;
+	int told;
+
+	if (!sk)
+		return 1;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return 1;
+	o = bpf_sk_storage_get(&owners, sk, 0, 0);
+	if (!o)
+		return 1;
+	told = o->round == this_round();
+	if (!told)
+		settle(o, bpf_get_socket_cookie(skb));
+	if (counting) {
+		__sync_fetch_and_add(&o->account.packets[sent], 1);
+		__sync_fetch_and_add(&o->account.bytes[sent], skb->len);
+	}
+	/* The five-tuple of a connected socket stays what it is until it is connected again. */
+	if (told && sk->dst_port && sk->type != SOCK_RAW)
+		return 1;
+	/* What is being accepted has a socket of its own soon. */
+	if (sk->protocol == IPPROTO_TCP && sk->state == TCP_LISTEN)
+		return 1;
+	/* Every raw socket gets every message: that says nothing of whose it is. */
+	if (!sent && sk->type == SOCK_RAW && (sk->protocol == IPPROTO_ICMP || sk->protocol == IPPROTO_ICMPV6))
+		return 1;
+	if (!(plain ? dissect_plain(skb, &ends, sent) : dissect(skb, &ends, sent)))
+		return 1;
+	/* Whatever passes an unconnected socket's own end is its: to tell each far end would say no more. */
+	if (!sk->dst_port && !o->shared && (ends.protocol == IPPROTO_UDP || ends.protocol == IPPROTO_UDPLITE)) {
+		ends.remote_port = 0;
+		__builtin_memset(ends.remote, 0, sizeof(ends.remote));
+	}
+	tell(o, &ends);
+	return 1;
+}
+
+SEC("cgroup_skb/egress")
+int sent(struct __sk_buff *skb)
+{
+	return packet(skb, 1, 0);
+}
+
+SEC("cgroup_skb/ingress")
+int received(struct __sk_buff *skb)
+{
+	return packet(skb, 0, 0);
+}
+
+SEC("cgroup_skb/egress")
+int sent_plain(struct __sk_buff *skb)
+{
+	return packet(skb, 1, 1);
+}
+
+SEC("cgroup_skb/ingress")
+int received_plain(struct __sk_buff *skb)
+{
+	return packet(skb, 0, 1);
+}
+
+/* ---- first use, in the process that sends or receives ---- */
+
+static __always_inline int is_inet(struct sock *sk)
+{
+	__u16 family = sk->__sk_common.skc_family;
+
+	return family == AF_INET || family == AF_INET6;
+}
+
+/* A connected socket's ends; 0 if it has no remote. */
+static __always_inline int connected(struct sock *sk, struct ends *e)
+{
+	struct sock_common *c = &sk->__sk_common;
+	__u32 *local = (__u32 *)e->local, *remote = (__u32 *)e->remote;
+	int mapped;
+
+	e->protocol = sk->sk_protocol;
+	e->local_port = c->skc_num;
+	e->remote_port = bpf_ntohs(c->skc_dport);
+	if (!e->remote_port || !e->local_port)
+		return 0;
+	mapped = c->skc_family == AF_INET6 && !c->skc_v6_daddr.in6_u.u6_addr32[0] &&
+		 !c->skc_v6_daddr.in6_u.u6_addr32[1] &&
+		 c->skc_v6_daddr.in6_u.u6_addr32[2] == bpf_htonl(0xffff);
+	if (c->skc_family == AF_INET || mapped) {
+		e->version = 4;
+		local[0] = c->skc_rcv_saddr;
+		remote[0] = c->skc_daddr;
+		return 1;
+	}
+	e->version = 6;
+	__builtin_memcpy(e->local, &c->skc_v6_rcv_saddr, 16);
+	__builtin_memcpy(e->remote, &c->skc_v6_daddr, 16);
+	return 1;
+}
+
+static __always_inline int reuses_port(struct sock *sk)
+{
+	return BPF_CORE_READ_BITFIELD(&sk->__sk_common, skc_reuseport);
+}
+
+/* What is kept of a socket that a process has; begun here where it is older than us, or sock_create tells nothing. */
+static __always_inline struct owned *of_file(struct sock *sk)
+{
+	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, 0);
+	struct socket *socket;
+
+	if (!o) {
+		/* The kernel's own have no file. */
+		socket = sk->sk_socket;
+		if (!socket || !socket->file)
+			return 0;
+		o = bpf_sk_storage_get(&owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+		if (!o)
+			return 0;
+		o->netns = sk->__sk_common.skc_net.net->net_cookie;
+	}
+	settle(o, bpf_get_socket_cookie(sk));
+	return o;
+}
+
+static __always_inline int io(struct sock *sk)
+{
+	struct ends ends = {};
+	struct owned *o;
+
+	if (!sk || !is_inet(sk))
+		return 0;
+	o = of_file(sk);
+	if (!o)
+		return 0;
+	use(o, bpf_get_current_task_btf());
+	if (!o->shared && reuses_port(sk))
+		o->shared = 1;
+	if (!o->told[0] && connected(sk, &ends))
+		tell(o, &ends);
+	return 0;
+}
+
+SEC("tp_btf/sock_send_length")
+int sock_send_length(__u64 *ctx)
+{
+	return io((struct sock *)ctx[0]);
+}
+
+SEC("tp_btf/sock_recv_length")
+int sock_recv_length(__u64 *ctx)
+{
+	return io((struct sock *)ctx[0]);
+}
+
+/* ---- states of TCP: also in softIRQ ---- */
+
+SEC("tp_btf/inet_sock_set_state")
+int inet_sock_set_state(__u64 *ctx)
+{
+	struct sock *sk = (struct sock *)ctx[0];
+	int new = ctx[2];
+	struct ends ends = {};
+	struct owned *o;
+
+	if (!is_inet(sk))
+		return 0;
+	if (new == TCP_SYN_SENT) {
+		/* Only connect(2) does this. */
+		o = of_file(sk);
+		if (o)
+			use(o, bpf_get_current_task_btf());
+	} else {
+		o = bpf_sk_storage_get(&owners, sk, 0, 0);
+	}
+	if (!o)
+		return 0;
+	settle(o, bpf_get_socket_cookie(sk));
+	if (new == TCP_CLOSE)
+		tell_end(o);
+	else if ((new == TCP_SYN_SENT || new == TCP_ESTABLISHED) && connected(sk, &ends))
+		tell(o, &ends);
+	return 0;
+}
+
+/* ---- what went wrong: in softIRQ, mostly ---- */
+
+SEC("tp_btf/tcp_retransmit_skb")
+int tcp_retransmit_skb(__u64 *ctx)
+{
+	struct owned *o = bpf_sk_storage_get(&owners, (struct sock *)ctx[0], 0, 0);
+
+	if (o)
+		__sync_fetch_and_add(&o->account.retransmits, 1);
+	return 0;
+}
+
+static __always_inline int dropped(struct sock *sk)
+{
+	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, 0);
+
+	if (o)
+		__sync_fetch_and_add(&o->account.drops, 1);
+	return 0;
+}
+
+SEC("tp_btf/udp_fail_queue_rcv_skb")
+int udp_fail_queue_rcv_skb(__u64 *ctx)
+{
+	return dropped((struct sock *)ctx[1]);
+}
+
+SEC("tp_btf/sock_rcvqueue_full")
+int sock_rcvqueue_full(__u64 *ctx)
+{
+	return dropped((struct sock *)ctx[0]);
+}
+
+/* ---- programs executed ---- */
+
+SEC("tp_btf/sched_process_exec")
+int sched_process_exec(__u64 *ctx)
+{
+	struct task_struct *task = (struct task_struct *)ctx[0];
+	struct linux_binprm *bprm = (struct linux_binprm *)ctx[2];
+	struct executed *x = bpf_ringbuf_reserve(&events, sizeof(*x), 0);
+
+	if (!x) {
+		lose();
+		return 0;
+	}
+	__builtin_memset(&x->event, 0, sizeof(x->event));
+	x->event.kind = KIND_EXEC;
+	x->event.at = bpf_ktime_get_boot_ns();
+	current(&x->event.owner, task);
+	x->event.owner.cgroup = bpf_get_current_cgroup_id();
+	x->path[0] = 0;
+	bpf_probe_read_kernel_str(x->path, PATH, bprm->filename);
+	bpf_ringbuf_submit(x, wakeup());
+	return 0;
+}
+
+/* ---- what was there before ---- */
+
+SEC("iter/task_file")
+int there(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct ends ends = {};
+	struct event e = {};
+	struct socket *socket;
+	struct owned *o;
+	struct sock *sk;
+	__u64 *s;
+
+	if (ctx->meta->seq_num == 0) {
+		s = states();
+		if (s)
+			__sync_fetch_and_add(&s[STATE_ROUND], 1);
+	}
+	if (!task || !file || task->pid != task->tgid)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (!sk || !is_inet(sk))
+		return 0;
+	o = bpf_sk_storage_get(&owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!o)
+		return 0;
+	settle(o, bpf_get_socket_cookie(sk));
+	o->netns = sk->__sk_common.skc_net.net->net_cookie;
+	o->shared = reuses_port(sk);
+	/* Of several holders, the first that is not init, until one uses it. */
+	if (o->known != KNOWN_USED && (!o->owner.pid || o->owner.pid == 1)) {
+		current(&o->owner, task);
+		o->owner.cgroup = 0;
+		o->known = KNOWN_MADE;
+	}
+	connected(sk, &ends);
+	e.kind = KIND_THERE;
+	e.protocol = ends.protocol;
+	e.version = ends.version;
+	e.local_port = ends.local_port;
+	e.remote_port = ends.remote_port;
+	e.known = o->known;
+	e.inode = sk->__sk_common.skc_net.net->ns.inum;
+	e.at = bpf_ktime_get_boot_ns();
+	e.cookie = o->cookie;
+	e.netns = o->netns;
+	e.owner = o->owner;
+	__builtin_memcpy(e.local, ends.local, 16);
+	__builtin_memcpy(e.remote, ends.remote, 16);
+	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
+	return 0;
+}
+
+/* ---- totals ---- */
+
+/* Adds up what open sockets did; tells the round-trip time of each that has one. */
+SEC("iter/bpf_sk_storage_map")
+int open_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct sock *sk = ctx->sk;
+	struct tcp_sock *tcp;
+	struct owned *o;
+	struct rtt r = {};
+
+	if (!sk)
+		return 0;
+	o = bpf_sk_storage_get(&owners, sk, 0, 0);
+	if (!o)
+		return 0;
+	add_up(o);
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (!tcp || !tcp->srtt_us)
+		return 0;
+	r.whose.start = o->owner.start;
+	r.whose.netns = o->netns;
+	r.whose.pid = o->owner.pid;
+	/* The kernel keeps it in eighths. */
+	r.us = tcp->srtt_us >> 3;
+	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
+	return 0;
+}
+
+SEC("iter/bpf_map_elem")
+int each_total(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct whose *key = ctx->key;
+	struct total *value = ctx->value;
+	struct {
+		struct whose whose;
+		struct total total;
+	} r;
+
+	if (!key || !value)
+		return 0;
+	r.whose = *key;
+	r.total = *value;
+	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
+	return 0;
+}

@@ -1,0 +1,233 @@
+//! The programs that tell owners: which there are, what they tell, and reading it.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use aya::maps::{Array, MapData, RingBuf};
+
+use super::accounts::{Accounts, RoundTrip, Total};
+use super::event::{EVENT, Event, parse, read_records};
+use super::load::{self, Object, Place, Refusal};
+use super::{cgroup, sys};
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!("owners.bpf.o");
+
+/// Where `state` counts events that found no room.
+const LOST: usize = 0;
+
+/// One program.
+struct Hook {
+    name: &'static str,
+    /// Its like, tried where it is refused.
+    instead: Option<&'static str>,
+    at: At,
+}
+
+enum At {
+    Cgroup,
+    Tracepoint,
+}
+
+const HOOKS: &[Hook] = &[
+    Hook { name: "sock_create", instead: Some("sock_create_plain"), at: At::Cgroup },
+    Hook { name: "sock_send_length", instead: None, at: At::Tracepoint },
+    Hook { name: "sock_recv_length", instead: None, at: At::Tracepoint },
+    Hook { name: "connect4", instead: Some("connect4_plain"), at: At::Cgroup },
+    Hook { name: "connect6", instead: Some("connect6_plain"), at: At::Cgroup },
+    Hook { name: "inet_sock_set_state", instead: None, at: At::Tracepoint },
+    Hook { name: "sent", instead: Some("sent_plain"), at: At::Cgroup },
+    Hook { name: "received", instead: Some("received_plain"), at: At::Cgroup },
+    Hook { name: "sock_release", instead: Some("sock_release_plain"), at: At::Cgroup },
+    Hook { name: "tcp_retransmit_skb", instead: None, at: At::Tracepoint },
+    Hook { name: "udp_fail_queue_rcv_skb", instead: None, at: At::Tracepoint },
+    Hook { name: "sock_rcvqueue_full", instead: None, at: At::Tracepoint },
+    Hook { name: "sched_process_exec", instead: None, at: At::Tracepoint },
+];
+
+/// Those that only count.
+const COUNTING: [&str; 3] = ["tcp_retransmit_skb", "udp_fail_queue_rcv_skb", "sock_rcvqueue_full"];
+
+/// The programs by name, and whether each is attached to a cgroup, which takes `CAP_NET_ADMIN`, or to a tracepoint,
+/// which takes `CAP_PERFMON`; all take `CAP_BPF`.
+pub fn hooks() -> Vec<(&'static str, bool)> {
+    let telling = HOOKS.iter().filter(|hook| !COUNTING.contains(&hook.name));
+    telling.map(|hook| (hook.name, matches!(hook.at, At::Cgroup))).collect()
+}
+
+/// How the programs are loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Memory for events that wait to be read: a power of two, at least a page.
+    pub ring_bytes: u32,
+    /// Add up what each process's sockets send and receive, which costs at every packet.
+    pub accounts: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { ring_bytes: 4 << 20, accounts: false }
+    }
+}
+
+/// Programs that are loaded and tell.
+pub struct Hooks {
+    /// Holds the links.
+    _object: Object,
+    events: RingBuf<MapData>,
+    state: Array<MapData, [u64; 2]>,
+    snapshot: Option<OwnedFd>,
+    accounts: Option<Accounts>,
+    cgroup: Option<OwnedFd>,
+    attached: Vec<&'static str>,
+    refused: Vec<Refusal>,
+    lost: u64,
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks").field("attached", &self.attached).finish_non_exhaustive()
+    }
+}
+
+impl Hooks {
+    /// Loads what can be loaded, and attaches it: from then on it tells.
+    ///
+    /// # Errors
+    /// If nothing can: the refusal of what all of them take.
+    pub fn open(options: &Options) -> Result<Self, Refusal> {
+        let mut object = Object::open(
+            OBJECT,
+            &[("events", options.ring_bytes)],
+            &[("counting", u8::from(options.accounts))],
+        )?;
+        let accounts = options.accounts.then(|| Accounts::open(&mut object));
+        let cgroup = cgroup::root();
+        let (mut attached, mut refused) = (Vec::new(), Vec::new());
+        for hook in HOOKS.iter().filter(|hook| options.accounts || !COUNTING.contains(&hook.name)) {
+            let mut attach = |name: &'static str| {
+                let place = match (&hook.at, &cgroup) {
+                    (At::Tracepoint, _) => Place::Tracepoint(name),
+                    (At::Cgroup, Ok(cgroup)) => Place::Cgroup(cgroup.as_fd()),
+                    (At::Cgroup, Err(error)) => return Err(Refusal::of(name, error)),
+                };
+                object.attach(name, place)
+            };
+            let result = attach(hook.name);
+            if result.is_ok() {
+                attached.push(hook.name);
+            }
+            if let Err(refusal) = result {
+                refused.push(refusal);
+                if let Some(name) = hook.instead
+                    && attach(name).is_ok()
+                {
+                    attached.push(name);
+                }
+            }
+        }
+        let accounts = accounts.transpose().map_err(|refusal| refused.push(refusal)).ok().flatten();
+        let snapshot = object.attach("there", Place::Iterator("task_file")).and_then(|()| {
+            let program = load::fd(&object, "there")
+                .ok_or_else(|| Refusal::of("there", &io::Error::other("not loaded")))?;
+            sys::iterator_link(program, None).map_err(|e| Refusal::of("there", &e))
+        });
+        let snapshot = snapshot.map_err(|refusal| refused.push(refusal)).ok();
+        if attached.is_empty() && snapshot.is_none() {
+            return Err(refused.swap_remove(0));
+        }
+        let map = |object: &mut Object, name: &str| {
+            object.ebpf.take_map(name).ok_or_else(|| Refusal::of(name, &io::Error::other("no such map")))
+        };
+        let events = map(&mut object, "events")?;
+        let state = map(&mut object, "state")?;
+        Ok(Self {
+            events: RingBuf::try_from(events).map_err(|e| Refusal::of("events", &e))?,
+            state: Array::try_from(state).map_err(|e| Refusal::of("state", &e))?,
+            _object: object,
+            snapshot,
+            accounts,
+            cgroup: cgroup.ok(),
+            attached,
+            refused,
+            lost: 0,
+        })
+    }
+
+    /// The programs that tell.
+    pub fn attached(&self) -> &[&'static str] {
+        &self.attached
+    }
+
+    /// Those that the kernel refused, and why.
+    pub fn refused(&self) -> &[Refusal] {
+        &self.refused
+    }
+
+    /// The root of the cgroups, whose folders' inodes are [`Process::cgroup`].
+    pub fn cgroup(&self) -> Option<BorrowedFd<'_>> {
+        self.cgroup.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Gives what was told since to `each`, in order.
+    pub fn read(&mut self, mut each: impl FnMut(Event)) {
+        while let Some(bytes) = self.events.next() {
+            if let Some(event) = parse(&bytes) {
+                each(event);
+            }
+        }
+    }
+
+    /// How many events found no room since it was asked last.
+    pub fn take_lost(&mut self) -> u64 {
+        let Ok(state) = self.state.get(&0, 0) else { return 0 };
+        let before = std::mem::replace(&mut self.lost, state[LOST]);
+        state[LOST].saturating_sub(before)
+    }
+
+    /// Gives the sockets that processes have to `each`; what has a five-tuple is told anew with its next packet.
+    ///
+    /// # Errors
+    /// If the kernel has no such iterator, or refuses it.
+    pub fn snapshot(&self, mut each: impl FnMut(Event)) -> io::Result<()> {
+        let link = self.snapshot.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        let mut file = sys::iterate(link.as_fd())?;
+        read_records::<EVENT>(&mut file, |record| {
+            if let Some(event) = parse(record) {
+                each(event);
+            }
+        })
+    }
+}
+
+impl Hooks {
+    /// Gives the round-trip times of open connections, then what every process's sockets sent and received.
+    ///
+    /// # Errors
+    /// If the kernel does not count, or cannot be asked.
+    pub fn accounts(&self, round_trip: impl FnMut(RoundTrip), total: impl FnMut(Total)) -> io::Result<()> {
+        self.accounts.as_ref().ok_or(io::ErrorKind::Unsupported)?.read(round_trip, total)
+    }
+
+    /// Forgets an account that has not changed for a while.
+    pub fn forget(&mut self, total: &Total) {
+        if let Some(accounts) = &mut self.accounts {
+            accounts.forget(total);
+        }
+    }
+}
+
+impl AsFd for Hooks {
+    /// Readable when the room for events begins to fill.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.events.as_fd()
+    }
+}
+
+/// The cookie of the network namespace that `socket` is in.
+///
+/// # Errors
+/// If the kernel does not tell.
+pub fn namespace_cookie(socket: BorrowedFd<'_>) -> io::Result<u64> {
+    sys::namespace_cookie(socket)
+}

@@ -1,0 +1,365 @@
+//! Counting in the kernel what the ring may have no room for, so that a late reader loses no packet.
+//!
+//! A program in the kernel takes the filter's place. It decides alike, and
+//! estimates meanwhile how full the ring is: a packet for which there may be no
+//! room does not go into it, but is added to what its five-tuple has, in memory
+//! that we have mapped. So each packet is either in the ring or counted here,
+//! once, and the kernel itself drops none. What is missing of those that are
+//! counted is what only their bytes would tell.
+//!
+//! It takes `CAP_BPF` to begin with; from then on all is done through shared
+//! memory: no system call, no privilege.
+//!
+//! # How full the ring is
+//!
+//! The program adds what each packet may take in the ring to a *position*, and
+//! compares that with a *limit*. We set the limit each time that we give a block
+//! back: the position of that moment, and what surely fits into the blocks that
+//! are free then. The estimate so never drifts: only what passes between two
+//! settings is estimated. How the numbers relate to blocks is [`Room`]'s.
+//!
+//! # How nothing is counted twice, or lost
+//!
+//! There are two generations of counts. Programs say when they begin and when
+//! they end to use the current one. To take it, we make the other one current,
+//! wait until nobody uses this one, and have it for ourselves. Whatever finds no
+//! place in a generation is added up by interface, which is never set back.
+
+mod entry;
+mod extended;
+mod memory;
+mod sys;
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::time::Duration;
+
+use aya::maps::{Map, MapData, MapError, ProgramArray};
+use aya::programs::{ProgramError, SocketFilter};
+use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
+
+pub(super) use self::entry::Entry;
+use self::extended::{Charge, Maps};
+use self::memory::{ENTRY, LINKS, REST, RESTS, STATE, USE};
+use self::sys::Words;
+use super::block::HEADER_OF_BLOCK;
+use super::link::{Links, start};
+use super::program::Instruction;
+use super::sys::{Blocks, Socket};
+use crate::bpf::Refusal;
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/late.bpf.o");
+/// The program that counts, by its name in the object.
+const COUNT: &str = "late_count";
+
+/// Places in the index for each entry: then few are looked at in vain.
+const PLACES: usize = 4;
+/// Bytes of the ring for each byte of one generation's entries.
+const SHARE: usize = 16;
+/// Entries of one generation, at most and at least: 64 MiB and 64 KiB of both.
+const MOST: usize = 1 << 17;
+const LEAST: usize = 1 << 7;
+/// Blocks that are left out of account: the one that is being filled, one that time may close before the program charges
+/// for it, and one for packets that have been charged, but are not in the ring yet.
+const RESERVE: usize = 3;
+/// How long programs that still use a generation are waited for; they take some microseconds.
+const TRIES: usize = 50;
+const PAUSE: Duration = Duration::from_micros(20);
+
+/// How blocks of the ring relate to positions.
+///
+/// A block is closed when a packet does not fit any more, so it is never quite full. A packet that takes up to `plain`
+/// bytes leaves at most so many unused: that is taken off every block. A larger one is charged twice, for itself and for
+/// what it may leave unused. Then blocks hold at least `block` charged bytes, whatever packets come.
+///
+/// A block is also closed when its time is over, however little is in it. Time runs out once in a period, so a whole
+/// block is charged for every period in which packets came, and another one where there was a pause behind them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Room {
+    block: u64,
+    charge: Charge,
+}
+
+impl Room {
+    /// Of blocks of `size` bytes that are handed over after `period`, where the kernel counts time by `tick`; both in
+    /// nanoseconds.
+    fn new(size: usize, period: i64, tick: i64) -> Self {
+        let (period, tick) = (period.max(1), tick.max(1));
+        let plain = size as u64 / 64;
+        // Packets and blocks begin at multiples of 8.
+        let block = (size as u64).saturating_sub(HEADER_OF_BLOCK + plain + 8);
+        // So many ticks are surely not longer than a period, wherever in a tick they begin.
+        let ticks = (period / tick - 1).max(1);
+        let closed = ((ticks + 1) * tick) as u64;
+        let closed = closed.div_ceil(period as u64);
+        let charge = Charge {
+            most: size as u32,
+            plain: plain as u32,
+            ticks: ticks as u32,
+            soon: closed * block,
+            later: (closed + 1) * block,
+        };
+        Self { block, charge }
+    }
+}
+
+/// What was counted.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub(super) entries: Vec<Entry>,
+    /// From the monotonic clock, which entries have, to that of packets, in nanoseconds.
+    pub(super) offset: i64,
+    /// By interface, what found no place among the entries; of no interface, of those for which there was no place either.
+    pub(super) rests: Vec<(Option<u32>, u64, u64)>,
+}
+
+/// The programs of one ring, and what is shared with them. They end with the socket.
+pub(super) struct Late {
+    program: OwnedFd,
+    /// Whether the filter chooses interfaces.
+    chosen: bool,
+    room: Room,
+    entries: usize,
+    state: Words,
+    generations: Words,
+    index: Words,
+    counts: Words,
+    rests: Words,
+    links: Words,
+    /// What is taken of the packets that were counted.
+    taken: u64,
+    /// The generation that is not current, where it was not waited for to the end.
+    behind: Option<usize>,
+    /// What was taken of `rests`.
+    told: Vec<(u64, u64)>,
+    /// The kernel forgets what is called when nobody holds this.
+    _calls: ProgramArray<MapData>,
+    _ebpf: Ebpf,
+}
+
+impl fmt::Debug for Late {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Late")
+            .field("room", &self.room)
+            .field("entries", &self.entries)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a ring is like.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ring {
+    pub(super) block_size: usize,
+    pub(super) blocks: usize,
+    /// How long a block is filled at most.
+    pub(super) patience: Duration,
+}
+
+impl Late {
+    /// Loads programs that decide as `decisions` does, and if `chosen`, of interfaces that are chosen.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub(super) fn load(decisions: &[Instruction], chosen: bool, ring: Ring) -> Result<Self, Refusal> {
+        let bytes = ring.block_size * ring.blocks;
+        let entries = (bytes / SHARE / (ENTRY * 8)).clamp(LEAST, MOST).next_power_of_two().min(MOST);
+        let places = entries * PLACES;
+        let mut loader = EbpfLoader::new();
+        loader.btf(None).verifier_log_level(VerifierLogLevel::DISABLE);
+        loader.map_max_entries("late_entries", 2 * entries as u32);
+        loader.map_max_entries("late_index", 2 * places as u32);
+        let mut ebpf = loader.load(OBJECT).map_err(|e| Refusal::of("", &e))?;
+        let words = |ebpf: &Ebpf, name, count| Words::map(map(ebpf, name)?, count).map_err(refused(name));
+        let state = words(&ebpf, "late_state", STATE)?;
+        let (index, counts) =
+            (words(&ebpf, "late_index", 2 * places)?, words(&ebpf, "late_entries", 2 * entries * ENTRY)?);
+        let (generations, rests) =
+            (words(&ebpf, "late_generations", 2 * USE)?, words(&ebpf, "late_rests", RESTS * REST)?);
+        let links = words(&ebpf, "late_links", LINKS)?;
+        let calls = set_calls(&mut ebpf)?;
+        let room = Room::new(ring.block_size, ring.patience.as_nanos() as i64, sys::tick());
+        let maps = Maps {
+            state: map(&ebpf, "late_state")?.as_raw_fd(),
+            links: map(&ebpf, "late_links")?.as_raw_fd(),
+            calls: calls.1,
+        };
+        let program = extended::program(decisions, chosen, &room.charge, &maps)
+            .ok_or_else(|| Refusal::of("filter", &io::Error::other("it cannot be translated")))?;
+        let program = sys::load(c"sockethound", &program, c"Dual MIT/GPL").map_err(refused("filter"))?;
+        let words = state.all();
+        words[memory::SEED]
+            .store(std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0), Relaxed);
+        words[memory::ENTRIES].store(entries as u64, Relaxed);
+        words[memory::MASK].store(places as u64 - 1, Relaxed);
+        // The first packet is charged for all the time before it.
+        let free = ring.blocks.saturating_sub(RESERVE) as u64;
+        words[memory::LIMIT].store(free * room.block + room.charge.later, Release);
+        Ok(Self {
+            program,
+            chosen,
+            room,
+            entries,
+            state,
+            generations,
+            index,
+            counts,
+            rests,
+            links,
+            taken: 0,
+            behind: None,
+            told: vec![(0, 0); RESTS],
+            _calls: calls.0,
+            _ebpf: ebpf,
+        })
+    }
+
+    /// Has `socket` filtered by this from now on.
+    pub(super) fn attach(&self, socket: &Socket) -> io::Result<()> {
+        socket.attach_extended(self.program.as_fd())
+    }
+
+    /// Tells of all interfaces, and which of them are taken; gives whether those can all be told of.
+    ///
+    /// Packets of one that is not told of are kept whole, unless interfaces are chosen: then they are not taken.
+    pub(super) fn set_links(&self, links: &Links, taken: impl Fn(u32) -> bool) -> bool {
+        let mut table = vec![0; LINKS];
+        let mut all = true;
+        // Those that are taken come last: they put others out.
+        for wanted in [false, true] {
+            for (number, link) in links.all().filter(|&(number, _)| taken(number) == wanted) {
+                let place = &mut table[number as usize % LINKS];
+                all &= !(wanted && memory::is_taken(*place));
+                *place = memory::link(number, link.hatype, wanted, start(link.hatype));
+            }
+        }
+        for (place, link) in self.links.all().iter().zip(table) {
+            place.store(link, Relaxed);
+        }
+        all || !self.chosen
+    }
+
+    /// Says how much room there is in the ring, whose blocks from number `at` on are still to be read.
+    pub(super) fn set_limit(&self, blocks: &Blocks, at: usize) {
+        let state = self.state.all();
+        // First: what is charged from here on may be in the blocks already, which makes them seem fuller.
+        let position = state[memory::POSITION].load(SeqCst);
+        let count = blocks.count();
+        let full = (0..count).take_while(|n| blocks.is_ours((at + n) % count)).count();
+        let free = count.saturating_sub(full + RESERVE) as u64;
+        state[memory::LIMIT].store(position + free * self.room.block, Release);
+    }
+
+    /// Whether packets were counted that were not taken.
+    pub(super) fn has_counted(&self) -> bool {
+        self.state.all()[memory::PACKETS].load(Acquire) != self.taken || self.behind.is_some()
+    }
+
+    /// Whether there will soon be no place for further five-tuples.
+    pub(super) fn is_nearly_full(&self) -> bool {
+        let current = self.state.all()[memory::GENERATION].load(Relaxed) as usize & 1;
+        self.generation(current)[memory::USED].load(Relaxed) as usize > self.entries / 2
+    }
+
+    fn generation(&self, number: usize) -> &[AtomicU64] {
+        &self.generations.all()[number * USE..][..USE]
+    }
+
+    /// Takes all that was counted until now, and what found no place.
+    ///
+    /// What is counted at this very moment may be left for the next time.
+    pub(super) fn take(&mut self) -> Taken {
+        let state = self.state.all();
+        let packets = state[memory::PACKETS].load(Acquire);
+        let current = state[memory::GENERATION].load(Relaxed) as usize & 1;
+        let old = self.behind.unwrap_or(current);
+        if self.behind.is_none() {
+            state[memory::GENERATION].store(1 - current as u64, SeqCst);
+        }
+        if !self.is_left(old) {
+            self.behind = Some(old);
+            return Taken::default();
+        }
+        // What was counted since it was left behind is in the other one.
+        if self.behind.take().is_none() {
+            self.taken = packets;
+        }
+        let offset = sys::time(libc::CLOCK_REALTIME) - sys::time(libc::CLOCK_MONOTONIC);
+        Taken { entries: self.clear(old), offset, rests: self.take_rests() }
+    }
+
+    /// Whether no program uses a generation any more, which is not current.
+    fn is_left(&self, number: usize) -> bool {
+        let users = &self.generation(number)[memory::USERS];
+        for _ in 0..TRIES {
+            if users.load(SeqCst) == 0 {
+                return true;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        false
+    }
+
+    /// Takes what a generation has that nobody else uses.
+    fn clear(&self, number: usize) -> Vec<Entry> {
+        let used = &self.generation(number)[memory::USED];
+        let count = (used.swap(0, Relaxed) as usize).min(self.entries);
+        let entries = &self.counts.all()[number * self.entries * ENTRY..][..count * ENTRY];
+        let mut all = Vec::with_capacity(count);
+        for words in entries.chunks_exact(ENTRY) {
+            let entry = Entry::copy(words);
+            if let Some(place) = self.index.all().get(entry.slot()) {
+                place.store(0, Relaxed);
+            }
+            all.push(entry);
+        }
+        all
+    }
+
+    fn take_rests(&mut self) -> Vec<(Option<u32>, u64, u64)> {
+        let rests = self.rests.all().chunks_exact(REST).zip(&mut self.told).enumerate();
+        let news = rests.filter_map(|(number, (words, told))| {
+            let now = (words[1].load(Acquire), words[2].load(Acquire));
+            let before = std::mem::replace(told, now);
+            let ifindex = (number > 0).then(|| words[0].load(Relaxed) as u32);
+            (now != before).then(|| (ifindex, now.0 - before.0, now.1 - before.1))
+        });
+        news.collect()
+    }
+}
+
+/// Has the program that counts where the filter calls it.
+fn set_calls(ebpf: &mut Ebpf) -> Result<(ProgramArray<MapData>, i32), Refusal> {
+    let missing = || Refusal::of(COUNT, &io::Error::other("it is missing"));
+    let map = ebpf.take_map("late_calls").ok_or_else(missing)?;
+    let Map::ProgramArray(data) = map else { return Err(missing()) };
+    let descriptor = data.fd().as_fd().as_raw_fd();
+    let mut calls =
+        ProgramArray::try_from(Map::ProgramArray(data)).map_err(|e: MapError| Refusal::of(COUNT, &e))?;
+    let program: &mut SocketFilter = ebpf
+        .program_mut(COUNT)
+        .ok_or_else(missing)?
+        .try_into()
+        .map_err(|e: ProgramError| Refusal::of(COUNT, &e))?;
+    program.load().map_err(|e| Refusal::of(COUNT, &e))?;
+    let program = program.fd().map_err(|e| Refusal::of(COUNT, &e))?;
+    calls.set(0, program, 0).map_err(|e| Refusal::of(COUNT, &e))?;
+    Ok((calls, descriptor))
+}
+
+fn map<'a>(ebpf: &'a Ebpf, name: &str) -> Result<BorrowedFd<'a>, Refusal> {
+    match ebpf.map(name) {
+        Some(Map::Array(data)) => Ok(data.fd().as_fd()),
+        _ => Err(Refusal::of(name, &io::Error::other("it is missing"))),
+    }
+}
+
+fn refused(what: &str) -> impl Fn(io::Error) -> Refusal {
+    let what = what.to_owned();
+    move |error| Refusal::of(&what, &error)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! What is known of a process: all that `/proc` says while it lives, else what the kernel told.
+
+use std::collections::VecDeque;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::Task;
+use super::cgroups::Cgroups;
+use crate::Owner;
+use crate::owner::OwnerReader;
+
+/// Nanoseconds in a tick of `/proc` (`USER_HZ`, which is 100 for every program).
+const TICK: u64 = 10_000_000;
+/// Processes known at once; beyond, the oldest are forgotten.
+const MAX_PROCESSES: usize = 32_768;
+
+/// A process that has executed a number of programs.
+type Key = (u32, u64, u32);
+
+#[derive(Debug, Default)]
+struct Process {
+    /// Path of its executable, as it was executed.
+    path: Option<Arc<str>>,
+    owner: Option<Arc<Owner>>,
+}
+
+/// Facts of processes.
+#[derive(Debug)]
+pub(super) struct Facts {
+    processes: HashMap<Key, Process, RandomState>,
+    /// The number of programs that each process has executed by now.
+    latest: HashMap<(u32, u64), u32, RandomState>,
+    order: VecDeque<Key>,
+    cgroups: Cgroups,
+}
+
+impl Facts {
+    pub(super) fn new(cgroups: Option<BorrowedFd<'_>>) -> Self {
+        Self {
+            processes: HashMap::default(),
+            latest: HashMap::default(),
+            order: VecDeque::new(),
+            cgroups: Cgroups::new(cgroups),
+        }
+    }
+
+    /// Notes what a process has executed.
+    pub(super) fn executed(&mut self, task: &Task, path: &str) {
+        self.note(task);
+        self.latest.insert((task.pid, task.start), task.exec);
+        if let Some(process) = self.processes.get_mut(&key(task)) {
+            process.path = Some(path.into());
+        }
+    }
+
+    pub(super) fn knows(&self, task: &Task) -> bool {
+        self.processes.contains_key(&key(task))
+    }
+
+    /// Notes that there is a process.
+    pub(super) fn note(&mut self, task: &Task) {
+        if self.knows(task) {
+            return;
+        }
+        // What a process has executed, those that it forks have, too.
+        let parents = || self.order.iter().rev().take(64).find(|k| k.0 == task.parent && k.2 == task.exec);
+        let path = parents().and_then(|parent| self.processes.get(parent)?.path.clone());
+        self.processes.insert(key(task), Process { path, owner: None });
+        self.order.push_back(key(task));
+        if self.order.len() > MAX_PROCESSES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.processes.remove(&oldest);
+            if self.latest.get(&(oldest.0, oldest.1)) == Some(&oldest.2) {
+                self.latest.remove(&(oldest.0, oldest.1));
+            }
+        }
+    }
+
+    /// Reads what `/proc` says of a process that is new.
+    pub(super) fn meet(&mut self, task: &Task, reader: &mut OwnerReader) {
+        if let Some(owner) = self.read_proc(task, reader)
+            && let Some(process) = self.processes.get_mut(&key(task))
+        {
+            process.owner = Some(Arc::new(owner));
+        }
+    }
+
+    /// All that is known of a process.
+    pub(super) fn owner(&mut self, task: &Task, reader: &mut OwnerReader) -> Option<Arc<Owner>> {
+        self.note(task);
+        let known = self.processes.get(&key(task)).and_then(|process| process.owner.clone());
+        // Where only a number was told, it may be another's by now.
+        if known.is_some() && task.start != 0 {
+            return known;
+        }
+        let Some(owner) = self.read_proc(task, reader).or_else(|| self.as_told(task, reader)) else {
+            return known;
+        };
+        let owner = Arc::new(owner);
+        if let Some(process) = self.processes.get_mut(&key(task)) {
+            process.owner = Some(Arc::clone(&owner));
+        }
+        Some(owner)
+    }
+
+    /// What `/proc` says, if this is the same process and still runs the same program.
+    fn read_proc(&self, task: &Task, reader: &mut OwnerReader) -> Option<Owner> {
+        if self.latest.get(&(task.pid, task.start)).is_some_and(|latest| *latest != task.exec) {
+            return None;
+        }
+        let mut owner = reader.read(task.pid).ok()?;
+        if task.start != 0 && owner.start != task.start / TICK {
+            return None;
+        }
+        if owner.executable.is_none() {
+            owner.executable = self.path(task);
+        }
+        Some(owner)
+    }
+
+    /// What the kernel told; nothing if that was only a number.
+    fn as_told(&mut self, task: &Task, reader: &mut OwnerReader) -> Option<Owner> {
+        if task.name.is_empty() {
+            return None;
+        }
+        let cgroup = self.cgroups.path(task.cgroup);
+        Some(reader.of_ended(task, task.start / TICK, self.path(task), cgroup.as_deref()))
+    }
+
+    fn path(&self, task: &Task) -> Option<String> {
+        Some(self.processes.get(&key(task))?.path.as_deref()?.to_owned())
+    }
+}
+
+fn key(task: &Task) -> Key {
+    (task.pid, task.start, task.exec)
+}

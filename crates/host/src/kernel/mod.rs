@@ -1,0 +1,306 @@
+//! Owners that the kernel tells of by itself: whose a socket is, from when it is made.
+//!
+//! Programs in the kernel see each socket made, used and closed, and each
+//! five-tuple it has ([`Kernel`] is whoever reads what they tell). What they told
+//! answers a question at once, even if the process has ended by then; what they
+//! did not see is asked of sock_diag and `/proc`.
+//!
+//! Sockets are known by their cookie and namespaces by theirs, which are never
+//! given again; processes by pid, start and the programs they have executed.
+
+mod cgroups;
+mod facts;
+mod table;
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use self::facts::Facts;
+use self::table::{Ends, Held, Table};
+use crate::owner::OwnerReader;
+use crate::sockets::plain;
+use crate::{Answer, Attributed, Change, End, Evidence, Owner, Protocol, Question, Reason};
+
+/// So long it is waited for the process that uses a socket which it has not made, before who made it is told.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two snapshots after events were lost.
+const HEALING: Duration = Duration::from_secs(2);
+
+/// A process, as it was when it used a socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Task {
+    /// Its number.
+    pub pid: u32,
+    /// Nanoseconds after boot at which it started; 0 if not known.
+    pub start: u64,
+    /// Counts the programs that it and its ancestors have executed.
+    pub exec: u32,
+    /// Its parent; 0 if not known.
+    pub parent: u32,
+    /// Effective user.
+    pub uid: u32,
+    /// Id of its cgroup (version 2), 0 if not known.
+    pub cgroup: u64,
+    /// Its name, cut to 15 bytes by the kernel; empty if not known.
+    pub name: String,
+}
+
+/// How the owner of a socket is known, the surest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Known {
+    /// It owns the listening socket that this one came from.
+    Inherited,
+    /// It made the socket, or has it among its files.
+    Made,
+    /// It connected it, sent or received.
+    Used,
+}
+
+/// What happened to a socket, or to a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// The socket has this five-tuple.
+    Tuple {
+        /// IANA's number.
+        protocol: u8,
+        /// Its own end; of an ICMP echo, the port is the identifier.
+        local: SocketAddr,
+        /// The other end.
+        remote: SocketAddr,
+    },
+    /// It has another owner, or the same for a better reason.
+    Owner,
+    /// It was there already, without another end.
+    There,
+    /// No process has it any more.
+    End,
+    /// The process has executed this path.
+    Exec(String),
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What happened.
+    pub what: Happened,
+    /// Nanoseconds after boot.
+    pub at: u64,
+    /// The socket.
+    pub cookie: u64,
+    /// Its network namespace.
+    pub namespace: u64,
+    /// Its owner.
+    pub task: Task,
+    /// How that is known.
+    pub known: Known,
+}
+
+/// Whoever reads what programs in the kernel tell. No call blocks.
+pub trait Kernel: std::fmt::Debug {
+    /// Gives what was told since, in order.
+    fn read(&mut self, each: &mut dyn FnMut(Event));
+
+    /// How many events were lost since it was asked last.
+    fn take_lost(&mut self) -> u64;
+
+    /// Gives the sockets that processes have; five-tuples are told anew from then on.
+    ///
+    /// # Errors
+    /// If there is no such list.
+    fn snapshot(&mut self, each: &mut dyn FnMut(Event)) -> io::Result<()>;
+
+    /// The cookie of the own network namespace.
+    fn home(&self) -> u64;
+
+    /// Whether first use is told of, not only who made a socket.
+    fn tells_use(&self) -> bool;
+
+    /// The root folder of the cgroups (version 2).
+    fn cgroups(&self) -> Option<BorrowedFd<'_>>;
+
+    /// Readable when much waits to be read.
+    fn as_fd(&self) -> BorrowedFd<'_>;
+}
+
+/// What was told, and whoever tells it.
+#[derive(Debug)]
+pub(crate) struct Told {
+    kernel: Box<dyn Kernel>,
+    table: Table,
+    facts: Facts,
+    lost: u64,
+    healed: Option<Instant>,
+    /// Events were lost, and no snapshot was taken since.
+    ill: bool,
+    /// Processes of which nothing was read yet.
+    unmet: Vec<Task>,
+}
+
+/// What is known of the addresses of a question's ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Local {
+    pub(crate) source: bool,
+    pub(crate) destination: bool,
+}
+
+impl Told {
+    /// Begins with the sockets that are there.
+    pub(crate) fn new(kernel: Box<dyn Kernel>) -> Self {
+        let facts = Facts::new(kernel.cgroups());
+        let table = Table::default();
+        let mut told = Self { kernel, table, facts, lost: 0, healed: None, ill: false, unmet: Vec::new() };
+        told.snapshot();
+        told
+    }
+
+    pub(crate) fn kernel(&self) -> &dyn Kernel {
+        &*self.kernel
+    }
+
+    /// Events that were lost so far.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Reads what was told since, and the facts of processes that are new; gives how many events there were.
+    pub(crate) fn read(&mut self, reader: &mut OwnerReader, now: Instant) -> usize {
+        let Self { kernel, table, facts, unmet, .. } = self;
+        let mut events = 0;
+        kernel.read(&mut |event| {
+            events += 1;
+            take(table, facts, event, unmet);
+        });
+        // First all events are read, since what a process has executed meanwhile is among them.
+        for task in std::mem::take(unmet) {
+            self.facts.meet(&task, reader);
+        }
+        self.heal(now);
+        events
+    }
+
+    /// Looks after lost events.
+    fn heal(&mut self, now: Instant) {
+        let lost = self.kernel.take_lost();
+        self.lost += lost;
+        self.ill |= lost > 0;
+        if self.ill && self.healed.is_none_or(|at| now >= at + HEALING) {
+            self.healed = Some(now);
+            self.ill = false;
+            self.snapshot();
+        }
+    }
+
+    fn snapshot(&mut self) {
+        let Self { kernel, table, facts, unmet, .. } = self;
+        table.begin_snapshot();
+        if kernel.snapshot(&mut |event| take(table, facts, event, unmet)).is_ok() {
+            table.end_snapshot();
+        }
+    }
+
+    /// The answer to `question`, if enough was told. Only flows of the own namespace are asked about.
+    pub(crate) fn answer(
+        &mut self,
+        question: &Question,
+        local: Local,
+        reader: &mut OwnerReader,
+        now: Instant,
+    ) -> Option<Answer> {
+        if question.namespace.is_some() {
+            return None;
+        }
+        let home = self.kernel.home();
+        let (source, destination) = (plain(question.source), plain(question.destination));
+        let protocol = question.protocol.0;
+        let here = |own, other| self.table.find(home, protocol, own, other);
+        let away = |own, other| self.table.find_elsewhere(home, protocol, own, other);
+        let at_source = here(source, destination);
+        let at_destination = here(destination, source);
+        let (end, held, peer) = match (at_source, at_destination) {
+            (Some(held), peer) => {
+                let beyond = || if local.destination { None } else { away(destination, source) };
+                (End::Source, held, peer.or_else(beyond))
+            }
+            (None, Some(held)) => {
+                let peer = if local.source { None } else { away(source, destination) };
+                (End::Destination, held, peer)
+            }
+            // Whoever has the address here is not told: what is at the other end does not stand in for it.
+            (None, None) if local.source || local.destination => return None,
+            (None, None) => match (away(source, destination), away(destination, source)) {
+                (Some(held), peer) => (End::Source, held, peer),
+                (None, Some(held)) => (End::Destination, held, None),
+                (None, None) => return None,
+            },
+        };
+        let ends = match end {
+            End::Source => (protocol, source, destination),
+            End::Destination => (protocol, destination, source),
+        };
+        self.settle(end, ends, held, peer.filter(|peer| peer.cookie != held.cookie), reader, now)
+    }
+
+    /// Makes an answer of the socket at one end, and of the one at the other.
+    fn settle(
+        &mut self,
+        end: End,
+        ends: Ends,
+        held: Held,
+        peer: Option<Held>,
+        reader: &mut OwnerReader,
+        now: Instant,
+    ) -> Option<Answer> {
+        let mut evidence = Evidence::Told;
+        if held.known == Known::Inherited {
+            if !self.kernel.tells_use() {
+                return None;
+            }
+            if !held.ended && !self.table.asked_since(held.cookie, now, PATIENCE) {
+                return Some(Answer::None(Reason::Deferred));
+            }
+            evidence = Evidence::ToldListener;
+        }
+        let owner = self.owner(held.task, reader)?;
+        self.table.mark_answered(held.cookie, ends);
+        let peer = peer.and_then(|peer| self.owner(peer.task, reader));
+        Some(Answer::Owner(Attributed { owner, end, evidence, peer }))
+    }
+
+    /// What was answered and is otherwise now.
+    pub(crate) fn take_changes(&mut self, reader: &mut OwnerReader) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for changed in self.table.take_changes() {
+            let Some(held) = self.table.held(changed.cookie) else { continue };
+            let evidence =
+                if held.known == Known::Inherited { Evidence::ToldListener } else { Evidence::Told };
+            let Some(owner) = self.owner(held.task, reader) else { continue };
+            let (protocol, own, other) = changed.ends;
+            let protocol = Protocol(protocol);
+            changes.push(Change { protocol, own, other, owner, evidence, another: changed.another });
+        }
+        changes
+    }
+
+    fn owner(&mut self, task: u32, reader: &mut OwnerReader) -> Option<Arc<Owner>> {
+        let task = self.table.task(task)?;
+        self.facts.owner(task, reader)
+    }
+}
+
+/// Notes an event; `unmet` are the processes that were not known.
+fn take(table: &mut Table, facts: &mut Facts, event: Event, unmet: &mut Vec<Task>) {
+    if let Happened::Exec(path) = &event.what {
+        return facts.executed(&event.task, path);
+    }
+    if event.task.pid != 0 && !facts.knows(&event.task) {
+        facts.note(&event.task);
+        unmet.push(event.task.clone());
+    }
+    table.take(event);
+}
+
+#[cfg(test)]
+mod tests;

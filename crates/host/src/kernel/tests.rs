@@ -1,0 +1,269 @@
+//! A kernel that tells what a test says.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+
+use super::*;
+use crate::Proc;
+
+const HOME: u64 = 1;
+const AWAY: u64 = 2;
+
+#[derive(Debug, Default)]
+struct Said {
+    events: Vec<Event>,
+    lost: u64,
+    snapshots: usize,
+}
+
+#[derive(Debug)]
+struct Fake {
+    said: Rc<RefCell<Said>>,
+    tells_use: bool,
+    nothing: File,
+}
+
+impl Kernel for Fake {
+    fn read(&mut self, each: &mut dyn FnMut(Event)) {
+        self.said.borrow_mut().events.drain(..).for_each(each);
+    }
+
+    fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.said.borrow_mut().lost)
+    }
+
+    fn snapshot(&mut self, _: &mut dyn FnMut(Event)) -> io::Result<()> {
+        self.said.borrow_mut().snapshots += 1;
+        Ok(())
+    }
+
+    fn home(&self) -> u64 {
+        HOME
+    }
+
+    fn tells_use(&self) -> bool {
+        self.tells_use
+    }
+
+    fn cgroups(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.nothing.as_fd()
+    }
+}
+
+/// What is told, whom it is told, and `/proc`, which is empty.
+struct Lab {
+    said: Rc<RefCell<Said>>,
+    told: Told,
+    reader: OwnerReader,
+    _root: tempfile::TempDir,
+    now: Instant,
+}
+
+fn at(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn event(cookie: u64, namespace: u64, pid: u32, known: Known, what: Happened) -> Event {
+    let task = Task {
+        pid,
+        start: 7_000_000_000,
+        exec: 3,
+        parent: 1,
+        uid: 33,
+        cgroup: 0,
+        name: format!("process-{pid}"),
+    };
+    Event { what, at: 9_000_000_000, cookie, namespace, task, known }
+}
+
+fn tuple(local: &str, remote: &str) -> Happened {
+    Happened::Tuple { protocol: 17, local: at(local), remote: at(remote) }
+}
+
+fn question(source: &str, destination: &str) -> Question {
+    Question {
+        protocol: Protocol::UDP,
+        source: at(source),
+        destination: at(destination),
+        namespace: None,
+        interface: 0,
+    }
+}
+
+impl Lab {
+    fn new(tells_use: bool) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let said = Rc::<RefCell<Said>>::default();
+        let nothing = File::open("/dev/null").unwrap();
+        let told = Told::new(Box::new(Fake { said: said.clone(), tells_use, nothing }));
+        let reader = OwnerReader::new(Proc::new(root.path().join("proc")), root.path());
+        Self { said, told, reader, _root: root, now: Instant::now() }
+    }
+
+    fn say(&mut self, events: impl IntoIterator<Item = Event>) {
+        self.said.borrow_mut().events.extend(events);
+        self.told.read(&mut self.reader, self.now);
+    }
+
+    fn ask(&mut self, source: &str, destination: &str, local: Local) -> Option<Answer> {
+        self.told.answer(&question(source, destination), local, &mut self.reader, self.now)
+    }
+
+    /// Number of the owner, and the end it is at.
+    fn owner(&mut self, source: &str, destination: &str, local: Local) -> Option<(u32, End, Option<u32>)> {
+        match self.ask(source, destination, local)? {
+            Answer::Owner(found) => Some((found.owner.pid, found.end, found.peer.map(|peer| peer.pid))),
+            Answer::None(reason) => panic!("{reason}"),
+        }
+    }
+}
+
+const SOURCE: Local = Local { source: true, destination: false };
+const DESTINATION: Local = Local { source: false, destination: true };
+const NEITHER: Local = Local { source: false, destination: false };
+
+#[test]
+fn who_has_ended_is_known_by_what_was_told() {
+    let mut lab = Lab::new(true);
+    let exec = Happened::Exec("/usr/bin/process-4711".to_owned());
+    lab.say([
+        event(0, 0, 4711, Known::Made, exec),
+        event(5, HOME, 4711, Known::Used, tuple("10.0.0.1:4000", "10.0.0.2:53")),
+        event(5, HOME, 4711, Known::Used, Happened::End),
+    ]);
+    let Some(Answer::Owner(found)) = lab.ask("10.0.0.1:4000", "10.0.0.2:53", SOURCE) else { panic!() };
+    assert_eq!((found.end, found.evidence), (End::Source, Evidence::Told));
+    assert_eq!(
+        (found.owner.pid, found.owner.name.as_str(), found.owner.uid),
+        (4711, "process-4711", Some(33))
+    );
+    assert_eq!(found.owner.executable.as_deref(), Some("/usr/bin/process-4711"));
+    assert_eq!((found.owner.start, found.owner.parent), (700, 1));
+    // The other way round it is the receiver.
+    assert_eq!(lab.owner("10.0.0.2:53", "10.0.0.1:4000", DESTINATION), Some((4711, End::Destination, None)));
+    assert_eq!(lab.ask("10.0.0.1:4001", "10.0.0.2:53", SOURCE), None);
+}
+
+#[test]
+fn both_ends_of_a_flow_on_this_host() {
+    let mut lab = Lab::new(true);
+    lab.say([
+        event(5, HOME, 10, Known::Used, tuple("10.0.0.1:4000", "10.0.0.1:53")),
+        event(6, HOME, 20, Known::Used, tuple("10.0.0.1:53", "10.0.0.1:4000")),
+    ]);
+    let both = Local { source: true, destination: true };
+    assert_eq!(lab.owner("10.0.0.1:4000", "10.0.0.1:53", both), Some((10, End::Source, Some(20))));
+}
+
+#[test]
+fn another_namespace_counts_where_no_address_is_ours() {
+    let mut lab = Lab::new(true);
+    lab.say([
+        event(5, AWAY, 10, Known::Used, tuple("10.0.0.1:4000", "10.0.0.2:53")),
+        event(6, 3, 20, Known::Used, tuple("10.0.0.2:53", "10.0.0.1:4000")),
+    ]);
+    assert_eq!(lab.owner("10.0.0.1:4000", "10.0.0.2:53", NEITHER), Some((10, End::Source, Some(20))));
+    // Whoever has our address is asked otherwise: the other end does not stand in for it.
+    assert_eq!(lab.ask("10.0.0.1:4000", "10.0.0.2:53", DESTINATION), None);
+    // In two namespaces it may be either.
+    lab.say([event(7, 4, 30, Known::Used, tuple("10.0.0.1:4000", "10.0.0.2:53"))]);
+    assert_eq!(lab.owner("10.0.0.1:4000", "10.0.0.2:53", NEITHER), Some((20, End::Destination, None)));
+}
+
+#[test]
+fn who_accepts_is_waited_for() {
+    let mut lab = Lab::new(true);
+    lab.say([event(5, HOME, 10, Known::Inherited, tuple("10.0.0.1:80", "10.0.0.2:4000"))]);
+    let deferred = Some(Answer::None(Reason::Deferred));
+    assert_eq!(lab.ask("10.0.0.2:4000", "10.0.0.1:80", DESTINATION), deferred);
+    lab.say([event(5, HOME, 11, Known::Used, Happened::Owner)]);
+    assert_eq!(lab.owner("10.0.0.2:4000", "10.0.0.1:80", DESTINATION), Some((11, End::Destination, None)));
+
+    lab.say([event(6, HOME, 10, Known::Inherited, tuple("10.0.0.1:80", "10.0.0.2:4001"))]);
+    assert_eq!(lab.ask("10.0.0.2:4001", "10.0.0.1:80", DESTINATION), deferred);
+    lab.now += PATIENCE;
+    let Some(Answer::Owner(found)) = lab.ask("10.0.0.2:4001", "10.0.0.1:80", DESTINATION) else { panic!() };
+    assert_eq!((found.owner.pid, found.evidence), (10, Evidence::ToldListener));
+    // When it is used at last, that is news.
+    lab.say([event(6, HOME, 12, Known::Used, Happened::Owner)]);
+    let changes = lab.told.take_changes(&mut lab.reader);
+    let told: Vec<_> = changes.iter().map(|change| (change.owner.pid, change.own, change.another)).collect();
+    assert_eq!(told, [(12, at("10.0.0.1:80"), false)]);
+}
+
+#[test]
+fn where_use_is_not_told_who_listens_is_no_answer() {
+    let mut lab = Lab::new(false);
+    lab.say([event(5, HOME, 10, Known::Inherited, tuple("10.0.0.1:80", "10.0.0.2:4000"))]);
+    assert_eq!(lab.ask("10.0.0.2:4000", "10.0.0.1:80", DESTINATION), None);
+    lab.say([event(6, HOME, 10, Known::Made, tuple("10.0.0.1:4000", "10.0.0.2:80"))]);
+    assert_eq!(lab.owner("10.0.0.1:4000", "10.0.0.2:80", SOURCE), Some((10, End::Source, None)));
+}
+
+#[test]
+fn a_five_tuple_that_another_takes_over_is_news() {
+    let mut lab = Lab::new(true);
+    let ends = || tuple("10.0.0.1:4000", "10.0.0.2:53");
+    lab.say([event(5, HOME, 10, Known::Used, ends()), event(5, HOME, 10, Known::Used, Happened::End)]);
+    // Nobody was answered yet.
+    lab.say([event(6, HOME, 11, Known::Made, ends())]);
+    assert_eq!(lab.told.take_changes(&mut lab.reader), []);
+    assert_eq!(lab.owner("10.0.0.1:4000", "10.0.0.2:53", SOURCE), Some((11, End::Source, None)));
+    lab.say([event(7, HOME, 12, Known::Made, ends())]);
+    lab.say([event(8, HOME, 13, Known::Made, ends())]);
+    let changes = lab.told.take_changes(&mut lab.reader);
+    let told: Vec<_> = changes.iter().map(|change| (change.owner.pid, change.another)).collect();
+    assert_eq!(told, [(12, true), (13, true)]);
+}
+
+#[test]
+fn an_unconnected_socket_has_whatever_passes_its_own_end() {
+    let mut lab = Lab::new(true);
+    lab.say([event(5, HOME, 10, Known::Used, tuple("10.0.0.1:53", "0.0.0.0:0"))]);
+    for other in ["10.0.0.2:4000", "10.0.0.3:4001"] {
+        assert_eq!(lab.owner(other, "10.0.0.1:53", DESTINATION), Some((10, End::Destination, None)));
+    }
+    // A connected one that has the same own end comes first.
+    lab.say([event(6, HOME, 11, Known::Used, tuple("10.0.0.1:53", "10.0.0.3:4001"))]);
+    assert_eq!(lab.owner("10.0.0.3:4001", "10.0.0.1:53", DESTINATION), Some((11, End::Destination, None)));
+    // Both flows that were answered for are another's when the port is.
+    lab.say([event(7, HOME, 12, Known::Made, tuple("10.0.0.1:53", "0.0.0.0:0"))]);
+    let changes = lab.told.take_changes(&mut lab.reader);
+    let others: Vec<_> =
+        changes.iter().map(|change| (change.owner.pid, change.other, change.another)).collect();
+    assert_eq!(others, [(12, at("10.0.0.2:4000"), true), (12, at("10.0.0.3:4001"), true)]);
+    assert_eq!(lab.ask("10.0.0.3:4001", "10.0.0.1:54", DESTINATION), None);
+}
+
+#[test]
+fn an_echo_is_found_with_and_without_its_identifier() {
+    let mut lab = Lab::new(true);
+    let what = Happened::Tuple { protocol: 1, local: at("10.0.0.1:77"), remote: at("10.0.0.2:0") };
+    lab.say([event(5, HOME, 10, Known::Used, what)]);
+    for source in ["10.0.0.1:77", "10.0.0.1:0"] {
+        let question = Question { protocol: Protocol::ICMP, ..question(source, "10.0.0.2:0") };
+        assert!(lab.told.answer(&question, SOURCE, &mut lab.reader, lab.now).is_some(), "{source}");
+    }
+}
+
+#[test]
+fn losses_are_counted_and_followed_by_a_snapshot() {
+    let mut lab = Lab::new(true);
+    assert_eq!(lab.said.borrow().snapshots, 1, "of what is there already");
+    lab.say([event(5, HOME, 10, Known::Used, tuple("10.0.0.1:4000", "10.0.0.2:53"))]);
+    lab.said.borrow_mut().lost = 3;
+    lab.say([]);
+    assert_eq!((lab.told.lost(), lab.said.borrow().snapshots), (3, 2));
+    lab.said.borrow_mut().lost = 1;
+    lab.say([]);
+    assert_eq!((lab.told.lost(), lab.said.borrow().snapshots), (4, 2), "not at once again");
+    lab.now += HEALING;
+    lab.say([]);
+    assert_eq!((lab.told.lost(), lab.said.borrow().snapshots), (4, 3));
+}

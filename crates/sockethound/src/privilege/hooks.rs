@@ -1,0 +1,92 @@
+//! The programs in the kernel that tell owners, for the process that looks them up.
+//!
+//! They are loaded before privileges are dropped, and stay as long as the process.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixDatagram;
+
+use capture::bpf::{self, Hooks, Kind};
+use host::kernel::{Event, Happened, Kernel, Known, Task};
+use host::service::Greeting;
+
+use super::owners::Manner;
+use super::rung::Rung;
+
+/// What tells owners; not there where nothing can, or nothing shall. And what there is to say of it.
+pub(super) fn open(manner: Manner) -> (Option<Told>, Greeting) {
+    if manner.no_bpf {
+        return (None, Greeting::default());
+    }
+    let ring_bytes = (manner.bpf_ring << 10).next_power_of_two();
+    let opened = Hooks::open(&bpf::Options { ring_bytes, ..bpf::Options::default() });
+    let rung = Rung::of(&opened);
+    let lines = rung.line().into_iter().collect();
+    // Any socket tells the namespace.
+    let home = UnixDatagram::unbound().and_then(|socket| bpf::namespace_cookie(socket.as_fd()));
+    match (opened, home) {
+        (Ok(hooks), Ok(home)) => (Some(Told { hooks, home }), Greeting { told: true, lines }),
+        _ => (None, Greeting { told: false, lines }),
+    }
+}
+
+/// Programs that are attached.
+#[derive(Debug)]
+pub(super) struct Told {
+    hooks: Hooks,
+    /// The cookie of this network namespace.
+    home: u64,
+}
+
+impl Kernel for Told {
+    fn read(&mut self, each: &mut dyn FnMut(Event)) {
+        self.hooks.read(|event| each(heard(event)));
+    }
+
+    fn take_lost(&mut self) -> u64 {
+        self.hooks.take_lost()
+    }
+
+    fn snapshot(&mut self, each: &mut dyn FnMut(Event)) -> io::Result<()> {
+        self.hooks.snapshot(|event| each(heard(event)))
+    }
+
+    fn home(&self) -> u64 {
+        self.home
+    }
+
+    fn tells_use(&self) -> bool {
+        self.hooks.attached().contains(&"sock_recv_length")
+    }
+
+    fn cgroups(&self) -> Option<BorrowedFd<'_>> {
+        self.hooks.cgroup()
+    }
+
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.hooks.as_fd()
+    }
+}
+
+/// The event, in the words of whoever knows hosts.
+fn heard(event: bpf::Event) -> Event {
+    let bpf::Process { pid, start, exec, parent, uid, cgroup, name } = event.process;
+    Event {
+        what: match event.kind {
+            Kind::Tuple { protocol, local, remote } => Happened::Tuple { protocol, local, remote },
+            Kind::Owner => Happened::Owner,
+            Kind::There => Happened::There,
+            Kind::End => Happened::End,
+            Kind::Exec(path) => Happened::Exec(path),
+        },
+        at: event.at,
+        cookie: event.cookie,
+        namespace: event.namespace,
+        task: Task { pid, start, exec, parent, uid, cgroup, name },
+        known: match event.known {
+            bpf::Known::Inherited => Known::Inherited,
+            bpf::Known::Made => Known::Made,
+            bpf::Known::Used => Known::Used,
+        },
+    }
+}

@@ -1,0 +1,100 @@
+//! What nDPI says flows of public captures are, against what the program says: never fewer agree than before.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod run;
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+
+use serde_json::Value;
+
+/// The least percentage of flows that agree.
+const FLOOR: f64 = 95.0;
+
+/// nDPI's words where ours differ by more than how they are spelt, and what we say instead.
+const WORDS: &[(&str, &[&str])] = &[
+    ("ftp_control", &["ftp"]),
+    ("netbios", &["nbns", "nbdgm", "nbss"]),
+    ("smbv1", &["smb"]),
+    ("smbv23", &["smb"]),
+    ("http_proxy", &["http"]),
+    ("elasticsearch", &["elasticsearch", "http"]),
+    ("ipsec", &["isakmp", "esp"]),
+    ("pops", &["pop3", "tls"]),
+    ("imaps", &["imap", "tls"]),
+    ("starcraft", &["battle.net"]),
+    ("tencentgames", &["tencent"]),
+    ("nat-pmp", &["nat-pmp", "pcp"]),
+];
+/// Labels of flows that nDPI knows by their addresses alone, or not at all: nothing that was said is to tell them.
+const ADDRESSES: &[&str] = &["unknown", "amazonaws", "google"];
+/// Protocols that are no application's.
+const TRANSPORTS: &[&str] = &["icmp", "icmpv6", "igmp"];
+
+type Ends = (String, SocketAddr, SocketAddr);
+
+fn ends(transport: &str, a: SocketAddr, b: SocketAddr) -> Ends {
+    (transport.to_lowercase().replace("ipv6-icmp", "icmpv6"), a.min(b), a.max(b))
+}
+
+/// The protocol of each flow of a capture, and by what it was told.
+fn ours(capture: &str) -> HashMap<Ends, (String, String)> {
+    let stdout = run::run(&["-r", capture, "--json"]).stdout;
+    let records = run::records(&stdout);
+    let end = |end: &Value| {
+        let ip: IpAddr = end["ip"].as_str().unwrap().parse().unwrap();
+        SocketAddr::new(ip, u16::try_from(end["port"].as_u64().unwrap_or(0)).unwrap())
+    };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    run::of_kind(&records, "flow")
+        .into_iter()
+        .map(|flow| {
+            let key =
+                ends(&text(&flow["network"]["transport"]), end(&flow["source"]), end(&flow["destination"]));
+            (key, (text(&flow["network"]["protocol"]), text(&flow["sockethound"]["protocol_by"])))
+        })
+        .collect()
+}
+
+fn agrees(label: &str, ours: Option<&(String, String)>) -> bool {
+    let word = label.split('/').next_back().unwrap().split('.').next().unwrap().to_lowercase();
+    let Some((protocol, by)) = ours else { return false };
+    if ADDRESSES.contains(&word.as_str()) {
+        return by != "content";
+    }
+    if TRANSPORTS.contains(&word.as_str()) {
+        return true;
+    }
+    match WORDS.iter().find(|(theirs, _)| *theirs == word) {
+        Some((_, ours)) => ours.contains(&protocol.as_str()),
+        None => word == *protocol,
+    }
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "says what it leaves out")]
+fn protocols() {
+    let corpus = run::shared().join("corpus");
+    let Ok(theirs) = fs::read_to_string(corpus.join("ndpi.json")) else {
+        return eprintln!("skipped: no {}", corpus.join("ndpi.json").display());
+    };
+    let theirs: HashMap<String, Vec<Value>> = serde_json::from_str(&theirs).unwrap();
+    let (mut agreed, mut differ) = (0, Vec::new());
+    for (name, flows) in &theirs {
+        let ours = ours(corpus.join("captures").join(name).to_str().unwrap());
+        for flow in flows {
+            let text = |field: &str| flow[field].as_str().unwrap();
+            let end = |field: &str| text(field).parse::<SocketAddr>().unwrap();
+            let said = ours.get(&ends(text("l4"), end("a"), end("b")));
+            if agrees(text("label"), said) {
+                agreed += 1;
+            } else {
+                differ.push(format!("{name} {} {} {}: {said:?}", text("a"), text("b"), text("label")));
+            }
+        }
+    }
+    let share = 100.0 * f64::from(agreed) / (f64::from(agreed) + differ.len() as f64);
+    differ.sort();
+    assert!(share >= FLOOR, "{share:.1} % agree; these do not:\n{}", differ.join("\n"));
+}
