@@ -1,6 +1,7 @@
 //! A real resolver that is asked over TLS and HTTPS by a real client.
 
 use std::fs;
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -15,12 +16,12 @@ struct Resolver {
     _folder: TempDir,
 }
 
-/// What it is told; `DIR` is its folder.
+/// What it is told; `DIR` is its folder, `ADDRESS` its address.
 const CONFIGURATION: &str = r#"
 server:
-  interface: 10.N.1.2@53
-  interface: 10.N.1.2@853
-  interface: 10.N.1.2@443
+  interface: ADDRESS@53
+  interface: ADDRESS@853
+  interface: ADDRESS@443
   tls-port: 853
   https-port: 443
   tls-service-key: "DIR/key.pem"
@@ -33,9 +34,9 @@ server:
   use-syslog: no
   module-config: "iterator"
   local-zone: "example.test." redirect
-  local-data: "example.test. 300 A 10.N.1.2"
+  local-data: "example.test. 300 A ADDRESS"
   local-zone: "resolver.arpa." static
-  local-data: '_dns.resolver.arpa. 300 SVCB 1 dns.lab.example. alpn="h2,dot" ipv4hint=10.N.1.2'
+  local-data: '_dns.resolver.arpa. 300 SVCB 1 dns.lab.example. alpn="h2,dot" ipv4hint=ADDRESS'
 remote-control:
   control-enable: no
 "#;
@@ -49,7 +50,8 @@ impl Resolver {
             "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=dns.google";
         let words: Vec<_> = words.split(' ').chain(["-keyout", &key, "-out", &certificate]).collect();
         run("openssl", &words);
-        let text = lab.filled(CONFIGURATION).replace("DIR", folder.path().to_str().unwrap());
+        let address = lab.filled("10.N.1.2");
+        let text = CONFIGURATION.replace("ADDRESS", &address).replace("DIR", folder.path().to_str().unwrap());
         fs::write(place("unbound.conf"), text).unwrap();
         let mut command = Command::new("unbound");
         command.args(["-d", "-c", &place("unbound.conf")]).stdin(Stdio::null());
@@ -66,10 +68,18 @@ impl Drop for Resolver {
     }
 }
 
+/// What kdig, with these words, prints of the resolver's answers.
+fn kdig(lab: &Lab, words: &str) -> String {
+    let (space, server) = (lab.space("a"), lab.filled("10.N.1.2"));
+    let server = format!("@{server}");
+    let all = ["netns", "exec", &space, "kdig", &server, "+short"].into_iter();
+    run("ip", &all.chain(words.split_whitespace()).collect::<Vec<_>>())
+}
+
 /// So many lookups over one connection, each answered.
 fn ask(lab: &Lab, how: &str, count: usize) {
-    let names: String = (0..count).map(|n| format!(" name{n}.example.test A")).collect();
-    let said = lab.exec("a", &format!("kdig @10.N.1.2 +short +keepopen {how}{names}"));
+    let names: Vec<_> = (0..count).map(|n| format!("name{n}.example.test A")).collect();
+    let said = kdig(lab, &format!("+keepopen {how} {}", names.join(" ")));
     assert_eq!(said.trim(), vec![lab.filled("10.N.1.2"); count].join("\n"), "{how}");
 }
 
@@ -91,18 +101,14 @@ fn root_encrypted_lookups_are_told_by_resolver() {
     let Some(lab) = Lab::pair() else { return };
     let _resolver = Resolver::start(&lab, "b");
     wait_until("the resolver answers", || {
-        let said = Command::new("ip")
-            .args(["netns", "exec", &lab.space("a"), "kdig", "+short", "+timeout=1", "+retry=0"])
-            .args([&lab.filled("@10.N.1.2"), "example.test"])
-            .output();
-        said.is_ok_and(|said| said.stdout.starts_with(b"10."))
+        lab.within("a", || TcpStream::connect(lab.at("10.N.1.2:853")).is_ok())
     });
     let running = Running::start(&lab, "a", "-i va");
     ask(&lab, "+tls", 10);
     ask(&lab, "+https +tls-sni=dns.google", 10);
     ask(&lab, "+https-get +tls-sni=dns.google", 10);
     // What the resolver itself announces in plain DNS.
-    lab.exec("a", "kdig @10.N.1.2 +short _dns.resolver.arpa SVCB");
+    kdig(&lab, "_dns.resolver.arpa SVCB");
     ask(&lab, "+https +tls-sni=dns.lab.example", 1);
     ask(&lab, "", 1);
     let run = running.stop();
