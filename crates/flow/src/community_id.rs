@@ -157,6 +157,7 @@ mod tests {
             destination_name: None,
             owner: None,
             path: vec![],
+            own_lookup: false,
             nat: None,
             pace: None,
         });

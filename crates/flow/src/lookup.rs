@@ -210,7 +210,8 @@ impl Arrival {
         let Arrival { origin, protocol, tuple, latency } = self;
         let Origin { timestamp, frame, interface } = origin;
         let message = Arc::new(message.message());
-        DnsEvent { timestamp, frame, interface, protocol, tuple, message, latency, owner: None }
+        let (owner, own_lookup) = (None, false);
+        DnsEvent { timestamp, frame, interface, protocol, tuple, message, latency, owner, own_lookup }
     }
 }
 

@@ -48,6 +48,7 @@ pub(crate) fn flow(protocol: u8, source: Endpoint, destination: Endpoint) -> Flo
         source_name: None,
         destination_name: None,
         owner: None,
+        own_lookup: false,
         path: vec![],
         nat: None,
         pace: None,
@@ -114,6 +115,7 @@ pub(crate) fn dns(answer: bool, name: &str, code: u8, answers: Vec<Record>) -> D
         }),
         owner: None,
         latency: answer.then_some(Duration::from_micros(12_345)),
+        own_lookup: false,
     }
 }
 

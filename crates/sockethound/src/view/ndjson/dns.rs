@@ -22,6 +22,9 @@ pub(super) fn write(json: &mut Json, event: &DnsEvent) {
     if let Some(latency) = event.latency {
         json.raw(r#","latency_us":"#).integer(microseconds(latency));
     }
+    if event.own_lookup {
+        json.raw(r#","own_lookup":true"#);
+    }
     json.raw(r#"},"dns":{"type":"#).plain(if message.answer { b"answer" } else { b"query" });
     json.raw(r#","id":"#).integer(message.id.into());
     if message.answer {

@@ -30,6 +30,9 @@ pub(super) fn write(json: &mut Json, flow: &FlowRecord) {
     if let Some((_, by)) = flow.app_protocol() {
         json.raw(r#","protocol_by":"#).plain(by.name().as_bytes());
     }
+    if flow.own_lookup {
+        json.raw(r#","own_lookup":true"#);
+    }
     if let Some(tcp) = &flow.tcp {
         write_tcp(json, tcp);
     }
