@@ -48,9 +48,10 @@ pub(crate) fn open(
     let mut owners = spawned.ok();
     // What passes from now on has owners that the kernel tells.
     let greeting = owners.as_mut().and_then(|owners| owners.greeting(LOADING)).unwrap_or_default();
-    greeting.lines.iter().filter(|_| !quiet).for_each(|line| say(line));
     let conntrack = host::Conntrack::open().ok();
     let rings = RingSource::open_group(&options, interfaces.workers).map_err(refusal)?;
+    // Only now: where nothing can be captured, that is all there is to say.
+    greeting.lines.iter().filter(|_| !quiet).for_each(|line| say(line));
     if let Some(refusal) = rings.iter().find_map(RingSource::refusal).filter(|_| !quiet) {
         say(&format!("warning: what the ring has no room for will be dropped, not counted: {refusal}"));
     }

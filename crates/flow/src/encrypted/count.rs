@@ -53,7 +53,6 @@ pub(crate) struct Heard<'a> {
 
 /// What the client has sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one thing that was seen")]
 pub(crate) struct Count {
     /// Records or datagrams that may be a lookup.
     large: u32,

@@ -241,12 +241,16 @@ fn translate(asm: &mut Assembler, number: usize, instruction: classic::Instructi
         classic::LD_ABS if k == ancillary::PKTTYPE => asm.emit(LOAD_WORD, R0, PACKET, PKT_TYPE, 0),
         // They find the packet in R6, and leave R1 to R5 undefined.
         classic::LD_ABS | classic::LDH_ABS | classic::LDB_ABS => asm.emit(code as u8, 0, 0, 0, k as i32),
-        classic::LD_IND => asm.emit(code as u8, 0, X, 0, k as i32),
+        classic::LD_IND | classic::LDH_IND | classic::LDB_IND => asm.emit(code as u8, 0, X, 0, k as i32),
+        classic::LD_MEM => asm.emit(LOAD_WORD, R0, FRAME, memory(k), 0),
+        classic::ST => asm.emit(STORE_WORD, FRAME, R0, memory(k), 0),
+        classic::LDX_IMM => asm.emit(SET_32, X, 0, 0, k as i32),
+        classic::TXA => asm.emit(MOVE_32, R0, X, 0, 0),
         classic::LD_LEN => asm.emit(LOAD_WORD, R0, PACKET, LEN, 0),
         classic::TAX => asm.emit(MOVE_32, X, R0, 0, 0),
         // The same codes, of 32 bits in both machines.
         classic::ADD_K | classic::AND_K | classic::RSH_K => asm.emit(code as u8, R0, 0, 0, k as i32),
-        classic::SUB_X => asm.emit(code as u8, R0, X, 0, 0),
+        classic::ADD_X | classic::SUB_X => asm.emit(code as u8, R0, X, 0, 0),
         classic::JA => asm.jump(JUMP, 0, 0, 0, To::Classic(number + 1 + k as usize)),
         classic::JEQ | classic::JGT | classic::JGE | classic::JSET => {
             asm.jump((code + TO_32) as u8, R0, 0, k as i32, to(jt));
@@ -262,6 +266,11 @@ fn translate(asm: &mut Assembler, number: usize, instruction: classic::Instructi
         _ => return None,
     }
     Some(())
+}
+
+/// Where a word of the classic machine's memory stands on the stack, of which the first word is the link's key.
+fn memory(word: u32) -> i16 {
+    -8 - 4 * word as i16
 }
 
 /// Has the ring take the packet, if there is room for it.
