@@ -41,11 +41,12 @@ fn told(transport: u8, port: u16, said: &[Vec<u8>; 2]) -> Option<App> {
 
 #[test]
 fn samples_are_told() {
-    for &(name, transport, port, initiator, responder) in SAMPLES {
+    let told = SAMPLES.iter().map(|&(name, transport, port, initiator, responder)| {
         let said = [bytes(initiator), bytes(responder)];
-        let told = told(transport, port, &said).map(|app| app.protocol);
-        assert_eq!(told, Some(name), "{initiator:?} {responder:?}");
-    }
+        (name, told(transport, port, &said).map(|app| app.protocol), initiator)
+    });
+    let others: Vec<_> = told.filter(|(name, told, _)| *told != Some(name)).collect();
+    assert!(others.is_empty(), "{others:?}");
 }
 
 /// Whoever is told by more than its port has a sample.
