@@ -159,6 +159,7 @@ mod tests {
             encrypted_dns: None,
             owner: None,
             path: vec![],
+            own_lookup: false,
             nat: None,
             pace: None,
         });

@@ -28,6 +28,8 @@ pub struct DnsEvent {
     pub owner: Option<Arc<Owner>>,
     /// Of an answer: how long after its query it passed the capture point; `None` if no query was seen.
     pub latency: Option<Duration>,
+    /// The program's own lookup of a name asked or answers: hidden from reports.
+    pub own_lookup: bool,
     /// What else is remarkable about it.
     pub facts: DnsFacts,
 }

@@ -109,6 +109,8 @@ pub struct FlowRecord {
     pub owner: Option<Answer>,
     /// The interfaces that its packets passed, in the order in which they first did; empty for captures.
     pub path: Vec<Arc<str>>,
+    /// The program's own lookup of names: hidden from reports.
+    pub own_lookup: bool,
     /// Source and destination beyond a translation of addresses, where the kernel tells of one.
     pub nat: Option<(Endpoint, Endpoint)>,
     /// How fast it has been lately; live only.
@@ -171,6 +173,7 @@ impl FlowRecord {
             cause: Cause::Unknown,
             encrypted_dns: None,
             owner: None,
+            own_lookup: false,
             path: Vec::new(),
             nat: None,
             pace: None,

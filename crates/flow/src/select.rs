@@ -77,7 +77,7 @@ impl Selection {
         if !self.processes.is_empty() && !self.is_of_process(answer) {
             return false;
         }
-        if !self.own.is_empty() && [Side::Low, Side::High].into_iter().any(|side| self.is_own(flow, side)) {
+        if self.is_own_lookup(flow) {
             return false;
         }
         if !self.no_local && !self.exclude_lan {
@@ -95,7 +95,12 @@ impl Selection {
         either.into_iter().flatten().any(|owner| ProcessPattern::any(&self.processes, Some(owner)))
     }
 
-    /// Whether a message is of the program's own lookups.
+    /// Whether a flow is of the program's own lookups.
+    pub(crate) fn is_own_lookup(&self, flow: &Flow) -> bool {
+        !self.own.is_empty() && [Side::Low, Side::High].into_iter().any(|side| self.is_own(flow, side))
+    }
+
+    /// Whether a message is.
     pub(crate) fn is_own_message(&self, tuple: &FiveTuple) -> bool {
         let is = |end: &Endpoint| self.own.iter().any(|own| own.port() == end.port && own.ip() == end.addr);
         tuple.protocol == UDP && (is(&tuple.src) || is(&tuple.dst))

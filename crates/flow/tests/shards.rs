@@ -12,7 +12,7 @@ use kept::{Kept, captures};
 
 fn collector() -> Collector {
     let mut collector = Collector::new(Config { rows: usize::MAX, dns_lines: 0, ..Config::default() });
-    for name in ["eth0", "br0"] {
+    for name in ["eth0", "br0", "veth1"] {
         collector.add_interface(InterfaceName { file: None, name: Some(name.into()) });
     }
     collector

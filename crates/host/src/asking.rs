@@ -24,6 +24,11 @@ const DUMPS_A_SECOND: f64 = 1.0;
 const DUMPS_AT_ONCE: f64 = 2.0;
 /// Of fewer questions, none is worth a dump.
 const LEAST: usize = 64;
+/// So long a dump tells who serves a port, if it showed nobody there that serves one peer only. Flows are asked about when
+/// they are some time old themselves.
+const TRUSTED: Duration = Duration::from_secs(1);
+/// Ports of which that is remembered.
+const MAX_SERVED: usize = 64;
 
 /// What a lookup gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +79,8 @@ pub(crate) struct Asking {
     /// One question.
     single: Price,
     prices: HashMap<Protocol, Dumps, RandomState>,
+    /// Who serves local ports of datagrams, and since when that is known.
+    served: HashMap<(Protocol, u16), (Instant, SocketTable), RandomState>,
 }
 
 impl Asking {
@@ -85,26 +92,42 @@ impl Asking {
             dumps: Budget::new(DUMPS_AT_ONCE, DUMPS_A_SECOND),
             single: Price(3e-6),
             prices: HashMap::default(),
+            served: HashMap::default(),
         })
     }
 
-    /// The socket for each of `lookups`, which are all of `protocol`.
+    /// The socket for each of `lookups`, which are all of `protocol`; not by what is remembered, if `anew`.
     pub(crate) fn find(
         &mut self,
         protocol: Protocol,
         lookups: &[Lookup],
+        anew: bool,
         now: Instant,
         costs: &mut Costs,
     ) -> Vec<Found> {
         let mut round = Round::new(lookups);
-        if lookups.len() >= LEAST {
-            for port in crowded(lookups) {
+        if !anew {
+            self.remember(protocol, &mut round, now);
+        }
+        if round.open.len() >= LEAST {
+            for port in round.crowded() {
                 self.ask_port(protocol, port, &mut round, now, costs);
             }
             self.ask_all(protocol, &mut round, now, costs);
         }
         self.ask_singly(&mut round, now, costs);
         round.found
+    }
+
+    /// Answers questions about ports of which it is known who serves them.
+    fn remember(&mut self, protocol: Protocol, round: &mut Round<'_>, now: Instant) {
+        self.served.retain(|_, (since, _)| now.saturating_duration_since(*since) < TRUSTED);
+        for (_, (_, table)) in self.served.iter().filter(|((of, _), _)| *of == protocol) {
+            let knows = |lookup: &Lookup| {
+                matches!(table.taker(lookup.local, lookup.remote, lookup.interface), Taker::One(_))
+            };
+            round.answer(table, knows);
+        }
     }
 
     /// Answers the questions about one local port by one dump, if that is cheaper than one by one.
@@ -128,8 +151,12 @@ impl Asking {
         let dump = self.diag.dump_port(protocol, port);
         price.learn(start.elapsed());
         costs.dumps += 1;
-        if let Ok(sockets) = dump {
-            round.answer(&SocketTable::new(sockets), |lookup| lookup.local.port() == port);
+        let Ok(sockets) = dump else { return };
+        let serve_anybody = !protocol.is_stream() && sockets.iter().all(|socket| socket.remote.is_none());
+        let table = SocketTable::new(sockets);
+        round.answer(&table, |lookup| lookup.local.port() == port);
+        if serve_anybody && self.served.len() < MAX_SERVED {
+            self.served.insert((protocol, port), (now, table));
         }
     }
 
@@ -193,6 +220,18 @@ impl<'a> Round<'a> {
         self.open().filter(|(_, lookup)| lookup.local.port() == port).count()
     }
 
+    /// The local ports that many open questions are about, those of most first.
+    fn crowded(&self) -> Vec<u16> {
+        let mut counts: HashMap<u16, usize, RandomState> = HashMap::default();
+        for (_, lookup) in self.open() {
+            *counts.entry(lookup.local.port()).or_default() += 1;
+        }
+        let many = counts.into_iter().filter(|(_, count)| *count >= LEAST);
+        let mut ports: Vec<(usize, u16)> = many.map(|(port, count)| (count, port)).collect();
+        ports.sort_unstable_by(|a, b| b.cmp(a));
+        ports.into_iter().map(|(_, port)| port).collect()
+    }
+
     /// Answers those that are `asked` from a dump. Where several sockets share the port alike (`SO_REUSEPORT`), only the
     /// kernel knows which of them gets a flow's packets: such questions stay open.
     fn answer(&mut self, table: &SocketTable, asked: impl Fn(&Lookup) -> bool) {
@@ -212,18 +251,6 @@ impl<'a> Round<'a> {
             false
         });
     }
-}
-
-/// The local ports that many questions are about, those of most first.
-fn crowded(lookups: &[Lookup]) -> Vec<u16> {
-    let mut counts: HashMap<u16, usize, RandomState> = HashMap::default();
-    for lookup in lookups {
-        *counts.entry(lookup.local.port()).or_default() += 1;
-    }
-    let mut ports: Vec<(usize, u16)> =
-        counts.into_iter().filter(|(_, count)| *count >= LEAST).map(|(port, count)| (count, port)).collect();
-    ports.sort_unstable_by(|a, b| b.cmp(a));
-    ports.into_iter().map(|(_, port)| port).collect()
 }
 
 #[cfg(test)]
@@ -258,12 +285,34 @@ mod tests {
         let now = Instant::now();
         let mut costs = Costs::default();
         let mut asking = Asking::here().unwrap();
-        let by_dump = asking.find(Protocol::UDP, &lookups, now, &mut costs);
+        let by_dump = asking.find(Protocol::UDP, &lookups, true, now, &mut costs);
         assert_eq!(costs, Costs { dumps: 1, lookups: 1, reads: 0 });
-        let singly: Vec<Found> =
-            lookups.iter().flat_map(|one| asking.find(Protocol::UDP, &[*one], now, &mut costs)).collect();
+        let singly: Vec<Found> = lookups
+            .iter()
+            .flat_map(|one| asking.find(Protocol::UDP, &[*one], true, now, &mut costs))
+            .collect();
         assert_eq!(by_dump, singly);
         assert!(by_dump.iter().all(|found| matches!(found, Found::Socket(socket) if socket.inode != 0)));
+    }
+
+    #[test]
+    fn who_serves_a_port_is_remembered_for_a_moment() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let lookups = about(&server, 900);
+        let now = Instant::now();
+        let mut costs = Costs::default();
+        let mut asking = Asking::here().unwrap();
+        let mut find = |lookups: &[Lookup], anew, after| {
+            asking.find(Protocol::UDP, lookups, anew, now + after, &mut costs)
+        };
+        let first = find(&lookups, false, Duration::ZERO);
+        // Of fewer, and after it has gone.
+        drop(server);
+        let some = &lookups[..10];
+        assert_eq!(find(some, false, TRUSTED / 2), first[..10]);
+        assert_eq!(find(some, true, TRUSTED / 2), [Found::Nothing; 10]);
+        assert_eq!(find(some, false, TRUSTED), [Found::Nothing; 10]);
+        assert_eq!(costs, Costs { dumps: 1, lookups: 20, reads: 0 });
     }
 
     #[test]
@@ -272,11 +321,11 @@ mod tests {
         let mut asking = Asking::here().unwrap();
         let mut costs = Costs::default();
         let now = Instant::now();
-        asking.find(Protocol::UDP, &about(&server, LEAST as u16 - 1), now, &mut costs);
+        asking.find(Protocol::UDP, &about(&server, LEAST as u16 - 1), true, now, &mut costs);
         assert_eq!(costs.dumps, 0);
         let dear = Dumps { of_port: Price(1.0), of_all: Price(1.0) };
         asking.prices.insert(Protocol::UDP, dear);
-        asking.find(Protocol::UDP, &about(&server, 1000), now, &mut costs);
+        asking.find(Protocol::UDP, &about(&server, 1000), true, now, &mut costs);
         assert_eq!(costs, Costs { lookups: 1000 + LEAST as u64 - 1, ..Costs::default() });
         let faded = asking.prices[&Protocol::UDP];
         assert!(faded.of_port.0 < 1.0 && faded.of_all.0 < 1.0, "it is tried again some day");
@@ -308,9 +357,9 @@ mod tests {
         let now = Instant::now();
         let lookups = about(&server, 1000);
         for _ in 0..2000 {
-            asking.find(Protocol::UDP, &lookups, now, &mut costs);
+            asking.find(Protocol::UDP, &lookups, true, now, &mut costs);
         }
         assert!(costs.lookups + costs.dumps <= SINGLES_AT_ONCE as u64 + 2, "{costs:?}");
-        assert!(asking.find(Protocol::UDP, &lookups, now, &mut costs).contains(&Found::Unasked));
+        assert!(asking.find(Protocol::UDP, &lookups, true, now, &mut costs).contains(&Found::Unasked));
     }
 }

@@ -95,11 +95,17 @@ impl NetNamespace {
         allowed
     }
 
-    /// The socket for each of `lookups`, which are all of one protocol.
-    pub(crate) fn find(&mut self, lookups: &[Lookup], now: Instant, costs: &mut Costs) -> Vec<Found> {
+    /// The socket for each of `lookups`, which are all of one protocol; not by what is remembered, if `anew`.
+    pub(crate) fn find(
+        &mut self,
+        lookups: &[Lookup],
+        anew: bool,
+        now: Instant,
+        costs: &mut Costs,
+    ) -> Vec<Found> {
         let Some(protocol) = lookups.first().map(|lookup| lookup.protocol) else { return Vec::new() };
         match &mut self.opened {
-            Some(opened) => opened.asking.find(protocol, lookups, now, costs),
+            Some(opened) => opened.asking.find(protocol, lookups, anew, now, costs),
             None => self.find_in_text(protocol, lookups, now, costs),
         }
     }
@@ -304,7 +310,7 @@ mod tests {
             interface: 0,
         };
         let mut costs = Costs::default();
-        let mut find = |port, now| space.find(&[lookup(port)], now, &mut costs)[0];
+        let mut find = |port, now| space.find(&[lookup(port)], false, now, &mut costs)[0];
         assert!(matches!(find(80, now), Found::Socket(socket) if socket.inode == 4021));
         assert_eq!(find(81, now), Found::Nothing);
         // Both reads are spent: an older table proves what it has, no more.

@@ -265,7 +265,7 @@ fn root_addresses_of_nobody_here_are_forwarded() {
     }
     let mut owners = Owners::open(&Config::default()).unwrap();
     let [a, b, all] =
-        ["192.0.2.1:1000", "198.51.100.1:80", "255.255.255.255:9"].map(|end| end.parse().unwrap());
+        ["203.0.113.251:1000", "198.51.100.251:80", "255.255.255.255:9"].map(|end| end.parse().unwrap());
     let now = Instant::now();
     assert_eq!(owners.owner(&question(Protocol::TCP, a, b), now), Answer::None(Reason::Forwarded));
     assert_eq!(owners.owner(&question(Protocol::UDP, a, all), now), Answer::None(Reason::Unclaimed));

@@ -85,7 +85,10 @@ fn protocols() {
         let ours = ours(corpus.join("captures").join(name).to_str().unwrap());
         for flow in flows {
             let text = |field: &str| flow[field].as_str().unwrap();
-            let end = |field: &str| text(field).parse::<SocketAddr>().unwrap();
+            let end = |field: &str| {
+                let (addr, port) = text(field).rsplit_once(':').unwrap();
+                SocketAddr::new(addr.trim_matches(['[', ']']).parse().unwrap(), port.parse().unwrap())
+            };
             let said = ours.get(&ends(text("l4"), end("a"), end("b")));
             if agrees(text("label"), said) {
                 agreed += 1;

@@ -256,6 +256,15 @@ fn what_is_remarkable_about_an_answer() {
 }
 
 #[test]
+fn own_lookups_are_marked() {
+    let message = dns(false, "4.3.2.1.in-addr.arpa", 0, vec![]);
+    let line = event(Event::Dns(flow::DnsEvent { own_lookup: true, ..message }));
+    assert!(line.contains(r#""sockethound":{"frame":12,"own_lookup":true}"#), "{line}");
+    let line = event(Event::Flow(FlowRecord { own_lookup: true, ..ping() }));
+    assert!(line.contains(r#","own_lookup":true"#), "{line}");
+}
+
+#[test]
 fn ledger_record() {
     let ledger = Ledger { interfaces: vec![interface_ledger()], ..Ledger::default() };
     let snapshot = Snapshot { ledger, is_final: true, ..Snapshot::default() };

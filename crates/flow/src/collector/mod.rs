@@ -282,7 +282,12 @@ impl Collector {
         let surplus = self.recent.len().saturating_sub(self.config.dns_lines);
         self.recent.drain(..surplus);
         match &mut self.live {
-            Some(live) => lookups.events.into_iter().for_each(|event| live.flows.keep_message(event)),
+            Some(live) => {
+                for event in lookups.events {
+                    let own_lookup = selection.is_own_message(&event.tuple);
+                    live.flows.keep_message(DnsEvent { own_lookup, ..event });
+                }
+            }
             None => self.events.extend(lookups.events.into_iter().map(Event::Dns)),
         }
     }
@@ -496,6 +501,7 @@ impl Collector {
         let mut record = FlowRecord::of(flow, tunnels, app);
         let answer = facts.and_then(|facts| facts.answer.as_ref());
         record.direction = self.config.selection.direction(flow, answer);
+        record.own_lookup = self.config.selection.is_own_lookup(flow);
         record.interface = self.interface_name(InterfaceId(flow.interface));
         record.source_name = self.called(End::Initiator, flow, app, answer);
         record.destination_name = self.called(End::Responder, flow, app, answer);

@@ -25,7 +25,7 @@ impl Arrival {
         let Arrival { origin, protocol, tuple, latency, facts } = self;
         let Origin { timestamp, frame, interface, .. } = origin;
         let message = Arc::new(message.message());
-        DnsEvent { timestamp, frame, interface, protocol, tuple, message, latency, facts, owner: None }
+        DnsEvent { timestamp, frame, interface, protocol, tuple, message, latency, facts, owner: None, own_lookup: false }
     }
 }
 

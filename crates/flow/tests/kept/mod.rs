@@ -1,6 +1,6 @@
 //! The packets of every fixture, kept for tests that replay them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use capture::file::FileSource;
@@ -34,12 +34,14 @@ pub(crate) fn captures() -> Vec<Vec<Kept>> {
     let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
     let mut paths: Vec<_> = entries.filter(|p| p.to_str().unwrap().contains(".pcap")).collect();
     paths.sort();
-    let captures: Vec<_> = paths.into_iter().map(|path| read(FileSource::open(&path).unwrap())).collect();
+    let captures: Vec<_> = paths.iter().map(|path| read(path)).collect();
     assert!(captures.iter().map(Vec::len).sum::<usize>() > 300);
     captures
 }
 
-fn read(mut source: FileSource) -> Vec<Kept> {
+/// The packets of one capture.
+pub(crate) fn read(path: &Path) -> Vec<Kept> {
+    let mut source = FileSource::open(path).unwrap();
     let mut kept = Vec::new();
     while let Ok(Next::Batch(batch)) = source.next_batch(Duration::MAX) {
         for packet in batch.packets() {

@@ -2,7 +2,7 @@
 
 use flow::{Config, Event, FlowRecord, Options, SortKey, Timeouts};
 
-use crate::wire::{A, B, Capture, SECOND, Sent, packets, segment};
+use crate::wire::{A, B, Capture, End, SECOND, Sent, datagram, packets, segment};
 
 const ETH0: u32 = 0;
 const BR0: u32 = 1;
@@ -102,4 +102,22 @@ fn a_clock_that_is_set_back_stops_nothing() {
     capture.now += 10 * SECOND;
     let snapshot = capture.report();
     assert_eq!((snapshot.live.unwrap().now.packets, snapshot.total.packets), (0.0, 20));
+}
+
+/// The program's own lookups are in the account like any other flow, but not on show.
+#[test]
+fn own_lookups_are_hidden_and_marked() {
+    let options = Options { live: Some(Timeouts::default()), ..Options::default() };
+    let selection = flow::Selection { own: vec![A.socket()], ..flow::Selection::default() };
+    let config = Config { rows: usize::MAX, events: true, selection, ..Config::default() };
+    let mut capture = Capture::new(&options, config, 1);
+    capture.pass(&datagram(A, B, 1, b"own"), &[ETH0]);
+    capture.pass(&datagram(B, A, 2, b"own"), &[ETH0]);
+    capture.pass(&datagram(B, End(A.0, A.1 + 1), 3, b"another's"), &[ETH0]);
+    let snapshot = capture.report();
+    assert_eq!((snapshot.flows, snapshot.total.packets, snapshot.ledger.counted.packets), (1, 1, 3));
+    capture.wait(200);
+    let mut marks: Vec<_> = over(&mut capture).iter().map(|f| (f.own_lookup, packets(f))).collect();
+    marks.sort_unstable();
+    assert_eq!(marks, [(false, (1, 0)), (true, (1, 1))]);
 }

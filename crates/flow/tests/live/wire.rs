@@ -110,12 +110,17 @@ pub(crate) struct Capture {
 
 impl Capture {
     pub(crate) fn new(options: &Options, config: Config, tables: usize) -> Self {
+        Self::named(options, config, tables, &["eth0", "br0", "veth1"])
+    }
+
+    /// The same of other interfaces.
+    pub(crate) fn named(options: &Options, config: Config, tables: usize, interfaces: &[&str]) -> Self {
         let timeouts = options.live.unwrap_or_default();
         let live =
             LiveConfig { seed: options.seed, started: Timestamp(START), owners_from: "no owners", timeouts };
         let mut collector = Collector::new(Config { live: Some(live), ..config });
-        for (name, ifindex) in [("eth0", 2), ("br0", 3), ("veth1", 4)] {
-            collector.add_live_interface(InterfaceName { file: None, name: Some(name.into()) }, ifindex);
+        for (name, ifindex) in interfaces.iter().zip(2..) {
+            collector.add_live_interface(InterfaceName { file: None, name: Some((*name).into()) }, ifindex);
         }
         let tables = (0..tables).map(|_| FlowTable::new(options.clone())).collect();
         Capture { collector, tables, now: START }

@@ -133,15 +133,15 @@ impl Owners {
     pub(super) fn with_ports(&mut self, candidates: &mut [Candidate], now: Instant) {
         let open = |candidate: &Candidate| candidate.lookup.protocol.has_ports() && candidate.is_open();
         let unheld = |candidate: &Candidate| open(candidate) && candidate.socket.is_some();
-        self.look_up(candidates, open, now);
+        self.look_up(candidates, open, false, now);
         self.hold(candidates, Effort::New, now);
         self.listeners(candidates, now);
         for effort in [Effort::Changed, Effort::Everything] {
             // What was not at hand may have ended meanwhile: that is cheaper to ask.
-            self.look_up(candidates, unheld, now);
+            self.look_up(candidates, unheld, true, now);
             self.hold(candidates, effort, now);
         }
-        self.look_up(candidates, unheld, now);
+        self.look_up(candidates, unheld, true, now);
         for candidate in candidates.iter_mut().filter(|candidate| unheld(candidate)) {
             candidate.outcome = Err(if candidate.nobody { Reason::Kernel } else { Reason::Deferred });
         }
@@ -167,7 +167,7 @@ impl Owners {
         }
         for ((space, lookup), socket) in &mut found {
             let Some(space) = self.sockets.spaces_mut().get_mut(*space) else { continue };
-            let answer = space.find(&[*lookup], now, &mut self.costs);
+            let answer = space.find(&[*lookup], false, now, &mut self.costs);
             *socket = answer.first().copied().unwrap_or(Found::Unasked);
         }
         for candidate in &mut open {
@@ -195,8 +195,15 @@ impl Owners {
         }
     }
 
-    /// Asks for the sockets of those candidates that `chosen` selects.
-    fn look_up(&mut self, candidates: &mut [Candidate], chosen: impl Fn(&Candidate) -> bool, now: Instant) {
+    /// Asks for the sockets of those candidates that `chosen` selects; `anew`, if those that were found turned out to be
+    /// nobody's.
+    fn look_up(
+        &mut self,
+        candidates: &mut [Candidate],
+        chosen: impl Fn(&Candidate) -> bool,
+        anew: bool,
+        now: Instant,
+    ) {
         let mut batches: HashMap<(usize, Protocol), Vec<&mut Candidate>, RandomState> = HashMap::default();
         for candidate in candidates.iter_mut().filter(|candidate| chosen(candidate)) {
             batches.entry((candidate.space, candidate.lookup.protocol)).or_default().push(candidate);
@@ -204,7 +211,7 @@ impl Owners {
         for ((space, _), batch) in batches {
             let lookups: Vec<Lookup> = batch.iter().map(|candidate| candidate.lookup).collect();
             let Some(space) = self.sockets.spaces_mut().get_mut(space) else { continue };
-            let found = space.find(&lookups, now, &mut self.costs);
+            let found = space.find(&lookups, anew, now, &mut self.costs);
             for (candidate, found) in batch.into_iter().zip(found) {
                 candidate.take(found);
             }

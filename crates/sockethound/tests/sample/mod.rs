@@ -56,6 +56,7 @@ pub(crate) fn flow(protocol: u8, source: Endpoint, destination: Endpoint) -> Flo
         cause: Cause::Unknown,
         encrypted_dns: None,
         owner: None,
+        own_lookup: false,
         path: vec![],
         nat: None,
         pace: None,
@@ -123,6 +124,7 @@ pub(crate) fn dns(answer: bool, name: &str, code: u8, answers: Vec<Record>) -> D
         owner: None,
         facts: DnsFacts::default(),
         latency: answer.then_some(Duration::from_micros(12_345)),
+        own_lookup: false,
     }
 }
 

@@ -30,6 +30,9 @@ pub(super) fn write(json: &mut Json, event: &DnsEvent) {
         }
         json.raw("]");
     }
+    if event.own_lookup {
+        json.raw(r#","own_lookup":true"#);
+    }
     json.raw(r#"},"dns":{"type":"#).plain(if message.answer { b"answer" } else { b"query" });
     json.raw(r#","id":"#).integer(message.id.into());
     if message.answer {

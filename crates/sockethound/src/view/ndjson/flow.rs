@@ -40,6 +40,9 @@ pub(super) fn write(json: &mut Json, flow: &FlowRecord, geo: Option<&Geo>) {
         json.raw(r#","by":"#).plain(dns.by.name().as_bytes());
         json.raw(r#","estimated_queries":"#).integer(dns.queries).raw("}");
     }
+    if flow.own_lookup {
+        json.raw(r#","own_lookup":true"#);
+    }
     if let Some(tcp) = &flow.tcp {
         write_tcp(json, tcp);
     }
