@@ -40,8 +40,8 @@ static MESSAGES: &[&dyn MessageDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR
 static OPENINGS: &[&dyn AppDissector] = &[
     &dnscrypt::DnsCrypt,
     &ssh::Ssh,
-    &http::Http,
     &http2::Http2,
+    &http::Http,
     &tls::Tls,
     &dtls::Dtls,
     &quic::Dissector,
