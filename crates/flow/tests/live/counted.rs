@@ -161,7 +161,10 @@ fn counted_flows_equal_captured_ones() {
         observe(&mut capture);
         capture.report()
     };
-    for packets in captures() {
+    // Of packets that are counted together only the first can be told again: where they are spread over several
+    // interfaces that are one path with a third, as a bond does it, that is not enough.
+    let spread = |packets: &[Kept]| packets.iter().any(|kept| kept.packet().interface > 1);
+    for packets in captures().into_iter().filter(|packets| !spread(packets)) {
         let captured = run(&|capture| packets.iter().for_each(|kept| capture.observe(0, kept.packet())));
         let counted = run(&|capture| capture.table().observe_counts(count(&packets)));
         assert_eq!(counted.total, captured.total);

@@ -43,9 +43,13 @@ fn held(what: &str, pid: u32) -> Vec<u64> {
 
 /// Those of `ids` that are still there.
 fn left(what: &str, ids: &[u64]) -> Vec<u64> {
-    let output = Command::new("bpftool").args(["-j", what, "list"]).output().unwrap();
-    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let all = list.as_array().unwrap().iter().map(|entry| entry["id"].as_u64().unwrap());
+    // It gives an error instead of a list if one of them, anybody's, goes while it looks.
+    let list = (0..100).find_map(|_| {
+        let output = Command::new("bpftool").args(["-j", what, "list"]).output().unwrap();
+        let list: Value = serde_json::from_slice(&output.stdout).ok()?;
+        list.as_array().cloned()
+    });
+    let all = list.expect("bpftool lists them").into_iter().filter_map(|entry| entry["id"].as_u64());
     all.filter(|id| ids.contains(id)).collect()
 }
 
