@@ -25,13 +25,9 @@ use crate::tally::Observation;
 pub(crate) const MAX_PENDING: usize = 4096;
 /// First bytes that are kept of an end.
 pub(crate) const MAX_SAID: usize = 16 * 1024;
-/// Packets of an end in which a flow of datagrams may still become another protocol's.
-const PATIENCE: u64 = 64;
 /// Bytes before a datagram: the IP header without options, the UDP header.
 const IPV4_UDP: usize = 20 + 8;
 const IPV6_UDP: usize = 40 + 8;
-/// Datagrams of an end in which its protocol is looked for.
-const TRIES: u64 = 3;
 const UDP: u8 = 17;
 
 /// A name that a client asked for, as it was seen.
@@ -262,18 +258,12 @@ pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, announced: 
     if o.segment.is_some() {
         return false;
     }
-    if flow.packets[o.side.index()] > PATIENCE && !flow.heed.recurs() {
-        flow.heed.ignore(o.side);
-    }
     interest.follows()
 }
 
-/// Nobody knows what an end said, and unless it is early in a flow of datagrams, nobody will.
+/// Nobody knows what an end said first.
 fn give_up(flow: &mut Flow, o: &Observation<'_>) {
-    let datagrams = !o.segment.is_some();
-    if !datagrams || flow.packets[o.side.index()] >= TRIES {
-        flow.heed.nothing_known(o.side, datagrams);
-    }
+    flow.heed.nothing_known(o.side, !o.segment.is_some());
 }
 
 /// Who may read a later packet of a flow that was told already.

@@ -116,16 +116,10 @@ impl Tally {
             *guess = self.flows.guess(o.hash);
         }
         black_box(guesses.iter().fold(0, |touched, &number| touched ^ self.flows.warm(number)));
-        let mut heard = [(0, 0); GROUP];
-        let mut count = 0;
-        for (place, (o, guess)) in waiting.iter().zip(guesses).enumerate() {
+        for (o, guess) in waiting.iter().zip(guesses) {
             let (number, is_wanted) = self.apply(o, guess, live);
-            // Written in any case: most are not wanted, and which are is hard to guess.
-            heard[count % GROUP] = (place, number);
-            count += usize::from(is_wanted);
-        }
-        for &(place, number) in heard.get(..count).unwrap_or_default() {
-            if let Some(o) = waiting.get(place) {
+            // At once: what is wanted of the next packet depends on it, in whatever groups they come.
+            if is_wanted {
                 self.openings.hear(&mut self.flows, number, o);
             }
         }

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde_json::Value;
 
 /// The least percentage of flows that agree.
-const FLOOR: f64 = 95.0;
+const FLOOR: f64 = 90.0;
 
 /// nDPI's words where ours differ by more than how they are spelt, and what we say instead.
 const WORDS: &[(&str, &[&str])] = &[
