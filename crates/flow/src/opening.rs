@@ -10,7 +10,7 @@ mod prefix;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use dissect::app::{App, Candidates, End, Interest, Name, NameSource, Opening, Reading, Said};
+use dissect::app::{App, Candidates, Depth, End, Interest, Name, NameSource, Opening, Reading, Said};
 use dissect::{FiveTuple, Timestamp};
 use hashbrown::HashMap;
 
@@ -52,8 +52,8 @@ pub(crate) struct Openings {
     order: VecDeque<u32>,
     /// What has no more to it than its protocol's name, once for all flows.
     bare: HashMap<&'static str, Arc<App>>,
-    /// Whether somebody takes names as they are seen.
-    tell: bool,
+    /// How much is wanted: all, where somebody takes records, and names as they are seen.
+    depth: Depth,
     pub(crate) names: Vec<NameEvent>,
     /// Flows whose first bytes had to make room before they were read.
     pub(crate) evicted: u64,
@@ -62,9 +62,9 @@ pub(crate) struct Openings {
 }
 
 impl Openings {
-    /// Nothing yet; `tell` if somebody takes names as they are seen.
-    pub(crate) fn new(tell: bool) -> Self {
-        Self { tell, ..Self::default() }
+    /// Nothing yet, of which so much is wanted.
+    pub(crate) fn new(depth: Depth) -> Self {
+        Self { depth, ..Self::default() }
     }
 
     /// Takes the payload of a packet of flow `number`, which is worth hearing.
@@ -83,8 +83,8 @@ impl Openings {
             }
         } else if flow.heed.is_pending() {
             self.go_on(flows, number, o);
-        } else if let Some(&first) = o.payload.first() {
-            let mut asked = Candidates::of(o.key.protocol(), first);
+        } else if !o.payload.is_empty() {
+            let mut asked = candidates(flow, o);
             if flow.heed.is_told() {
                 asked = asked.and(later(flow));
             }
@@ -102,7 +102,9 @@ impl Openings {
         let ends = [o.payload.len() as u32];
         let said =
             if o.segment.is_some() { Said::stream(o.payload) } else { Said::datagrams_of(o.payload, &ends) };
-        let mut opening = Opening { transport: o.key.protocol(), ports: ports(flow), ..Opening::default() };
+        let said = said.to(self.depth);
+        let (transport, ports) = (o.key.protocol(), ports(flow));
+        let mut opening = Opening { transport, ports, depth: self.depth, ..Opening::default() };
         if o.side == flow.initiator {
             opening.initiator = said;
         } else {
@@ -141,10 +143,10 @@ impl Openings {
     fn go_on(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>) {
         let flow = flows.get(number);
         let Some(pending) = self.pending.get_mut(&number) else { return };
-        if !pending.add(o) {
+        if !pending.add(o, ports(flow)) {
             return;
         }
-        let verdict = pending.read(o.key.protocol(), ports(flow), flow.initiator);
+        let verdict = pending.read(self.depth, o.key.protocol(), ports(flow), flow.initiator);
         let (is_over, recurs) = (pending.is_over(), recur(pending.sure()));
         match verdict {
             Some((app, whole)) if whole || is_over => self.settle(flows, number, o, Some(app), recurs),
@@ -177,7 +179,7 @@ impl Openings {
     fn learn(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>, app: App) {
         let flow = flows.get(number);
         let known = flows.app(flow);
-        if self.tell {
+        if self.depth == Depth::All {
             let fresh = |name: &&Name| known.is_none_or(|known| !known.names.contains(name));
             self.names.extend(app.names.iter().filter(fresh).map(|name| event(flow, o, name)));
         }
@@ -236,22 +238,22 @@ impl Openings {
 }
 
 /// Whether a payload that a flow has heed of is worth a closer look. Most of those that are not are told by their first
-/// byte, here, where the flow and the packet are at hand.
+/// bytes, here, where the flow and the packet are at hand.
 #[inline(never)]
 pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, announced: &Announced) -> bool {
     if flow.heed.is_pending() || flow.heed.is_counted() || o.spoken.is_some() {
         return true;
     }
     let Some(&first) = o.payload.first() else { return false };
-    let interest = Interest::of(o.key.protocol(), first);
     if !flow.heed.is_told() {
         let may_be_more = o.segment.is_some() && flow.misses_earlier(o.side);
-        if interest.begins() || may_be_more || Encrypted::may_be(flow, announced) {
+        if may_be_more || !candidates(flow, o).is_empty() || Encrypted::may_be(flow, announced) {
             return true;
         }
         give_up(flow, o);
         return false;
     }
+    let interest = Interest::of(o.key.protocol(), first);
     if flow.heed.recurs() && interest.recurs() {
         return true;
     }
@@ -259,6 +261,11 @@ pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, announced: 
         return false;
     }
     interest.follows()
+}
+
+/// Who may read a payload as an end's first one.
+fn candidates(flow: &Flow, o: &Observation<'_>) -> Candidates {
+    Candidates::of(o.key.protocol(), o.payload, ports(flow))
 }
 
 /// Nobody knows what an end said first.

@@ -5,6 +5,7 @@ mod counted;
 use std::mem;
 use std::sync::Arc;
 
+use dissect::app::Depth;
 use dissect::packet::{NotTaken, Plain, Registry, Take};
 use dissect::{Direction, Dissection, Icmp, Ip, Packet, Stop, Tcp, Timestamp};
 
@@ -78,7 +79,11 @@ impl FlowTable {
     pub fn new(options: Options) -> Self {
         FlowTable {
             registry: Registry::global(),
-            tally: Tally::new(options.max_flows, options.live.is_some(), options.keep.all),
+            tally: Tally::new(
+                options.max_flows,
+                options.live.is_some(),
+                if options.keep.all { Depth::All } else { Depth::Names },
+            ),
             totals: Totals::default(),
             firsts: FirstFragments::default(),
             messages: Messages::new(options.keep),

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use self::header::{Kind, Long};
 use self::keys::Keys;
+use super::Depth;
 use super::cursor::Cursor;
 use super::pieces::join;
 use super::tls::{Client, ClientHello, Message, Over, message_kind};
@@ -60,9 +61,9 @@ pub struct Quic {
     pub user_agent: Option<Arc<str>>,
 }
 
-/// Reads the first datagrams of one direction.
-pub fn read<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> Told<Quic> {
-    let mut reader = Reader::default();
+/// Reads the first datagrams of one direction, to `depth`.
+pub fn read<'a>(datagrams: impl Iterator<Item = &'a [u8]>, depth: Depth) -> Told<Quic> {
+    let mut reader = Reader { depth, ..Reader::default() };
     let mut any = false;
     for datagram in datagrams {
         any = true;
@@ -76,6 +77,7 @@ pub fn read<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> Told<Quic> {
 /// What was read so far.
 #[derive(Default)]
 struct Reader<'a> {
+    depth: Depth,
     connections: Vec<Connection<'a>>,
     unreadable: usize,
     known: Option<Quic>,
@@ -146,7 +148,7 @@ impl<'a> Reader<'a> {
             Message::next(&mut Cursor::new(&joined)).filter(|m| m.kind == message_kind::CLIENT_HELLO)?;
         let hello = ClientHello::of(message, Over::Quic)?;
         let known = self.known.as_mut()?;
-        known.client = Some(hello.client(Over::Quic));
+        known.client = Some(hello.client(Over::Quic, self.depth));
         if message.whole { self.known.take().map(Told::Is) } else { None }
     }
 

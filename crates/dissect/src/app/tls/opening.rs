@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::{Client, Hello, Server, Version, cipher_name, read};
 use crate::app::told::Told;
-use crate::app::{App, AppDissector, Begins, End, Name, NameSource, Opening, Port, Reading, Said, Value};
+use crate::app::{
+    App, AppDissector, Begins, Depth, End, Name, NameSource, Opening, Port, Reading, Said, Value,
+};
 
 /// TLS over a stream.
 #[derive(Debug)]
@@ -29,7 +31,7 @@ impl AppDissector for Tls {
     }
 
     fn dissect(&self, opening: &Opening<'_>) -> Reading {
-        hellos(opening, App::of("tls"), NameSource::Tls, |said| read(said.bytes()))
+        hellos(opening, App::of("tls"), NameSource::Tls, |said| read(said.bytes(), said.depth()))
     }
 }
 
@@ -51,7 +53,7 @@ pub(in crate::app) fn hellos<'a>(
         mine = true;
         match hello {
             Hello::Client(client) => add_client(&mut app, end, source, &client),
-            Hello::Server(server) => add_server(&mut app, &server),
+            Hello::Server(server) => add_server(&mut app, &server, said.depth()),
             Hello::Neither => {}
         }
     }
@@ -80,16 +82,19 @@ pub(in crate::app) fn add_client(app: &mut App, end: End, source: NameSource, cl
 }
 
 /// Adds what a server says.
-fn add_server(app: &mut App, server: &Server) {
+fn add_server(app: &mut App, server: &Server, depth: Depth) {
+    if let Some(protocol) = &server.alpn {
+        app.set_text("tls.next_protocol", Arc::clone(protocol));
+    }
+    if depth == Depth::Names {
+        return;
+    }
     let (protocol, number) = server.version.parts();
     app.set_text("tls.version_protocol", protocol);
     app.set_text("tls.version", number);
     match cipher_name(server.cipher) {
         Some(name) => app.set_text("tls.cipher", name),
         None => app.set_text("tls.cipher", format!("0x{:04x}", server.cipher)),
-    }
-    if let Some(protocol) = &server.alpn {
-        app.set_text("tls.next_protocol", Arc::clone(protocol));
     }
     if server.retried {
         app.set("tls.server.hello_retry", Value::Flag(true));
