@@ -184,7 +184,7 @@ impl Openings {
             self.names.extend(app.names.iter().filter(fresh).map(|name| event(flow, o, name)));
         }
         let app = match known {
-            Some(known) if **known == app => return,
+            Some(known) if **known == app || flow.heed.is_told() && known.says_all_of(&app) => return,
             Some(known) => {
                 let mut whole = App::clone(known);
                 if flow.heed.is_told() {

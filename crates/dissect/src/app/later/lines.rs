@@ -81,8 +81,8 @@ pub(in crate::app) static IMAP: Later = Later {
     },
 };
 
-/// Longest line that is waited for, in bytes.
-const LONGEST: usize = 1024;
+/// Longest first line of a client that is waited for, in bytes.
+const LONGEST: usize = 256;
 
 /// Bytes of a line among which its command is looked for.
 const LONGEST_COMMAND: usize = 64;
@@ -157,17 +157,13 @@ impl Lines {
         }
         match self.command(line) {
             Some(command) if whole && self.first.iter().any(|c| is(command, c)) => First::Command,
-            _ if whole
-                || line.len() > LONGEST
-                || line.iter().any(|b| *b != b'\r' && b.is_ascii_control()) =>
-            {
-                First::Other
-            }
+            _ if whole || line.len() > LONGEST || !is_text(line) => First::Other,
             _ => First::Open,
         }
     }
 
     fn command<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        let line = line.get(..LONGEST_COMMAND).unwrap_or(line);
         line.trim_ascii_end().split(|byte| *byte == b' ').nth(self.word)
     }
 
@@ -177,10 +173,15 @@ impl Lines {
         memchr::memchr_iter(b'\n', bytes).any(|end| {
             let line = bytes.get(start..end).unwrap_or_default();
             start = end + 1;
-            let said = self.command(line.get(..LONGEST_COMMAND).unwrap_or(line));
+            let said = self.command(line);
             said.is_some_and(|said| self.past.iter().any(|c| is(said, c)))
         })
     }
+}
+
+/// Whether the beginning of a line has no controls but its end's.
+fn is_text(line: &[u8]) -> bool {
+    !line.iter().any(|b| *b != b'\r' && b.is_ascii_control())
 }
 
 fn is(command: &[u8], word: &str) -> bool {

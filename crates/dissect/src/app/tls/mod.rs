@@ -28,6 +28,7 @@ pub use self::certificate::Certificate;
 pub(super) use self::extension::kind as extension_kind;
 pub use self::hello::Client;
 pub(super) use self::hello::{Hello as ClientHello, Over};
+pub use self::opening::is_http;
 pub(super) use self::opening::{Tls, add_client, hellos};
 pub(super) use self::record::Message;
 use self::record::{End, Header, content};

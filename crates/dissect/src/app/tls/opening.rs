@@ -43,12 +43,14 @@ pub(in crate::app) fn hellos<'a>(
     read: impl Fn(Said<'a>) -> Told<Hello>,
 ) -> Reading {
     let (mut mine, mut unclear, mut more, mut passed) = (false, false, false, false);
+    let mut enough = false;
     for (end, said) in opening.sides() {
         let told = if said.is_empty() { Told::NeedMore } else { read(said) };
         more |= matches!(told, Told::NeedMore | Told::Partly(_));
         unclear |= told == Told::NeedMore && !said.is_empty();
         // A flow that was met on its way, or that ends before it began.
         passed |= told == Told::Is(Hello::Neither);
+        enough |= opening.depth == Depth::Names && says_enough(&told);
         let Some(hello) = told.found() else { continue };
         mine = true;
         match hello {
@@ -57,12 +59,25 @@ pub(in crate::app) fn hellos<'a>(
             Hello::Neither => {}
         }
     }
-    match (mine, more && !passed && !opening.is_last) {
+    match (mine, more && !passed && !enough && !opening.is_last) {
         (true, true) => Reading::Partly(app),
         (true, false) => Reading::Is(app),
         (false, _) if unclear && !opening.is_last => Reading::NeedMore,
         (false, _) => Reading::NotMine,
     }
+}
+
+/// Whether a client's hello has the names, and leaves no doubt what will be spoken: whichever of several offers a server
+/// takes, it is HTTP, or none is.
+fn says_enough(told: &Told<Hello>) -> bool {
+    let Told::Is(Hello::Client(client)) = told else { return false };
+    let http = client.alpn.iter().filter(|protocol| is_http(protocol)).count();
+    http == client.alpn.len() || http == 0 && client.alpn.len() <= 1
+}
+
+/// Whether an application protocol (RFC 7301) is HTTP, of whatever version.
+pub fn is_http(alpn: &str) -> bool {
+    alpn == "h2" || alpn == "http/1.1" || alpn.starts_with("h3")
 }
 
 /// Adds what a client's hello says.
