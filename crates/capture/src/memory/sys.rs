@@ -16,6 +16,16 @@ const ALIGNED: usize = align_of::<libc::max_align_t>();
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LargePages;
 
+/// Hands freed memory back to the kernel, where the C library keeps some: after much of it was used once, for something
+/// that is over.
+pub fn give_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it may be called at any time; no block that is in use is touched.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Asks the kernel for large pages in the `len` bytes at `start`.
 fn advise(start: *mut u8, len: usize) {
     let before = start.align_offset(LARGE);

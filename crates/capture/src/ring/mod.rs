@@ -510,7 +510,10 @@ const FANOUT_ID: u32 = 0xffff;
 fn count_late(options: &Options, choice: &Choice, blocks: &Blocks) -> Result<Late, Refusal> {
     let decisions = filter::program(options.snaplen, None);
     let ring = late::Ring { block_size: blocks.size(), blocks: blocks.count(), patience: patience(options) };
-    Late::load(&decisions, matches!(choice, Choice::Filtered(_)), ring)
+    let late = Late::load(&decisions, matches!(choice, Choice::Filtered(_)), ring);
+    // The kernel's types were read for it.
+    crate::memory::give_back();
+    late
 }
 
 /// How long a block is filled at most: the kernel counts milliseconds.

@@ -150,12 +150,20 @@ impl Table {
                 // Flows of echoes have no identifier.
                 let also = (!Protocol(protocol).has_ports() && ends != without).then_some(without);
                 for ends in [Some(ends), also].into_iter().flatten() {
-                    if !socket.ends.contains(&ends) && self.tuples < MAX_TUPLES {
+                    let before = enter(&mut self.ends, ends, namespace, cookie);
+                    // A socket has any number of ends: they are looked through only where another one had these.
+                    let is_new = match before {
+                        Before::Same => false,
+                        Before::Nobody => true,
+                        Before::Another(_) => !socket.ends.contains(&ends),
+                    };
+                    if is_new && self.tuples < MAX_TUPLES {
                         socket.ends.push(ends);
                         self.tuples += 1;
                     }
-                    let before = enter(&mut self.ends, ends, namespace, cookie);
-                    replaced.extend(before);
+                    if let Before::Another(before) = before {
+                        replaced.push(before);
+                    }
                 }
             }
             Happened::End if !socket.ended => {
@@ -290,18 +298,31 @@ fn any_of(own: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, 0)
 }
 
-/// The latest socket of a namespace has the ends; gives the one that had them.
+/// Who had the ends that a socket has now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    /// The same socket.
+    Same,
+    /// No socket of that namespace.
+    Nobody,
+    /// The socket with this cookie.
+    Another(u64),
+}
+
+/// The latest socket of a namespace has the ends.
 fn enter(
     map: &mut HashMap<Ends, Vec<(u64, u64)>, RandomState>,
     ends: Ends,
     namespace: u64,
     cookie: u64,
-) -> Option<u64> {
+) -> Before {
     let places = map.entry(ends).or_default();
-    if let Some(place) = places.iter_mut().find(|(place, _)| *place == namespace) {
-        let before = std::mem::replace(&mut place.1, cookie);
-        return (before != cookie).then_some(before);
+    let Some((_, had)) = places.iter_mut().find(|(place, _)| *place == namespace) else {
+        places.push((namespace, cookie));
+        return Before::Nobody;
+    };
+    match std::mem::replace(had, cookie) {
+        before if before == cookie => Before::Same,
+        before => Before::Another(before),
     }
-    places.push((namespace, cookie));
-    None
 }

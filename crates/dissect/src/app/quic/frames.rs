@@ -27,7 +27,12 @@ impl<'a> Iterator for Crypto<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.0.varint()? {
-                kind::PADDING | kind::PING => {}
+                // A first packet is mostly padding.
+                kind::PADDING => {
+                    let rest = self.0.rest();
+                    self.0.take_up_to(rest.iter().take_while(|byte| **byte == 0).count());
+                }
+                kind::PING => {}
                 kind::ACK => acknowledgement(&mut self.0, 0)?,
                 kind::ACK_ECN => acknowledgement(&mut self.0, 3)?,
                 kind::CRYPTO => {

@@ -57,7 +57,7 @@ impl AppDissector for Dissector {
             if opening.depth == Depth::Names
                 && let Some(client) = &quic.client
             {
-                add_client(&mut app, end, NameSource::Quic, client);
+                add_client(&mut app, end, NameSource::Quic, client, opening.depth);
                 return if settled || opening.is_last { Reading::Is(app) } else { Reading::Partly(app) };
             }
             // Google's servers say no version once they take the client's.
@@ -72,7 +72,7 @@ impl AppDissector for Dissector {
                 app.set_text("user_agent.original", agent);
             }
             if let Some(client) = quic.client {
-                add_client(&mut app, end, NameSource::Quic, &client);
+                add_client(&mut app, end, NameSource::Quic, &client, said.depth());
                 let whole = settled && chosen.is_some() || opening.is_last;
                 return if whole { Reading::Is(app) } else { Reading::Partly(app) };
             }

@@ -54,7 +54,7 @@ pub(in crate::app) fn hellos<'a>(
         let Some(hello) = told.found() else { continue };
         mine = true;
         match hello {
-            Hello::Client(client) => add_client(&mut app, end, source, &client),
+            Hello::Client(client) => add_client(&mut app, end, source, &client, said.depth()),
             Hello::Server(server) => add_server(&mut app, &server, said.depth()),
             Hello::Neither => {}
         }
@@ -81,10 +81,12 @@ pub fn is_http(alpn: &str) -> bool {
 }
 
 /// Adds what a client's hello says.
-pub(in crate::app) fn add_client(app: &mut App, end: End, source: NameSource, client: &Client) {
+pub(in crate::app) fn add_client(app: &mut App, end: End, source: NameSource, client: &Client, depth: Depth) {
     if let Some(name) = &client.server_name {
         app.add_name(Name { client: end, source, name: Arc::clone(name) });
-        app.set_text("tls.client.server_name", Arc::clone(name));
+        if depth == Depth::All {
+            app.set_text("tls.client.server_name", Arc::clone(name));
+        }
     }
     if let Some(ja4) = &client.ja4 {
         app.set_text("tls.client.ja4", ja4.as_str());
