@@ -4,6 +4,7 @@
 //! of is kept, up to [`MAX_SAID`] bytes an end, for so many flows at once as [`MAX_PENDING`] says; the oldest makes room
 //! and is counted.
 
+mod beyond;
 mod pending;
 mod prefix;
 
@@ -14,10 +15,12 @@ use dissect::app::{App, Candidates, End, Interest, Name, NameSource, Opening, Re
 use dissect::{FiveTuple, Timestamp};
 use hashbrown::HashMap;
 
+use self::beyond::Beyond;
 use self::pending::Pending;
 use crate::encrypted::{Announced, Encrypted, Heard};
 use crate::flow::Flow;
 use crate::ledger::InterfaceId;
+use crate::record::outermost;
 use crate::store::FlowStore;
 use crate::tally::Observation;
 
@@ -37,8 +40,10 @@ pub struct NameEvent {
     pub timestamp: Timestamp,
     /// Where it was seen.
     pub interface: InterfaceId,
-    /// The client, and whom it asked.
+    /// The client, and whom it asked: the ends of the flow.
     pub tuple: FiveTuple,
+    /// The same as the outermost header has them, where a tunnel encloses the flow.
+    pub outer: Option<FiveTuple>,
     /// Where the client said it.
     pub source: NameSource,
     /// The name.
@@ -55,6 +60,7 @@ pub(crate) struct Openings {
     /// Whether somebody takes names as they are seen.
     tell: bool,
     pub(crate) names: Vec<NameEvent>,
+    beyond: Beyond,
     /// Flows whose first bytes had to make room before they were read.
     pub(crate) evicted: u64,
     /// Encrypted resolvers that plain DNS told of.
@@ -152,6 +158,13 @@ impl Openings {
             None if is_over => self.settle(flows, number, o, None, recurs),
             None => {}
         }
+        let flow = flows.get(number);
+        if is_over && recurs && !flow.heed.is_pending() {
+            // What there was no room for may begin the next one.
+            let first = o.payload.first().copied().unwrap_or(0);
+            let asked = Candidates::of(o.key.protocol(), first).and(later(flow));
+            self.read_alone(flows, number, o, asked);
+        }
     }
 
     /// A flow is told: nothing more is kept of it. Its next opening is read if its protocol `recurs`.
@@ -174,11 +187,18 @@ impl Openings {
     }
 
     /// Adds to what is known of a flow.
-    fn learn(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>, app: App) {
+    fn learn(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>, mut app: App) {
         let flow = flows.get(number);
         let known = flows.app(flow);
+        if let Some(client) = known.and_then(|known| known.names.first()).map(|name| name.client) {
+            // What looks like a request of the server's is a part of a body.
+            app.names.retain(|name| name.client == client);
+        }
         if self.tell {
-            let fresh = |name: &&Name| known.is_none_or(|known| !known.names.contains(name));
+            let beyond = &mut self.beyond;
+            let fresh = |name: &&Name| {
+                known.is_none_or(|known| !known.knows(name) && beyond.hears_first(flow, known, name))
+            };
             self.names.extend(app.names.iter().filter(fresh).map(|name| event(flow, o, name)));
         }
         let app = match known {
@@ -261,9 +281,15 @@ pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, announced: 
     interest.follows()
 }
 
-/// Nobody knows what an end said first.
+/// Nobody knows what an end said first. A flow that was picked up in its middle may begin its next opening, if its port is of
+/// a protocol of which openings follow each other.
 fn give_up(flow: &mut Flow, o: &Observation<'_>) {
-    flow.heed.nothing_known(o.side, !o.segment.is_some());
+    let is_segment = o.segment.is_some();
+    if is_segment && !flow.began_here() && ports(flow).into_iter().any(Candidates::recur_on) {
+        flow.heed.told(false, true);
+    } else {
+        flow.heed.nothing_known(o.side, !is_segment);
+    }
 }
 
 /// Who may read a later packet of a flow that was told already.
@@ -309,6 +335,9 @@ fn event(flow: &Flow, o: &Observation<'_>, name: &Name) -> NameEvent {
     let client = if name.client == End::Initiator { flow.initiator } else { flow.initiator.other() };
     let (key, protocol) = (&flow.key, flow.key.protocol());
     let tuple = FiveTuple { src: key.endpoint(client), dst: key.endpoint(client.other()), protocol };
+    let outer = o.enclosed.and_then(|(link_type, bytes)| outermost(link_type, bytes));
+    let turned = |outer: FiveTuple| FiveTuple { src: outer.dst, dst: outer.src, ..outer };
+    let outer = outer.map(|outer| if client == o.side { outer } else { turned(outer) });
     let (timestamp, interface) = (o.at, InterfaceId(o.interface));
-    NameEvent { timestamp, interface, tuple, source: name.source, name: Arc::clone(&name.name) }
+    NameEvent { timestamp, interface, tuple, outer, source: name.source, name: Arc::clone(&name.name) }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dissect::app::{App, By, End, protocol_by_port};
 use dissect::packet::Registry;
-use dissect::{Dissection, Endpoint, Icmp, LinkType, Packet, Timestamp};
+use dissect::{Dissection, Endpoint, FiveTuple, Icmp, LinkType, Packet, Timestamp};
 
 use crate::attribution::Answer;
 use crate::encrypted::EncryptedDns;
@@ -193,6 +193,11 @@ pub(crate) fn tunnel_headers(link_type: LinkType, bytes: &[u8]) -> Box<[TunnelHe
         }
     };
     dissection(link_type, bytes).tunnels().iter().map(header).collect()
+}
+
+/// The ends of a packet as its outermost IP header has them, where that is not the innermost.
+pub(crate) fn outermost(link_type: LinkType, bytes: &[u8]) -> Option<FiveTuple> {
+    dissection(link_type, bytes).outer.map(|outer| outer.five_tuple())
 }
 
 /// The IP header at the start of `bytes`.

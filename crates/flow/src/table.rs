@@ -1,6 +1,7 @@
 //! One shard of the flows: observes packets, hands out deltas. Owned by one thread.
 
 mod counted;
+mod enclosed;
 
 use std::mem;
 use std::sync::Arc;
@@ -50,6 +51,8 @@ pub struct FlowTable {
     options: Options,
     registry: &'static Registry,
     tally: Tally,
+    /// Where flows are those of the outermost header: what is said inside of them, if anybody takes it.
+    enclosed: Option<Box<Tally>>,
     totals: Totals,
     firsts: FirstFragments,
     messages: Messages,
@@ -79,6 +82,7 @@ impl FlowTable {
         FlowTable {
             registry: Registry::global(),
             tally: Tally::new(options.max_flows, options.live.is_some(), options.keep.all),
+            enclosed: (!options.decap && options.keep.all).then(enclosed::nothing_said),
             totals: Totals::default(),
             firsts: FirstFragments::default(),
             messages: Messages::new(options.keep),
@@ -212,6 +216,7 @@ impl FlowTable {
     pub fn events(&self) -> usize {
         self.messages.said.lookups.len()
             + self.tally.openings.names.len()
+            + self.enclosed.as_ref().map_or(0, |enclosed| enclosed.openings.names.len())
             + self.tally.eviction.evicted.len()
             + self.expiry.ended.len()
     }
@@ -281,6 +286,9 @@ impl FlowTable {
         };
         observation.spoken = spoken.filter(|_| told);
         group.keep();
+        if d.outer.is_some() {
+            self.observe_enclosed(packet, d, spoken, origin.interface);
+        }
         self.tell_of_resolvers();
     }
 
@@ -337,6 +345,11 @@ impl FlowTable {
         let mut totals = mem::take(&mut self.totals);
         totals.malformed_messages = mem::take(&mut self.messages.said.malformed);
         totals.unread_openings = mem::take(&mut self.tally.openings.evicted);
+        let mut names = mem::take(&mut self.tally.openings.names);
+        if let Some(enclosed) = &mut self.enclosed {
+            names.append(&mut enclosed.openings.names);
+            totals.unread_openings += mem::take(&mut enclosed.openings.evicted);
+        }
         Delta {
             changed: begun.into_iter().filter_map(|number| self.tally.flows.take_one(number)).collect(),
             ended: mem::take(&mut self.expiry.ended),
@@ -344,7 +357,7 @@ impl FlowTable {
             captures: mem::take(&mut self.captures),
             totals,
             lookups: self.messages.said.lookups.take(),
-            names: mem::take(&mut self.tally.openings.names),
+            names,
             ..Delta::default()
         }
     }
