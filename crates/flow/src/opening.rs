@@ -5,6 +5,7 @@
 //! and is counted.
 
 mod beyond;
+mod moved;
 mod pending;
 mod prefix;
 
@@ -16,6 +17,7 @@ use dissect::{FiveTuple, Timestamp};
 use hashbrown::HashMap;
 
 use self::beyond::Beyond;
+use self::moved::Moved;
 use self::pending::Pending;
 use crate::encrypted::{Announced, Encrypted, Heard};
 use crate::flow::Flow;
@@ -61,6 +63,8 @@ pub(crate) struct Openings {
     tell: bool,
     pub(crate) names: Vec<NameEvent>,
     beyond: Beyond,
+    /// QUIC connections by which later flows are known.
+    pub(crate) moved: Moved,
     /// Flows whose first bytes had to make room before they were read.
     pub(crate) evicted: u64,
     /// Encrypted resolvers that plain DNS told of.
@@ -89,6 +93,10 @@ impl Openings {
             }
         } else if flow.heed.is_pending() {
             self.go_on(flows, number, o);
+        } else if let Some(app) = self.moved.app_of(flow, o) {
+            flows.set_app(number, app);
+            flows.get_mut(number).heed.told(true, false);
+            self.look_for_lookups(flows, number, o);
         } else if let Some(&first) = o.payload.first() {
             let mut asked = Candidates::of(o.key.protocol(), first);
             if flow.heed.is_told() {
@@ -186,8 +194,16 @@ impl Openings {
         flows.get_mut(number).heed.told(!o.segment.is_some(), recurs || heed.recurs());
     }
 
-    /// Adds to what is known of a flow.
-    fn learn(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>, mut app: App) {
+    /// Adds to what is known of a flow, and by which it will be known elsewhere.
+    fn learn(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>, app: App) {
+        self.add(flows, number, o, app);
+        let flow = flows.get(number);
+        if let Some(app) = flows.app(flow) {
+            self.moved.learn(flow, app, o);
+        }
+    }
+
+    fn add(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>, mut app: App) {
         let flow = flows.get(number);
         let known = flows.app(flow);
         if let Some(client) = known.and_then(|known| known.names.first()).map(|name| name.client) {
@@ -258,7 +274,7 @@ impl Openings {
 /// Whether a payload that a flow has heed of is worth a closer look. Most of those that are not are told by their first
 /// byte, here, where the flow and the packet are at hand.
 #[inline(never)]
-pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, announced: &Announced) -> bool {
+pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, openings: &Openings) -> bool {
     if flow.heed.is_pending() || flow.heed.is_counted() || o.spoken.is_some() {
         return true;
     }
@@ -266,7 +282,11 @@ pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, announced: 
     let interest = Interest::of(o.key.protocol(), first);
     if !flow.heed.is_told() {
         let may_be_more = o.segment.is_some() && flow.misses_earlier(o.side);
-        if interest.begins() || may_be_more || Encrypted::may_be(flow, announced) {
+        if interest.begins()
+            || may_be_more
+            || Encrypted::may_be(flow, &openings.announced)
+            || openings.moved.may_be(o)
+        {
             return true;
         }
         give_up(flow, o);

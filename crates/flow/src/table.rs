@@ -17,6 +17,7 @@ use crate::key::{FlowKey, Seed, Side};
 use crate::ledger::{CaptureEnd, CaptureRecord, InterfaceId};
 use crate::lookup::Keep;
 use crate::message::{Messages, Origin};
+use crate::neighbours::Neighbours;
 use crate::offload;
 use crate::path::Unprinted;
 use crate::tally::{Group, Observation, Tally};
@@ -60,6 +61,7 @@ pub struct FlowTable {
     capture: Reading,
     captures: Vec<CaptureRecord>,
     expiry: Expiry,
+    neighbours: Neighbours,
     /// By interface: the longest IP packet that passes its wire, if it splits longer ones.
     splits_at: Vec<u32>,
 }
@@ -90,6 +92,7 @@ impl FlowTable {
             capture: Reading::new("".into(), 0),
             captures: Vec::new(),
             expiry: Expiry::default(),
+            neighbours: Neighbours::default(),
             splits_at: Vec::new(),
             options,
         }
@@ -259,6 +262,9 @@ impl FlowTable {
         let mut d = Dissection::start(packet);
         d.follow(packet, self.registry);
         let d = &d;
+        if let Some((addr, mac)) = d.neighbour() {
+            self.neighbours.learn(addr, mac);
+        }
         let Some(inner) = &d.ip else {
             let totals = self.totals.interface(origin.interface);
             *totals.no_flow.entry(NoFlow::of(d)).or_default() += Frames::of(packet);
@@ -358,6 +364,7 @@ impl FlowTable {
             totals,
             lookups: self.messages.said.lookups.take(),
             names,
+            neighbours: mem::take(&mut self.neighbours.fresh),
             ..Delta::default()
         }
     }

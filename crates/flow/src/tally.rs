@@ -135,7 +135,7 @@ impl Tally {
                 add(flow, o);
                 let is_wanted = flow.heed.wants(o.side)
                     && !o.payload.is_empty()
-                    && is_worth_hearing(flow, o, &self.openings.announced);
+                    && is_worth_hearing(flow, o, &self.openings);
                 // Asked first, since a capture's answer is always the same.
                 if live
                     && place < PRINTS as u64

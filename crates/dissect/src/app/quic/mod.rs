@@ -23,6 +23,7 @@ use super::pieces::join;
 use super::tls::{Client, ClientHello, Message, Over, message_kind};
 use super::told::Told;
 
+pub use self::header::LONGEST_ID;
 pub(super) use self::opening::Dissector;
 pub use self::version::Version;
 
@@ -44,6 +45,12 @@ pub(in crate::app) fn chosen<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> O
         .filter(|long| matches!(long.kind, Kind::Initial { .. } | Kind::Hidden))
         .map(|long| long.version)
         .next()
+}
+
+/// The connection as the sender of a datagram names it, if the datagram begins with a packet of a handshake.
+pub fn source_id(datagram: &[u8]) -> Option<&[u8]> {
+    let long = Long::next(&mut Cursor::new(datagram))?;
+    matches!(long.kind, Kind::Initial { .. } | Kind::Hidden).then_some(long.source)
 }
 
 /// What one direction of a flow says in its first packets.
