@@ -33,6 +33,7 @@ pub(crate) const MAX_SAID: usize = 16 * 1024;
 /// Bytes before a datagram: the IP header without options, the UDP header.
 const IPV4_UDP: usize = 20 + 8;
 const IPV6_UDP: usize = 40 + 8;
+const TCP: u8 = 6;
 const UDP: u8 = 17;
 
 /// A name that a client asked for, as it was seen.
@@ -159,7 +160,8 @@ impl Openings {
             return;
         }
         let verdict = pending.read(o.key.protocol(), ports(flow), flow.initiator);
-        let (is_over, recurs) = (pending.is_over(), recur(pending.sure()));
+        let is_over = pending.is_over();
+        let recurs = recur(pending.sure()) || verdict.is_none() && is_in_its_middle(flow);
         match verdict {
             Some((app, whole)) if whole || is_over => self.settle(flows, number, o, Some(app), recurs),
             Some((app, _)) => self.learn(flows, number, o, app),
@@ -301,15 +303,19 @@ pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, openings: &
     interest.follows()
 }
 
-/// Nobody knows what an end said first. A flow that was picked up in its middle may begin its next opening, if its port is of
-/// a protocol of which openings follow each other.
+/// Nobody knows what an end said first.
 fn give_up(flow: &mut Flow, o: &Observation<'_>) {
-    let is_segment = o.segment.is_some();
-    if is_segment && !flow.began_here() && ports(flow).into_iter().any(Candidates::recur_on) {
+    if is_in_its_middle(flow) {
         flow.heed.told(false, true);
     } else {
-        flow.heed.nothing_known(o.side, !is_segment);
+        flow.heed.nothing_known(o.side, !o.segment.is_some());
     }
+}
+
+/// Whether a flow was picked up in its middle, and its port is of a protocol of which openings follow each other: the next may
+/// be read.
+fn is_in_its_middle(flow: &Flow) -> bool {
+    flow.key.protocol() == TCP && !flow.began_here() && ports(flow).into_iter().any(Candidates::recur_on)
 }
 
 /// Who may read a later packet of a flow that was told already.
