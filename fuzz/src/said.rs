@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dissect::app::{AppDissector, Candidates, End, Opening, Reading, Said};
+use dissect::app::{AppDissector, Candidates, Depth, End, Opening, Reading, Said};
 
 /// Pieces that an input may have: dissectors read everything anew with each.
 const PIECES: usize = 32;
@@ -67,8 +67,15 @@ pub(crate) fn read(names: &[&str], bytes: &[u8]) {
             false => Said::stream(&said[at]),
         };
         for is_last in [false, true] {
-            let opening =
-                Opening { transport, ports: input.ports, initiator: of(0), responder: of(1), is_last };
+            let ports = input.ports;
+            let opening = Opening {
+                transport,
+                ports,
+                initiator: of(0),
+                responder: of(1),
+                is_last,
+                ..Opening::default()
+            };
             dissectors.iter().for_each(|dissector| check(*dissector, &opening));
         }
     }
@@ -77,6 +84,7 @@ pub(crate) fn read(names: &[&str], bytes: &[u8]) {
 fn check(dissector: &dyn AppDissector, opening: &Opening<'_>) {
     let reading = dissector.dissect(opening);
     assert_eq!(reading, dissector.dissect(opening));
+    check_names(dissector, opening, &reading);
     let (Reading::Partly(app) | Reading::Is(app)) = reading else { return };
     let distinct: BTreeSet<_> =
         app.names.iter().map(|name| (name.source, name.name.to_lowercase())).collect();
@@ -85,9 +93,23 @@ fn check(dissector: &dyn AppDissector, opening: &Opening<'_>) {
     assert!(app.fields.is_sorted_by(|a, b| a.path < b.path));
 }
 
+/// To less depth, as much is known of the protocol and its names, or more is known sooner.
+fn check_names(dissector: &dyn AppDissector, opening: &Opening<'_>, whole: &Reading) {
+    let [initiator, responder] = [opening.initiator, opening.responder].map(|said| said.to(Depth::Names));
+    let less = Opening { initiator, responder, depth: Depth::Names, ..*opening };
+    match (whole, dissector.dissect(&less)) {
+        (Reading::Is(all), Reading::Is(some))
+        | (Reading::Partly(all), Reading::Is(some) | Reading::Partly(some)) => {
+            assert_eq!((all.protocol, &all.names), (some.protocol, &some.names));
+        }
+        (whole, less) => assert_eq!(*whole, less),
+    }
+}
+
 /// The application dissectors of these names; all of them, if there is none.
 fn named(transport: u8, names: &[&str]) -> Vec<&'static dyn AppDissector> {
-    let all = (0..=255).fold(Candidates::default(), |all, first| all.or(Candidates::of(transport, first)));
+    let all =
+        (0..=255).fold(Candidates::default(), |all, first| all.or(Candidates::that_begin(transport, first)));
     all.each()
         .map(|(_, dissector)| dissector)
         .filter(|d| names.is_empty() || names.contains(&d.name()))

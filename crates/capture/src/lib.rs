@@ -8,6 +8,8 @@
 pub mod bpf;
 pub mod file;
 #[cfg(target_os = "linux")]
+pub mod memory;
+#[cfg(target_os = "linux")]
 pub mod ring;
 mod source;
 

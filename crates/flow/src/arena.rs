@@ -1,4 +1,4 @@
-//! Flows by number, in chunks that never move.
+//! Flows by number, in chunks that do not move, but for the first one while it is small.
 //!
 //! One growing list would copy every flow each time it doubles, and touch twice the memory: on a hundred thousand
 //! flows that costs more than reading them again and again.
@@ -7,8 +7,8 @@ use std::ops::{Index, IndexMut};
 
 use crate::flow::Flow;
 
-/// Flows a chunk; a power of two, so that a number splits by its bits.
-const CHUNK: usize = 1 << 12;
+/// Flows a chunk; a power of two, so that a number splits by its bits, and three large pages (2 MiB) of memory.
+const CHUNK: usize = 1 << 15;
 
 /// Flows by number.
 #[derive(Debug, Default)]
@@ -40,7 +40,9 @@ impl Arena {
     pub(crate) fn push(&mut self, flow: Flow) -> u32 {
         let number = self.len() as u32;
         if (number as usize).is_multiple_of(CHUNK) {
-            self.chunks.push(Vec::with_capacity(CHUNK));
+            // Few flows take little memory: the first chunk grows.
+            let at_once = if number == 0 { 0 } else { CHUNK };
+            self.chunks.push(Vec::with_capacity(at_once));
         }
         if let Some(last) = self.chunks.last_mut() {
             last.push(flow);

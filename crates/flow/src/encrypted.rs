@@ -11,6 +11,7 @@ mod known;
 use std::sync::Arc;
 
 use dissect::Endpoint;
+use dissect::app::tls::is_http;
 use dissect::app::{App, End, Value};
 
 pub(crate) use self::announced::{Announced, Announcement};
@@ -234,10 +235,6 @@ fn by_resolver(transport: u8, server: Endpoint, name: Option<&str>, app: Option<
         }
         None => None,
     }
-}
-
-fn is_http(alpn: &str) -> bool {
-    alpn == "h2" || alpn == "http/1.1" || alpn.starts_with("h3")
 }
 
 /// Whether the ends settled on a protocol that `wanted` is true of, or, as far as is known, may yet.

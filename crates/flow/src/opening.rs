@@ -12,7 +12,7 @@ mod prefix;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use dissect::app::{App, Candidates, End, Interest, Name, NameSource, Opening, Reading, Said};
+use dissect::app::{App, Candidates, Depth, End, Interest, Name, NameSource, Opening, Reading, Said, quic};
 use dissect::{FiveTuple, Timestamp};
 use hashbrown::HashMap;
 
@@ -60,8 +60,8 @@ pub(crate) struct Openings {
     order: VecDeque<u32>,
     /// What has no more to it than its protocol's name, once for all flows.
     bare: HashMap<&'static str, Arc<App>>,
-    /// Whether somebody takes names as they are seen.
-    tell: bool,
+    /// How much is wanted: all, where somebody takes records, and names as they are seen.
+    depth: Depth,
     pub(crate) names: Vec<NameEvent>,
     beyond: Beyond,
     /// QUIC connections by which later flows are known.
@@ -73,9 +73,9 @@ pub(crate) struct Openings {
 }
 
 impl Openings {
-    /// Nothing yet; `tell` if somebody takes names as they are seen.
-    pub(crate) fn new(tell: bool) -> Self {
-        Self { tell, ..Self::default() }
+    /// Nothing yet, of which so much is wanted.
+    pub(crate) fn new(depth: Depth) -> Self {
+        Self { depth, ..Self::default() }
     }
 
     /// Takes the payload of a packet of flow `number`, which is worth hearing.
@@ -98,9 +98,12 @@ impl Openings {
             flows.set_app(number, app);
             flows.get_mut(number).heed.told(true, false);
             self.look_for_lookups(flows, number, o);
-        } else if let Some(&first) = o.payload.first() {
-            let mut asked = Candidates::of(o.key.protocol(), first);
+        } else if !o.payload.is_empty() {
+            let mut asked = candidates(flow, o);
             if flow.heed.is_told() {
+                if let Some(app) = flows.app(flow) {
+                    self.moved.learn(flow, app, o);
+                }
                 asked = asked.and(later(flow));
             }
             if asked.is_empty() {
@@ -117,7 +120,9 @@ impl Openings {
         let ends = [o.payload.len() as u32];
         let said =
             if o.segment.is_some() { Said::stream(o.payload) } else { Said::datagrams_of(o.payload, &ends) };
-        let mut opening = Opening { transport: o.key.protocol(), ports: ports(flow), ..Opening::default() };
+        let said = said.to(self.depth);
+        let (transport, ports) = (o.key.protocol(), ports(flow));
+        let mut opening = Opening { transport, ports, depth: self.depth, ..Opening::default() };
         if o.side == flow.initiator {
             opening.initiator = said;
         } else {
@@ -156,10 +161,10 @@ impl Openings {
     fn go_on(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>) {
         let flow = flows.get(number);
         let Some(pending) = self.pending.get_mut(&number) else { return };
-        if !pending.add(o) {
+        if !pending.add(o, ports(flow)) {
             return;
         }
-        let verdict = pending.read(o.key.protocol(), ports(flow), flow.initiator);
+        let verdict = pending.read(self.depth, o.key.protocol(), ports(flow), flow.initiator);
         let is_over = pending.is_over();
         let recurs = recur(pending.sure()) || verdict.is_none() && is_in_its_middle(flow);
         match verdict {
@@ -171,8 +176,7 @@ impl Openings {
         let flow = flows.get(number);
         if is_over && recurs && !flow.heed.is_pending() {
             // What there was no room for may begin the next one.
-            let first = o.payload.first().copied().unwrap_or(0);
-            let asked = Candidates::of(o.key.protocol(), first).and(later(flow));
+            let asked = candidates(flow, o).and(later(flow));
             self.read_alone(flows, number, o, asked);
         }
     }
@@ -212,7 +216,7 @@ impl Openings {
             // What looks like a request of the server's is a part of a body.
             app.names.retain(|name| name.client == client);
         }
-        if self.tell {
+        if self.depth == Depth::All {
             let beyond = &mut self.beyond;
             let fresh = |name: &&Name| {
                 known.is_none_or(|known| !known.knows(name) && beyond.hears_first(flow, known, name))
@@ -220,7 +224,7 @@ impl Openings {
             self.names.extend(app.names.iter().filter(fresh).map(|name| event(flow, o, name)));
         }
         let app = match known {
-            Some(known) if **known == app => return,
+            Some(known) if **known == app || flow.heed.is_told() && known.says_all_of(&app) => return,
             Some(known) => {
                 let mut whole = App::clone(known);
                 if flow.heed.is_told() {
@@ -274,18 +278,17 @@ impl Openings {
 }
 
 /// Whether a payload that a flow has heed of is worth a closer look. Most of those that are not are told by their first
-/// byte, here, where the flow and the packet are at hand.
+/// bytes, here, where the flow and the packet are at hand.
 #[inline(never)]
 pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, openings: &Openings) -> bool {
     if flow.heed.is_pending() || flow.heed.is_counted() || o.spoken.is_some() {
         return true;
     }
     let Some(&first) = o.payload.first() else { return false };
-    let interest = Interest::of(o.key.protocol(), first);
     if !flow.heed.is_told() {
         let may_be_more = o.segment.is_some() && flow.misses_earlier(o.side);
-        if interest.begins()
-            || may_be_more
+        if may_be_more
+            || !candidates(flow, o).is_empty()
             || Encrypted::may_be(flow, &openings.announced)
             || openings.moved.may_be(o)
         {
@@ -294,13 +297,19 @@ pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, openings: &
         give_up(flow, o);
         return false;
     }
+    let interest = Interest::of(o.key.protocol(), first);
     if flow.heed.recurs() && interest.recurs() {
         return true;
     }
     if o.segment.is_some() {
         return false;
     }
-    interest.follows()
+    interest.follows() || quic::is_handshake(o.payload)
+}
+
+/// Who may read a payload as an end's first one.
+fn candidates(flow: &Flow, o: &Observation<'_>) -> Candidates {
+    Candidates::of(o.key.protocol(), o.payload, ports(flow))
 }
 
 /// Nobody knows what an end said first.

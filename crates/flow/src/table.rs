@@ -6,6 +6,7 @@ mod enclosed;
 use std::mem;
 use std::sync::Arc;
 
+use dissect::app::Depth;
 use dissect::packet::{NotTaken, Plain, Registry, Take};
 use dissect::{Direction, Dissection, Icmp, Ip, Packet, Stop, Tcp, Timestamp};
 
@@ -83,7 +84,11 @@ impl FlowTable {
     pub fn new(options: Options) -> Self {
         FlowTable {
             registry: Registry::global(),
-            tally: Tally::new(options.max_flows, options.live.is_some(), options.keep.all),
+            tally: Tally::new(
+                options.max_flows,
+                options.live.is_some(),
+                if options.keep.all { Depth::All } else { Depth::Names },
+            ),
             enclosed: (!options.decap && options.keep.all).then(enclosed::nothing_said),
             totals: Totals::default(),
             firsts: FirstFragments::default(),

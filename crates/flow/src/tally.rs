@@ -8,6 +8,7 @@
 use std::hint::black_box;
 use std::mem;
 
+use dissect::app::Depth;
 use dissect::{Icmp, LinkType, TcpFlags, Timestamp};
 
 use crate::flow::{Counters, Flow};
@@ -89,10 +90,10 @@ pub(crate) struct Eviction {
 }
 
 impl Tally {
-    pub(crate) fn new(max_flows: usize, live: bool, tell_names: bool) -> Self {
+    pub(crate) fn new(max_flows: usize, live: bool, depth: Depth) -> Self {
         Tally {
             flows: FlowStore::default(),
-            openings: Openings::new(tell_names),
+            openings: Openings::new(depth),
             eviction: Eviction { max_flows: max_flows.max(1), hand: 0, evicted: Vec::new() },
             begun: live.then(Vec::new),
         }

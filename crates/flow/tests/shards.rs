@@ -1,7 +1,7 @@
 //! However the packets are spread over tables, and whenever their deltas are taken and absorbed, the account is the same.
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
-use flow::{Collector, Config, Delta, FlowTable, InterfaceName, Options, Snapshot};
+use flow::{Collector, Config, Delta, FlowRecord, FlowTable, InterfaceName, Keep, Options, Snapshot};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -99,4 +99,21 @@ fn a_table_that_saw_nothing_adds_nothing() {
     let one = || deltas(&packets, &Options::default(), 1, &[]).remove(0);
     let idle = FlowTable::new(Options::default()).finish();
     assert_eq!(sum(one().into_iter().chain([idle])), sum(one()));
+}
+
+/// Where nobody takes records, details are not read; protocols, names and encrypted lookups are.
+#[test]
+fn the_same_is_told_of_flows_whoever_takes_records() {
+    for packets in captures() {
+        let told = |all| {
+            let options = Options { keep: Keep { all, ..Keep::default() }, ..Options::default() };
+            let snapshot = sum(deltas(&packets, &options, 1, &[]).into_iter().flatten());
+            let told = |flow: &FlowRecord| {
+                let names = flow.app.as_ref().map(|app| app.names.clone());
+                (flow.source, flow.destination, flow.app_protocol(), names, flow.encrypted_dns.clone())
+            };
+            snapshot.rows.iter().map(told).collect::<Vec<_>>()
+        };
+        assert_eq!(told(true), told(false));
+    }
 }

@@ -12,6 +12,11 @@ use sockethound::privilege::owners::{self, Manner};
 use sockethound::run::{run, say};
 use sockethound::view;
 
+/// Flow tables are large, and read at random.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static MEMORY: capture::memory::LargePages = capture::memory::LargePages;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let exit = match cli.command {

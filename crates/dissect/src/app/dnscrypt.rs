@@ -32,6 +32,10 @@ impl AppDissector for DnsCrypt {
         Begins::With(b"r\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10")
     }
 
+    fn at_least(&self) -> usize {
+        LEAST
+    }
+
     fn dissect(&self, opening: &Opening<'_>) -> Reading {
         for (_, said) in opening.sides() {
             let first = said.first();
@@ -55,7 +59,13 @@ mod tests {
     fn read(transport: u8, client: &[u8], server: &[u8]) -> Reading {
         let said = |bytes| Said::stream(bytes);
         let (initiator, responder) = (said(client), said(server));
-        DnsCrypt.dissect(&Opening { transport, ports: [40000, 443], initiator, responder, is_last: false })
+        DnsCrypt.dissect(&Opening {
+            transport,
+            ports: [40000, 443],
+            initiator,
+            responder,
+            ..Opening::default()
+        })
     }
 
     #[test]

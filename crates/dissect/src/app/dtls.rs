@@ -7,7 +7,7 @@ use super::cursor::Cursor;
 use super::pieces::join;
 use super::tls::{ClientHello, Hello, Message, Over, hellos, message_kind, read_server};
 use super::told::Told;
-use super::{App, AppDissector, Begins, NameSource, Opening, Port, Reading};
+use super::{App, AppDissector, Begins, Depth, NameSource, Opening, Port, Reading};
 
 /// Content types (IANA) of records that begin with this header; an acknowledgement (26) is the last.
 const CONTENT: std::ops::RangeInclusive<u8> = 20..=26;
@@ -41,7 +41,7 @@ impl AppDissector for Dtls {
     }
 
     fn dissect(&self, opening: &Opening<'_>) -> Reading {
-        hellos(opening, App::of("dtls"), NameSource::Dtls, |said| read(said.datagrams()))
+        hellos(opening, App::of("dtls"), NameSource::Dtls, |said| read(said.datagrams(), said.depth()))
     }
 
     /// Behind STUN, or behind a relay's own messages.
@@ -50,15 +50,15 @@ impl AppDissector for Dtls {
     }
 }
 
-/// Reads the first datagrams of one direction.
-pub fn read<'a>(datagrams: impl Iterator<Item = &'a [u8]> + Clone) -> Told<Hello> {
+/// Reads the first datagrams of one direction, to `depth`.
+pub fn read<'a>(datagrams: impl Iterator<Item = &'a [u8]> + Clone, depth: Depth) -> Told<Hello> {
     if !datagrams.clone().any(begins) {
         return if datagrams.clone().next().is_none() { Told::NeedMore } else { Told::NotMine };
     }
     let fragments: Vec<_> = datagrams.flat_map(Records::of).flat_map(Fragments::of).collect();
     match fragments.iter().map(|f| f.kind).find(|kind| *kind != message_kind::HELLO_VERIFY_REQUEST) {
-        Some(message_kind::CLIENT_HELLO) => client(&fragments).map(Hello::Client),
-        Some(message_kind::SERVER_HELLO) => match read_server(&messages(&fragments), false) {
+        Some(message_kind::CLIENT_HELLO) => client(&fragments, depth).map(Hello::Client),
+        Some(message_kind::SERVER_HELLO) => match read_server(&messages(&fragments), false, depth) {
             Told::NotMine => Told::NotMine,
             Told::NeedMore => Told::Partly(Hello::Neither),
             told => told.map(Hello::Server),
@@ -74,14 +74,14 @@ pub(super) fn begins(bytes: &[u8]) -> bool {
 }
 
 /// The first hello of a client of which all is there; else what is there of one.
-fn client(fragments: &[Fragment<'_>]) -> Told<super::tls::Client> {
+fn client(fragments: &[Fragment<'_>], depth: Depth) -> Told<super::tls::Client> {
     let mut cut = None;
     for seq in 0..MOST_MESSAGES {
         let Some((len, body)) = message(fragments, seq, message_kind::CLIENT_HELLO) else { continue };
         let whole = body.len() == len;
         let message = Message { kind: message_kind::CLIENT_HELLO, body: &body, whole };
         let Some(hello) = ClientHello::of(message, Over::Datagrams) else { continue };
-        let client = hello.client(Over::Datagrams);
+        let client = hello.client(Over::Datagrams, depth);
         if whole {
             return Told::Is(client);
         }
@@ -214,7 +214,7 @@ mod tests {
     }
 
     fn read_all(datagrams: &[Vec<u8>]) -> Told<Hello> {
-        read(datagrams.iter().map(Vec::as_slice))
+        read(datagrams.iter().map(Vec::as_slice), Depth::All)
     }
 
     fn is_client(told: Told<Hello>) -> Client {
@@ -280,8 +280,8 @@ mod tests {
     #[test]
     fn another_protocol_is_not_taken() {
         for other in [&b"GET / HTTP/1.1"[..], b"\x16\x03\x01", b"\x16\xfe\xfc\0\0", b""] {
-            assert_eq!(read(std::iter::once(other)), Told::NotMine, "{other:?}");
+            assert_eq!(read(std::iter::once(other), Depth::All), Told::NotMine, "{other:?}");
         }
-        assert_eq!(read(std::iter::empty()), Told::NeedMore);
+        assert_eq!(read(std::iter::empty(), Depth::All), Told::NeedMore);
     }
 }

@@ -181,6 +181,17 @@ impl App {
         later.fields.iter().for_each(|field| self.set(field.path, field.value.clone()));
     }
 
+    /// Whether a later opening of the same flow says nothing new: [`Self::extend`] would change nothing.
+    pub fn says_all_of(&self, next: &App) -> bool {
+        let has = |name: &Name| {
+            self.names.iter().any(|n| n.source == name.source && n.name.eq_ignore_ascii_case(&name.name))
+        };
+        self.by == By::Content
+            && next.protocol == self.protocol
+            && next.names.iter().all(has)
+            && next.fields.iter().all(|field| self.get(field.path).is_some())
+    }
+
     /// Adds what a later opening of the same flow says, as a second request does: what is known of the first one stays.
     pub fn extend(&mut self, next: &App) {
         if self.by == By::Port || next.protocol != self.protocol {

@@ -1,4 +1,4 @@
-//! Whether a payload is worth a closer look, told by its first byte alone.
+//! Whether a later payload of a flow is worth a closer look, told by its first byte alone.
 
 use std::sync::LazyLock;
 
@@ -6,9 +6,8 @@ use super::Candidates;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
-const BEGINS: u8 = 1;
-const FOLLOWS: u8 = 2;
-const RECURS: u8 = 4;
+const FOLLOWS: u8 = 1;
+const RECURS: u8 = 2;
 
 /// What a payload of a certain first byte may be to some application dissector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +24,6 @@ impl Interest {
             _ => return Interest(0),
         };
         Interest(table.get(usize::from(first)).copied().unwrap_or(0))
-    }
-
-    /// It may begin a flow.
-    #[inline]
-    pub fn begins(self) -> bool {
-        self.0 & BEGINS != 0
     }
 
     /// It may begin another protocol in a flow of datagrams.
@@ -51,11 +44,11 @@ static TABLES: LazyLock<Box<[[u8; 256]; 2]>> = LazyLock::new(|| {
     let mut tables = Box::new([[0; 256]; 2]);
     for (transport, table) in [TCP, UDP].into_iter().zip(tables.iter_mut()) {
         for (first, interest) in (0..=255).zip(table.iter_mut()) {
-            let all = Candidates::of(transport, first);
+            let all = Candidates::that_begin(transport, first);
             let recurs = all.each().any(|(_, dissector)| dissector.recurs());
             let follows = !all.and(Candidates::that_follow_others()).is_empty();
             let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
-            *interest = bit(!all.is_empty(), BEGINS) | bit(follows, FOLLOWS) | bit(recurs, RECURS);
+            *interest = bit(follows, FOLLOWS) | bit(recurs, RECURS);
         }
     }
     tables
@@ -69,8 +62,8 @@ mod tests {
     fn nothing_is_passed_over_that_somebody_may_read() {
         for transport in [TCP, UDP, 132] {
             for first in 0..=255 {
-                let (all, interest) = (Candidates::of(transport, first), Interest::of(transport, first));
-                assert_eq!(interest.begins(), !all.is_empty());
+                let (all, interest) =
+                    (Candidates::that_begin(transport, first), Interest::of(transport, first));
                 assert_eq!(interest.recurs(), all.each().any(|(_, dissector)| dissector.recurs()));
                 assert_eq!(interest.follows(), all.each().any(|(_, dissector)| dissector.follows_others()));
             }

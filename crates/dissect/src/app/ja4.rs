@@ -131,6 +131,7 @@ fn list(whole: &mut Vec<u8>, values: &[u16]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::Depth;
     use crate::app::tls::{Hello, build, read};
     use crate::app::told::Told;
 
@@ -162,7 +163,9 @@ mod tests {
     }
 
     fn fingerprint(hello: &build::Hello) -> String {
-        let Told::Is(Hello::Client(client)) = read(&build::record(22, &hello.message())) else { panic!() };
+        let Told::Is(Hello::Client(client)) = read(&build::record(22, &hello.message()), Depth::All) else {
+            panic!()
+        };
         client.ja4.unwrap().to_string()
     }
 

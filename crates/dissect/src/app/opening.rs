@@ -22,22 +22,51 @@ impl End {
     }
 }
 
+/// How much is wanted of what is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Depth {
+    /// All that records have.
+    #[default]
+    All,
+    /// The protocol, the names that a client asked for, and what both ends may go on to speak.
+    Names,
+}
+
 /// What one end has sent so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Said<'a> {
     bytes: &'a [u8],
     ends: &'a [u32],
+    depth: Depth,
 }
 
 impl<'a> Said<'a> {
     /// The first bytes of a stream, without a gap.
     pub fn stream(bytes: &'a [u8]) -> Self {
-        Said { bytes, ends: &[] }
+        Said { bytes, ends: &[], depth: Depth::All }
     }
 
     /// The first datagrams, one behind the other; `ends` is where each of them ends in `bytes`, in ascending order.
     pub fn datagrams_of(bytes: &'a [u8], ends: &'a [u32]) -> Self {
-        Said { bytes, ends }
+        Said { bytes, ends, depth: Depth::All }
+    }
+
+    /// The same, of which so much is wanted: no more than names of what was read before.
+    #[must_use]
+    pub fn to(self, depth: Depth) -> Self {
+        Said { depth, ..self }
+    }
+
+    /// How much is wanted of it.
+    #[inline]
+    pub fn depth(&self) -> Depth {
+        self.depth
+    }
+
+    /// A part of a stream, from `at` on, of which as much is wanted.
+    #[must_use]
+    pub fn behind(self, at: usize) -> Self {
+        Said { bytes: self.bytes.get(at..).unwrap_or_default(), ends: &[], depth: self.depth }
     }
 
     /// All bytes. Of a flow of datagrams, these stand one behind the other.
@@ -82,6 +111,8 @@ pub struct Opening<'a> {
     pub initiator: Said<'a>,
     /// What the responder sent.
     pub responder: Said<'a>,
+    /// How much is wanted of the flow.
+    pub depth: Depth,
     /// No more will be given, of either end: what is not there now will not come.
     pub is_last: bool,
 }
@@ -94,6 +125,7 @@ impl<'a> Opening<'a> {
     }
 
     /// What one end sent.
+    #[inline]
     pub fn said(&self, end: End) -> Said<'a> {
         match end {
             End::Initiator => self.initiator,
@@ -108,18 +140,29 @@ impl<'a> Opening<'a> {
     }
 
     /// Whether one end has this port.
+    #[inline]
     pub fn has_port(&self, port: u16) -> bool {
         self.ports.contains(&port)
     }
 }
 
-/// Which first bytes may begin a protocol.
+/// Which bytes may begin a protocol, or go on with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begins {
     /// What an end sends first begins with one of these; with none of them, only its port tells the protocol.
     With(&'static [u8]),
     /// Anything may.
     Any,
+}
+
+impl Begins {
+    /// Whether `byte` may.
+    pub fn may_be(self, byte: u8) -> bool {
+        match self {
+            Begins::Any => true,
+            Begins::With(bytes) => bytes.contains(&byte),
+        }
+    }
 }
 
 /// What an application dissector says of an opening.
@@ -153,6 +196,23 @@ pub trait AppDissector: Sync {
 
     /// Which first bytes of an end may begin it. With anything else, from either end, it is not asked.
     fn begins(&self) -> Begins;
+
+    /// Which second bytes of an end may follow the first one. With anything else, it is not asked.
+    fn continues(&self) -> Begins {
+        Begins::Any
+    }
+
+    /// How many bytes an end must have sent, for it to be asked: 63 at most. A stream's first segment may have less than
+    /// its first message; what takes that into account wants little.
+    fn at_least(&self) -> usize {
+        1
+    }
+
+    /// Ports of which one end must have one, for it to be asked: what it begins with says too little elsewhere. None:
+    /// it is asked everywhere.
+    fn only_on(&self) -> &'static [u16] {
+        &[]
+    }
 
     /// Reads an opening. Most of what it is given is another protocol: that should be said soon.
     fn dissect(&self, opening: &Opening<'_>) -> Reading;

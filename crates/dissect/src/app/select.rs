@@ -1,14 +1,17 @@
-//! Who may read an opening, told by its first byte.
+//! Who may read an opening, told by its first two bytes, its length and its ports.
 
 use std::sync::LazyLock;
 
-use super::{AppDissector, Begins, MESSAGES, OPENINGS, Port, signature};
+use super::{AppDissector, MESSAGES, OPENINGS, Port, signature};
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
 /// Words of a set.
 const WORDS: usize = 4;
+
+/// The most that an application dissector may want at least.
+const MOST_LEAST: usize = 63;
 
 /// How many application dissectors there may be: a bit each.
 #[cfg(test)]
@@ -26,15 +29,20 @@ static ALL: LazyLock<Vec<&'static dyn AppDissector>> = LazyLock::new(|| {
 pub struct Candidates([u64; WORDS]);
 
 impl Candidates {
-    /// Those that may read what begins with `first` on `transport`.
+    /// Those that may read what an end says first, `said`, on `transport` between `ports`.
     #[inline]
-    pub fn of(transport: u8, first: u8) -> Self {
-        let table = match transport {
-            TCP => &TABLES.tcp,
-            UDP => &TABLES.udp,
-            _ => return Candidates::default(),
-        };
-        table.get(usize::from(first)).copied().unwrap_or_default()
+    pub fn of(transport: u8, said: &[u8], ports: [u16; 2]) -> Self {
+        let Some(&first) = said.first() else { return Candidates::default() };
+        let tables = &*TABLES;
+        let begin = tables.begin(transport, first);
+        let go_on = said.get(1).and_then(|&second| tables.second.get(usize::from(second)));
+        let asked = go_on.map_or(begin, |&go_on| begin.and(go_on));
+        asked.and(tables.in_length(said.len())).and(tables.on(ports))
+    }
+
+    /// Those that `first` may begin on `transport`, whatever the ports and whatever comes next.
+    pub fn that_begin(transport: u8, first: u8) -> Self {
+        TABLES.begin(transport, first)
     }
 
     /// Those that may begin in a flow of datagrams that was another one's at first.
@@ -81,16 +89,21 @@ impl Candidates {
     }
 
     /// Each of them alone, with its dissector, in order.
+    #[inline]
     pub fn each(self) -> impl Iterator<Item = (Candidates, &'static dyn AppDissector)> {
         let all = &**ALL;
-        let places = self.0.into_iter().enumerate().flat_map(|(word, mut rest)| {
-            std::iter::from_fn(move || {
-                let bit = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
-                rest &= rest - 1;
-                Some(word * 64 + bit)
-            })
-        });
-        places.filter_map(|place| Some((Candidates::one(place), *all.get(place)?)))
+        let mut rest = self.0;
+        let mut word = 0;
+        std::iter::from_fn(move || {
+            while *rest.get(word)? == 0 {
+                word += 1;
+            }
+            let bits = rest.get_mut(word)?;
+            let bit = bits.trailing_zeros() as usize;
+            *bits &= *bits - 1;
+            let place = word * 64 + bit;
+            Some((Candidates::one(place), *all.get(place)?))
+        })
     }
 
     fn with(mut self, other: Self, both: impl Fn(u64, u64) -> u64) -> Self {
@@ -136,32 +149,93 @@ static PORTS: LazyLock<Vec<(u8, u16, &'static str)>> = LazyLock::new(|| {
     ports
 });
 
-/// By first byte, those that it may begin.
+/// Whom to ask, worked out once.
 struct Tables {
-    tcp: Box<[Candidates; 256]>,
-    udp: Box<[Candidates; 256]>,
+    /// Those that a first byte may begin, over TCP and UDP.
+    first: [Box<[Candidates; 256]>; 2],
+    /// Those that a second byte may go on with.
+    second: Box<[Candidates; 256]>,
+    /// Those that so many bytes are enough for; the last one also for all that are longer.
+    enough: [Candidates; MOST_LEAST + 1],
+    /// Those that are asked whatever the ports.
+    anywhere: Candidates,
+    /// Ports on which others are asked too, sorted, and a bit for each of them.
+    bound: Vec<(u16, Candidates)>,
+    is_bound: Box<[u64; 1024]>,
     follow: Candidates,
     recur: Candidates,
 }
 
-static TABLES: LazyLock<Tables> = LazyLock::new(|| Tables {
-    tcp: table(TCP),
-    udp: table(UDP),
-    follow: Candidates::all(|d| d.follows_others()),
-    recur: Candidates::all(|d| d.recurs()),
-});
+static TABLES: LazyLock<Tables> = LazyLock::new(Tables::new);
 
-fn table(transport: u8) -> Box<[Candidates; 256]> {
-    let may_begin = |d: &dyn AppDissector, byte: u8| {
-        d.transports().contains(&transport)
-            && match d.begins() {
-                Begins::Any => true,
-                Begins::With(bytes) => bytes.contains(&byte),
+impl Tables {
+    fn new() -> Self {
+        let mut ports: Vec<u16> = ALL.iter().flat_map(|d| d.only_on().iter().copied()).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        let mut is_bound = Box::new([0; 1024]);
+        for &port in &ports {
+            if let Some(word) = is_bound.get_mut(usize::from(port / 64)) {
+                *word |= 1 << (port % 64);
             }
-    };
+        }
+        let on = |port| (port, Candidates::all(|d| d.only_on().contains(&port)));
+        let begins = |transport| {
+            by_byte(move |d, byte| d.transports().contains(&transport) && d.begins().may_be(byte))
+        };
+        Tables {
+            first: [begins(TCP), begins(UDP)],
+            second: by_byte(|d, byte| d.continues().may_be(byte)),
+            enough: std::array::from_fn(|len| Candidates::all(|d| d.at_least() <= len)),
+            anywhere: Candidates::all(|d| d.only_on().is_empty()),
+            bound: ports.into_iter().map(on).collect(),
+            is_bound,
+            follow: Candidates::all(|d| d.follows_others()),
+            recur: Candidates::all(|d| d.recurs()),
+        }
+    }
+
+    #[inline]
+    fn begin(&self, transport: u8, first: u8) -> Candidates {
+        let [tcp, udp] = &self.first;
+        let table = match transport {
+            TCP => tcp,
+            UDP => udp,
+            _ => return Candidates::default(),
+        };
+        table.get(usize::from(first)).copied().unwrap_or_default()
+    }
+
+    /// Those that are asked about `len` bytes.
+    #[inline]
+    fn in_length(&self, len: usize) -> Candidates {
+        self.enough.get(len.min(MOST_LEAST)).copied().unwrap_or_default()
+    }
+
+    /// Those that are asked between `ports`.
+    #[inline]
+    fn on(&self, ports: [u16; 2]) -> Candidates {
+        let mut asked = self.anywhere;
+        for port in ports {
+            let word = self.is_bound.get(usize::from(port / 64)).copied().unwrap_or(0);
+            if word >> (port % 64) & 1 != 0 {
+                asked = asked.or(self.bound_to(port));
+            }
+        }
+        asked
+    }
+
+    fn bound_to(&self, port: u16) -> Candidates {
+        let at = self.bound.binary_search_by_key(&port, |&(port, _)| port);
+        at.ok().and_then(|at| self.bound.get(at)).map(|&(_, bound)| bound).unwrap_or_default()
+    }
+}
+
+/// By byte, those of which `may_be` says so.
+fn by_byte(may_be: impl Fn(&dyn AppDissector, u8) -> bool) -> Box<[Candidates; 256]> {
     let mut table = Box::new([Candidates::default(); 256]);
     for (byte, slot) in (0..=255).zip(table.iter_mut()) {
-        *slot = Candidates::all(|d| may_begin(d, byte));
+        *slot = Candidates::all(|d| may_be(d, byte));
     }
     table
 }
@@ -169,19 +243,30 @@ fn table(transport: u8) -> Box<[Candidates; 256]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::Begins;
 
     #[test]
     fn each_is_found_by_what_it_begins_with_and_by_its_ports() {
         assert!(ALL.len() <= MOST, "a bit each");
         for (place, dissector) in ALL.iter().enumerate() {
-            let byte = match dissector.begins() {
-                Begins::Any => 0,
-                Begins::With([]) => continue,
-                Begins::With(bytes) => bytes[0],
+            let byte = |begins| match begins {
+                Begins::Any => Some(0),
+                Begins::With(bytes) => bytes.first().copied(),
             };
+            let Some(first) = byte(dissector.begins()) else { continue };
+            let second = byte(dissector.continues()).unwrap();
+            let port = dissector.only_on().first().copied().unwrap_or(50_001);
+            assert!(dissector.at_least() <= MOST_LEAST);
+            let mut said = [0; MOST_LEAST + 1];
+            (said[0], said[1]) = (first, second);
+            let short = &said[..dissector.at_least().saturating_sub(1)];
             for &transport in dissector.transports() {
-                let found = Candidates::of(transport, byte);
                 let one = Candidates::one(place);
+                let found = Candidates::of(transport, &said, [50_000, port]);
+                assert_eq!(found, Candidates::of(transport, &said, [port, 50_000]));
+                assert!(Candidates::of(transport, short, [50_000, port]).and(one).is_empty());
+                let elsewhere = Candidates::of(transport, &said, [50_000, 50_001]);
+                assert_eq!(elsewhere.and(one).is_empty(), !dissector.only_on().is_empty());
                 assert!(found.each().any(|(c, d)| c == one && d.name() == dissector.name()));
                 assert!(found.without(one).each().all(|(c, _)| c != one));
             }
@@ -193,7 +278,8 @@ mod tests {
                 assert!(protocol_by_port(transport, number).is_some(), "{port:?}");
             }
         }
-        assert!(Candidates::of(132, 0).is_empty());
+        assert!(Candidates::of(132, &[0], [0, 0]).is_empty());
+        assert!(Candidates::of(TCP, &[], [0, 0]).is_empty());
     }
 
     #[test]

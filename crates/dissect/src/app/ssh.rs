@@ -108,7 +108,7 @@ mod tests {
 
     fn read(client: &[u8], server: &[u8]) -> Reading {
         let (initiator, responder) = (Said::stream(client), Said::stream(server));
-        Ssh.dissect(&Opening { transport: 6, ports: [40000, 22], initiator, responder, is_last: false })
+        Ssh.dissect(&Opening { transport: 6, ports: [40000, 22], initiator, responder, ..Opening::default() })
     }
 
     const CLIENT_LINE: &[u8] = b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n";

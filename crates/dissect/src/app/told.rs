@@ -47,6 +47,12 @@ pub(super) fn name(bytes: &[u8]) -> Option<Arc<str>> {
 
 /// Text that may be anything: what is not printable ASCII is escaped as in a Rust literal.
 pub(super) fn shown(bytes: &[u8]) -> Arc<str> {
+    let is_plain = |&byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'\\' | b'\'' | b'"');
+    if bytes.iter().all(is_plain)
+        && let Ok(text) = str::from_utf8(bytes)
+    {
+        return text.into();
+    }
     bytes.escape_ascii().to_string().into()
 }
 

@@ -1,7 +1,7 @@
 //! One flow whose opening is not read to its end.
 
 use dissect::TcpFlags;
-use dissect::app::{App, Candidates, Opening, Said};
+use dissect::app::{App, Candidates, Depth, Opening, Said};
 
 use super::prefix::Prefix;
 use super::read;
@@ -25,6 +25,8 @@ pub(super) struct Pending {
     asked: Candidates,
     /// One of them is sure that the flow is its own.
     is_sure: bool,
+    /// Bytes of each end that it has read, by side.
+    known: [usize; 2],
     /// What came first was not an end's first segment, and there is no telling which one is.
     waits: bool,
     readings: u32,
@@ -36,6 +38,7 @@ impl Pending {
     pub(super) fn new(o: &Observation<'_>, left: Candidates, asked: Candidates, is_sure: bool) -> Self {
         let mut pending = Pending { candidates: left, asked, is_sure, ..Pending::default() };
         pending.take(o);
+        pending.note_known();
         pending
     }
 
@@ -47,7 +50,7 @@ impl Pending {
     }
 
     /// Adds a payload; gives whether there is something to be read.
-    pub(super) fn add(&mut self, o: &Observation<'_>) -> bool {
+    pub(super) fn add(&mut self, o: &Observation<'_>, ports: [u16; 2]) -> bool {
         let first = self.said[o.side.index()].first();
         if !self.take(o) {
             return self.is_over();
@@ -55,7 +58,7 @@ impl Pending {
         let said = &self.said[o.side.index()];
         let begins = said.first() != first;
         if begins {
-            self.begin(Candidates::of(o.key.protocol(), said.bytes.first().copied().unwrap_or(0)));
+            self.begin(Candidates::of(o.key.protocol(), &said.bytes, ports));
         }
         let held: usize = self.said.iter().map(|said| said.bytes.len()).sum();
         self.readings += 1;
@@ -86,17 +89,36 @@ impl Pending {
     }
 
     /// Reads what there is; gives what is known now, if anything is, and whether that is all.
-    pub(super) fn read(&mut self, transport: u8, ports: [u16; 2], initiator: Side) -> Option<(App, bool)> {
+    ///
+    /// What an end said that was read before is not told in detail again: it is known of the flow already.
+    pub(super) fn read(
+        &mut self,
+        depth: Depth,
+        transport: u8,
+        ports: [u16; 2],
+        initiator: Side,
+    ) -> Option<(App, bool)> {
         let said = |side: Side| {
             let Prefix { bytes, ends, .. } = &self.said[side.index()];
-            if transport == TCP { Said::stream(bytes) } else { Said::datagrams_of(bytes, ends) }
+            let is_known = !bytes.is_empty() && self.known[side.index()] == bytes.len();
+            let depth = if is_known { Depth::Names } else { depth };
+            let said = if transport == TCP { Said::stream(bytes) } else { Said::datagrams_of(bytes, ends) };
+            said.to(depth)
         };
         let (initiator, responder) = (said(initiator), said(initiator.other()));
-        let opening = Opening { transport, ports, initiator, responder, is_last: self.is_full() };
+        let opening = Opening { transport, ports, initiator, responder, depth, is_last: self.is_full() };
         let (verdict, left) = read(self.candidates, &opening);
         self.candidates = left;
         self.is_sure |= verdict.is_some();
+        self.note_known();
         verdict
+    }
+
+    /// Whoever is sure has read all that is there.
+    fn note_known(&mut self) {
+        if self.is_sure {
+            self.known = self.said.each_ref().map(|said| said.bytes.len());
+        }
     }
 
     /// The one that is sure; nobody, if none is.

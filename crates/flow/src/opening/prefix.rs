@@ -26,7 +26,7 @@ impl Prefix {
             return false;
         }
         let room = MAX_SAID - self.bytes.len();
-        self.bytes.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        self.add(bytes.get(..room).unwrap_or(bytes));
         self.ends.push(self.bytes.len() as u32);
         self.is_full = bytes.len() >= room;
         true
@@ -88,8 +88,16 @@ impl Prefix {
     fn append(&mut self, at: usize, bytes: &[u8]) {
         let Some(fresh) = bytes.get(self.bytes.len() - at..) else { return };
         let room = MAX_SAID - self.bytes.len();
-        self.bytes.extend_from_slice(fresh.get(..room).unwrap_or(fresh));
+        self.add(fresh.get(..room).unwrap_or(fresh));
         self.is_full |= fresh.len() >= room;
+    }
+
+    /// Adds bytes to the end. Most of what is kept is a segment or two.
+    fn add(&mut self, bytes: &[u8]) {
+        if self.bytes.is_empty() {
+            self.bytes.reserve_exact(bytes.len());
+        }
+        self.bytes.extend_from_slice(bytes);
     }
 
     fn take_early(&mut self) {

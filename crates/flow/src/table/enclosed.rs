@@ -3,6 +3,7 @@
 //! A name that a client asks for is told all the same. So the flows inside are followed, for that alone: they are in no
 //! account, are never handed on, and no more than [`MOST`] of them are known at once.
 
+use dissect::app::Depth;
 use dissect::{Dissection, Packet};
 
 use super::{FlowTable, observe};
@@ -15,7 +16,7 @@ const MOST: usize = 65_536;
 
 /// Nothing yet.
 pub(super) fn nothing_said() -> Box<Tally> {
-    Box::new(Tally::new(MOST, false, true))
+    Box::new(Tally::new(MOST, false, Depth::All))
 }
 
 impl FlowTable {

@@ -76,7 +76,7 @@ pub(super) fn start(bytes: &[u8]) -> Start<'_> {
     };
     let (method, rest) = bytes.split_at(space);
     let Some(rest) = rest.strip_prefix(b" ").filter(|_| space >= 3) else { return Start::Other };
-    let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
+    let Some(end) = memchr::memchr(b'\n', rest) else {
         let is_text = !rest.iter().any(u8::is_ascii_control) || rest.ends_with(b"\r");
         return if is_text && METHODS.contains(&method) { Start::Cut } else { Start::Other };
     };

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use self::head::{RequestHead, Start};
 use super::{
-    App, AppDissector, Begins, End, Name, NameSource, Opening, Port, Reading, Said, Value, http2, tls,
+    App, AppDissector, Begins, Depth, End, Name, NameSource, Opening, Port, Reading, Said, Value, http2, tls,
 };
 
 /// Longest name: a domain name's 255 bytes, and a port.
@@ -45,7 +45,7 @@ impl AppDissector for Http {
         let (mut is_told, mut is_whole) = (false, true);
         let mut tunnel = [None; 2];
         for (tunnel, (end, said)) in tunnel.iter_mut().zip(opening.sides()) {
-            match message(&mut app, end, said.bytes()) {
+            match message(&mut app, end, said) {
                 Heard::Other => {}
                 Heard::Cut => is_whole = false,
                 Heard::Part => (is_told, is_whole) = (true, false),
@@ -89,15 +89,14 @@ fn tunnelled<'a>(opening: &Opening<'a>, clear: [Option<usize>; 2]) -> Option<Ope
     let Start::Response { code: 200..=299, .. } = head::start(answer.bytes()) else { return None };
     let answered = head::end(answer.bytes())?;
     let [initiator, responder] = if clear[0].is_some() { [asked, answered] } else { [answered, asked] };
-    let behind = |said: Said<'a>, len: usize| Said::stream(said.bytes().get(len..).unwrap_or_default());
-    let (initiator, responder) = (behind(opening.initiator, initiator), behind(opening.responder, responder));
+    let (initiator, responder) = (opening.initiator.behind(initiator), opening.responder.behind(responder));
     Some(Opening { initiator, responder, ..*opening })
 }
 
 /// Adds what the hellos of TLS in a tunnel say.
 fn in_tunnel(inner: &Opening<'_>, app: App) -> Reading {
     let is_open = inner.sides().iter().all(|(_, said)| said.is_empty());
-    match tls::hellos(inner, app.clone(), NameSource::Tls, |said| tls::read(said.bytes())) {
+    match tls::hellos(inner, app.clone(), NameSource::Tls, |said| tls::read(said.bytes(), said.depth())) {
         Reading::NotMine if is_open && !inner.is_last => Reading::Partly(app),
         Reading::NotMine => Reading::Is(app),
         Reading::NeedMore => Reading::Partly(app),
@@ -119,7 +118,8 @@ enum Heard {
     Tunnel(usize),
 }
 
-fn message(app: &mut App, end: End, bytes: &[u8]) -> Heard {
+fn message(app: &mut App, end: End, said: Said<'_>) -> Heard {
+    let bytes = said.bytes();
     match head::start(bytes) {
         _ if bytes.is_empty() => Heard::Cut,
         Start::Cut => Heard::Cut,
@@ -128,6 +128,7 @@ fn message(app: &mut App, end: End, bytes: &[u8]) -> Heard {
             Heard::Part
         }
         Start::Other => Heard::Other,
+        Start::Response { .. } if said.depth() == Depth::Names => Heard::Whole,
         Start::Response { minor, code } => {
             app.set("http.response.status_code", Value::Number(code.into()));
             if app.get("http.version").is_none() {
@@ -135,12 +136,13 @@ fn message(app: &mut App, end: End, bytes: &[u8]) -> Heard {
             }
             Heard::Whole
         }
-        Start::Request { .. } => requests(app, end, bytes),
+        Start::Request { .. } => requests(app, end, said),
     }
 }
 
 /// Reads requests until one is not whole.
-fn requests(app: &mut App, end: End, mut bytes: &[u8]) -> Heard {
+fn requests(app: &mut App, end: End, said: Said<'_>) -> Heard {
+    let mut bytes = said.bytes();
     let whole = bytes.len();
     loop {
         let (method, target, minor) = match head::start(bytes) {
@@ -154,7 +156,7 @@ fn requests(app: &mut App, end: End, mut bytes: &[u8]) -> Heard {
         };
         let request = head::request(bytes, method, target, minor);
         name(app, end, &request);
-        if app.get("http.request.method").is_none() {
+        if said.depth() == Depth::All && app.get("http.request.method").is_none() {
             describe(app, &request);
         }
         let Some(len) = request.len else { return Heard::Part };

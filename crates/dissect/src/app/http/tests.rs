@@ -2,7 +2,7 @@ use super::*;
 
 fn read(client: &[u8], server: &[u8]) -> Reading {
     let (initiator, responder) = (Said::stream(client), Said::stream(server));
-    Http.dissect(&Opening { transport: 6, ports: [40000, 80], initiator, responder, is_last: false })
+    Http.dissect(&Opening { transport: 6, ports: [40000, 80], initiator, responder, ..Opening::default() })
 }
 
 fn app(reading: Reading) -> App {

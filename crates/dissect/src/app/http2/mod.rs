@@ -53,6 +53,11 @@ impl AppDissector for Http2 {
         Begins::With(b"P\x00")
     }
 
+    /// Of the preface, or of a length of settings.
+    fn continues(&self) -> Begins {
+        Begins::With(b"R\x00")
+    }
+
     fn dissect(&self, opening: &Opening<'_>) -> Reading {
         let mut app = App::of(self.name());
         let (mut is_told, mut is_cut) = (false, false);

@@ -14,7 +14,7 @@ const SETTINGS: &[u8] = &[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100];
 
 fn read(client: &[u8], server: &[u8]) -> Reading {
     let (initiator, responder) = (Said::stream(client), Said::stream(server));
-    Http2.dissect(&Opening { transport: 6, ports: [40000, 80], initiator, responder, is_last: false })
+    Http2.dissect(&Opening { transport: 6, ports: [40000, 80], initiator, responder, ..Opening::default() })
 }
 
 fn names(reading: Reading) -> Vec<String> {

@@ -81,8 +81,11 @@ pub(in crate::app) static IMAP: Later = Later {
     },
 };
 
-/// Longest line that is waited for, in bytes.
-const LONGEST: usize = 1024;
+/// Longest first line of a client that is waited for, in bytes.
+const LONGEST: usize = 256;
+
+/// Bytes of a line among which its command is looked for.
+const LONGEST_COMMAND: usize = 64;
 
 /// A protocol's words.
 struct Lines {
@@ -145,7 +148,7 @@ impl Lines {
             let len = text.len().min(bytes.len());
             bytes.get(..len) == text.as_bytes().get(..len)
         };
-        let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line = memchr::memchr(b'\n', bytes).and_then(|end| bytes.get(..end)).unwrap_or(bytes);
         let whole = line.len() < bytes.len();
         if self.greetings.iter().any(begins) {
             let hint = self.hint.as_bytes();
@@ -154,25 +157,31 @@ impl Lines {
         }
         match self.command(line) {
             Some(command) if whole && self.first.iter().any(|c| is(command, c)) => First::Command,
-            _ if whole
-                || line.len() > LONGEST
-                || line.iter().any(|b| *b != b'\r' && b.is_ascii_control()) =>
-            {
-                First::Other
-            }
+            _ if whole || line.len() > LONGEST || !is_text(line) => First::Other,
             _ => First::Open,
         }
     }
 
     fn command<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        let line = line.get(..LONGEST_COMMAND).unwrap_or(line);
         line.trim_ascii_end().split(|byte| *byte == b' ').nth(self.word)
     }
 
     /// Whether a client said a command that TLS no longer follows.
     fn goes_on_in_clear(&self, bytes: &[u8]) -> bool {
-        let lines = bytes.split_inclusive(|b| *b == b'\n').filter(|line| line.ends_with(b"\n"));
-        lines.filter_map(|line| self.command(line)).any(|said| self.past.iter().any(|c| is(said, c)))
+        let mut start = 0;
+        memchr::memchr_iter(b'\n', bytes).any(|end| {
+            let line = bytes.get(start..end).unwrap_or_default();
+            start = end + 1;
+            let said = self.command(line);
+            said.is_some_and(|said| self.past.iter().any(|c| is(said, c)))
+        })
     }
+}
+
+/// Whether the beginning of a line has no controls but its end's.
+fn is_text(line: &[u8]) -> bool {
+    !line.iter().any(|b| *b != b'\r' && b.is_ascii_control())
 }
 
 fn is(command: &[u8], word: &str) -> bool {
@@ -181,6 +190,6 @@ fn is(command: &[u8], word: &str) -> bool {
 
 /// Where the first line begins that is no line, but a hello.
 fn tls_at(bytes: &[u8]) -> Option<usize> {
-    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-    ends.map(|(at, _)| at + 1).find(|at| bytes.get(*at..).is_some_and(|rest| rest.starts_with(&HELLO)))
+    let [content, major] = HELLO;
+    memchr::memmem::find(bytes, &[b'\n', content, major]).map(|at| at + 1)
 }

@@ -19,7 +19,7 @@ pub(super) use self::postgresql::POSTGRESQL;
 pub(super) use self::socks::SOCKS;
 pub(super) use self::xmpp::XMPP;
 use super::tls::{self, hellos};
-use super::{App, AppDissector, Begins, NameSource, Opening, Port, Reading, Said};
+use super::{App, AppDissector, Begins, Depth, NameSource, Opening, Port, Reading, Said};
 
 /// Content type of a handshake, and the major version: what a hello begins with.
 const HELLO: [u8; 2] = [22, 3];
@@ -72,7 +72,9 @@ impl AppDissector for Later {
             Before::Mine { clear, over } => (clear, over),
         };
         let mut app = App::of(self.name);
-        server::describe(&mut app, opening);
+        if opening.depth == Depth::All {
+            server::describe(&mut app, opening);
+        }
         let [initiator, responder] = clear;
         if clear == [None; 2] {
             return if over || opening.is_last { Reading::Is(app) } else { Reading::Partly(app) };
@@ -82,7 +84,7 @@ impl AppDissector for Later {
             responder: behind(opening.responder, responder),
             ..*opening
         };
-        match hellos(&inner, app.clone(), NameSource::Tls, |said| tls::read(said.bytes())) {
+        match hellos(&inner, app.clone(), NameSource::Tls, |said| tls::read(said.bytes(), said.depth())) {
             Reading::NotMine => Reading::Is(app),
             Reading::NeedMore => Reading::Partly(app),
             reading => reading,
@@ -92,7 +94,7 @@ impl AppDissector for Later {
 
 /// What an end says behind its first `clear` bytes; nothing, where it says all in clear.
 fn behind(said: Said<'_>, clear: Option<usize>) -> Said<'_> {
-    Said::stream(clear.and_then(|len| said.bytes().get(len..)).unwrap_or_default())
+    clear.map_or(Said::default(), |len| said.behind(len))
 }
 
 /// Every byte from `first` on.

@@ -13,7 +13,7 @@ fn server() -> Vec<u8> {
 
 fn opening<'a>(client: &'a [u8], server: &'a [u8]) -> Opening<'a> {
     let (initiator, responder) = (Said::stream(client), Said::stream(server));
-    Opening { transport: 6, ports: [40000, 40001], initiator, responder, is_last: false }
+    Opening { transport: 6, ports: [40000, 40001], initiator, responder, ..Opening::default() }
 }
 
 /// The protocol and the name that a flow of these bytes has; the former without the latter if more is wanted.

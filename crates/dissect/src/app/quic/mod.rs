@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use self::header::{Kind, Long};
 use self::keys::Keys;
+use super::Depth;
 use super::cursor::Cursor;
 use super::pieces::join;
 use super::tls::{Client, ClientHello, Message, Over, message_kind};
@@ -47,6 +48,15 @@ pub(in crate::app) fn chosen<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> O
         .next()
 }
 
+/// Whether a datagram begins with a packet of a handshake of version 1 or 2, by its first bytes alone.
+#[inline]
+pub fn is_handshake(datagram: &[u8]) -> bool {
+    const LONG: u8 = 0xc0;
+    let is_known = |version: [u8; 4]| version == [0, 0, 0, 1] || version == [0x6b, 0x33, 0x43, 0xcf];
+    datagram.first().is_some_and(|first| first & LONG == LONG)
+        && datagram.get(1..).and_then(|rest| rest.first_chunk()).is_some_and(|version| is_known(*version))
+}
+
 /// The connection as the sender of a datagram names it, if the datagram begins with a packet of a handshake.
 pub fn source_id(datagram: &[u8]) -> Option<&[u8]> {
     let long = Long::next(&mut Cursor::new(datagram))?;
@@ -67,9 +77,9 @@ pub struct Quic {
     pub user_agent: Option<Arc<str>>,
 }
 
-/// Reads the first datagrams of one direction.
-pub fn read<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> Told<Quic> {
-    let mut reader = Reader::default();
+/// Reads the first datagrams of one direction, to `depth`.
+pub fn read<'a>(datagrams: impl Iterator<Item = &'a [u8]>, depth: Depth) -> Told<Quic> {
+    let mut reader = Reader { depth, ..Reader::default() };
     let mut any = false;
     for datagram in datagrams {
         any = true;
@@ -83,6 +93,7 @@ pub fn read<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> Told<Quic> {
 /// What was read so far.
 #[derive(Default)]
 struct Reader<'a> {
+    depth: Depth,
     connections: Vec<Connection<'a>>,
     unreadable: usize,
     known: Option<Quic>,
@@ -153,7 +164,7 @@ impl<'a> Reader<'a> {
             Message::next(&mut Cursor::new(&joined)).filter(|m| m.kind == message_kind::CLIENT_HELLO)?;
         let hello = ClientHello::of(message, Over::Quic)?;
         let known = self.known.as_mut()?;
-        known.client = Some(hello.client(Over::Quic));
+        known.client = Some(hello.client(Over::Quic, self.depth));
         if message.whole { self.known.take().map(Told::Is) } else { None }
     }
 

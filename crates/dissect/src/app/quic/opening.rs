@@ -3,7 +3,7 @@
 use super::{chosen, read};
 use crate::app::tls::add_client;
 use crate::app::told::Told;
-use crate::app::{App, AppDissector, Begins, NameSource, Opening, Port, Reading};
+use crate::app::{App, AppDissector, Begins, Depth, NameSource, Opening, Port, Reading};
 
 /// First bytes of packets that say their version.
 ///
@@ -50,10 +50,16 @@ impl AppDissector for Dissector {
         let mut app = App::of("quic");
         let mut mine = false;
         for (end, said) in opening.sides() {
-            let told = read(said.datagrams());
+            let told = read(said.datagrams(), said.depth());
             let settled = matches!(told, Told::Is(_));
             let Some(quic) = told.found() else { continue };
             mine = true;
+            if opening.depth == Depth::Names
+                && let Some(client) = &quic.client
+            {
+                add_client(&mut app, end, NameSource::Quic, client);
+                return if settled || opening.is_last { Reading::Is(app) } else { Reading::Partly(app) };
+            }
             // Google's servers say no version once they take the client's.
             let chosen = match quic.version {
                 Some(version) if version.is_google() => Some(version),

@@ -12,7 +12,7 @@ const SERVER: &str = "cf000000010008f067a5502a4262b5004075c0d95a482cd0991cd25b0a
 const RETRY: &str = "ff000000010008f067a5502a4262b5746f6b656e04a265ba2eff4d829058fb3f0f2496ba";
 
 fn read_all(datagrams: &[Vec<u8>]) -> Told<Quic> {
-    read(datagrams.iter().map(Vec::as_slice))
+    read(datagrams.iter().map(Vec::as_slice), Depth::All)
 }
 
 fn name(told: &Told<Quic>) -> Option<&str> {
@@ -218,9 +218,9 @@ fn other_protocols_are_not_taken() {
         b"\x80\0\0\0\0\x04abcd\x04efgh\x12\x34\x56\x78",
     ];
     for other in others {
-        assert_eq!(read(std::iter::once(other)), Told::NotMine, "{other:?}");
+        assert_eq!(read(std::iter::once(other), Depth::All), Told::NotMine, "{other:?}");
     }
-    assert_eq!(read(std::iter::empty()), Told::NeedMore);
+    assert_eq!(read(std::iter::empty(), Depth::All), Told::NeedMore);
 }
 
 /// A hello of Google's: tags, where each value ends, then the values (all numbers little-endian).
@@ -287,7 +287,7 @@ fn a_flow_has_the_version_that_the_server_chose() {
             ports: [40000, 443],
             initiator,
             responder,
-            is_last: false,
+            ..Opening::default()
         })
     };
     let Reading::Partly(app) = opening(Said::default()) else { panic!() };

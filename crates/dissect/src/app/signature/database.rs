@@ -1,19 +1,22 @@
 //! Databases, caches and their neighbours.
 
-use super::{ANY, BOTH, Heard, Port, Signature, TCP, Tells};
+use super::{ANY, BOTH, Bytes, Heard, Port, Signature, TCP, Tells, UDP};
 
 pub(super) const ALL: &[Signature] = &[
     // Redis' serialization protocol: a command is an array of bulk strings.
     Signature::new("redis", TCP, &[Port::Tcp(6379)], b"*", redis),
     // MongoDB's wire protocol: length, request, response, operation, all little-endian.
     Signature::new("mongodb", TCP, &[Port::Tcp(27017)], ANY, |h| {
-        let is_operation = matches!(h.bytes.le32(12), Some(2001 | 2002 | 2004..=2007 | 2010..=2013));
+        if !matches!(h.bytes.le32(12), Some(2001 | 2002 | 2004..=2007 | 2010..=2013)) {
+            return Tells::No;
+        }
         let is_length =
             h.bytes.le32(0).is_some_and(|len| (17..48_000_001).contains(&len) && len >= h.bytes.len());
-        Tells::when(is_operation && is_length)
-    }),
+        Tells::when(is_length)
+    })
+    .at_least(16),
     // Kafka's protocol guide: a request's length, key, version, correlation, and its client's name.
-    Signature::new("kafka", TCP, &[Port::Tcp(9092)], b"\0", kafka),
+    Signature::new("kafka", TCP, &[Port::Tcp(9092)], b"\0", kafka).at_least(14),
     // CQL binary protocol v3 to v5, section 2: OPTIONS or STARTUP, and what answers them.
     Signature::new("cassandra", TCP, &[Port::Tcp(9042)], b"\x03\x04\x05\x42\x83\x84\x85", |h| {
         let is_startup = h.bytes.u8(4) == Some(1) && h.bytes.contains(b"CQL_VERSION", 64);
@@ -22,20 +25,24 @@ pub(super) const ALL: &[Signature] = &[
         Tells::when(is_startup || is_options && h.bytes.u8(1) == Some(0) || is_supported)
     }),
     // Memcached's `protocol.txt`, and the magic of its binary protocol.
-    Signature::new(
-        "memcached",
-        BOTH,
-        &[Port::Tcp(11211), Port::Udp(11211)],
-        b"gsavidctrqVSE\x80\x81\0",
-        memcached,
-    ),
+    Signature::new("memcached", BOTH, &[Port::Tcp(11211), Port::Udp(11211)], b"gsavidctrqVSE\x80\x81", |h| {
+        memcached(h, h.bytes)
+    }),
+    // Over UDP, eight bytes stand before each (request, sequence, count, 0).
+    Signature::new("memcached", UDP, &[], b"\0", |h| match h.bytes.0.get(8..) {
+        Some(text) if h.bytes.has(2, b"\0\0\0\x01\0\0") => memcached(h, Bytes(text)),
+        _ => Tells::No,
+    })
+    .at_least(14),
     // ZooKeeper's ConnectRequest and ConnectResponse (`zookeeper.jute`): version 0, a password of 16 bytes.
     Signature::new("zookeeper", TCP, &[Port::Tcp(2181)], b"\0", |h| {
         let (len, is_first) = (h.bytes.be32(0), h.bytes.be32(4) == Some(0));
         let is_request = matches!(len, Some(44 | 45)) && h.bytes.be32(28) == Some(16);
         let is_response = matches!(len, Some(36 | 37)) && h.bytes.be32(20) == Some(16);
         Tells::when(is_first && (is_request || is_response))
-    }),
+    })
+    .at_least(24)
+    .then(b"\0"),
     // MS-TDS, sections 2.2.3.1 and 2.2.6.5: PRELOGIN, whose first option is the version.
     Signature::new("tds", TCP, &[Port::Tcp(1433)], b"\x12", |h| {
         let is_whole = h.bytes.be16(2) == Some(h.bytes.len());
@@ -49,11 +56,13 @@ pub(super) const ALL: &[Signature] = &[
         Tells::when(
             is_connect && (h.bytes.contains(b"(DESCRIPTION", 512) || h.bytes.contains(b"(CONNECT_DATA", 512)),
         )
-    }),
+    })
+    .at_least(17),
     // DRDA, volume 3: a DSS header's `D0`, and EXCSAT.
     Signature::new("drda", TCP, &[Port::Tcp(50000)], b"\0\x01\x02", |h| {
         Tells::when(h.bytes.u8(2) == Some(0xd0) && h.bytes.be16(8) == Some(0x1041))
-    }),
+    })
+    .at_least(16),
     // Elasticsearch's transport (`TcpHeader`): `ES`, and a length.
     Signature::new("elasticsearch", TCP, &[Port::Tcp(9300)], b"E", |h| {
         let is_length = h.bytes.be32(2).is_some_and(|len| len < 1 << 24 && len + 6 >= h.bytes.len());
@@ -99,10 +108,7 @@ fn kafka(h: Heard<'_>) -> Tells {
     Tells::when(is_length && is_key && is_client)
 }
 
-fn memcached(h: Heard<'_>) -> Tells {
-    // Over UDP, eight bytes stand before each (request, sequence, count, 0).
-    let is_framed = !h.opening.is_tcp() && h.bytes.has(2, b"\0\0\0\x01\0\0");
-    let text = if is_framed { super::Bytes(h.bytes.0.get(8..).unwrap_or_default()) } else { h.bytes };
+fn memcached(h: Heard<'_>, text: Bytes<'_>) -> Tells {
     if matches!(text.u8(0), Some(0x80 | 0x81)) {
         return Tells::when(h.on(&[11211, 11210]) && h.opening.is_tcp() && text.len() >= 24);
     }

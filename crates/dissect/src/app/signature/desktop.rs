@@ -20,22 +20,26 @@ pub(super) const ALL: &[Signature] = &[
     // TeamViewer's command packets.
     Signature::new("teamviewer", BOTH, &[Port::Tcp(5938), Port::Udp(5938)], b"\x17\x11\0", |h| {
         let is_command = h.bytes.has(0, b"\x17\x24") || h.bytes.has(0, b"\x11\x30");
-        Tells::when(h.on(&[5938]) && (is_command || h.bytes.has(11, b"\x17\x24") && h.bytes.u8(0) == Some(0)))
-    }),
+        Tells::when(is_command || h.bytes.has(11, b"\x17\x24") && h.bytes.u8(0) == Some(0))
+    })
+    .only_on(&[5938]),
     // rlogind(8), RFC 1282, section 2: a zero, then three strings that end in zeros, the last one with a speed.
     Signature::new("rlogin", TCP, &[Port::Tcp(513)], b"\0", |h| {
-        Tells::when(h.on(&[513]) && strings(h.bytes, 1) >= 3 || h.bytes.len() == 1 && h.on(&[513]))
-    }),
+        Tells::when(strings(h.bytes, 1) >= 3 || h.bytes.len() == 1)
+    })
+    .only_on(&[513]),
     // rshd(8): a port in digits, then names and the command. The server is on port 514.
     Signature::new("rsh", TCP, &[Port::Tcp(514)], b"0123456789\0", |h| {
         let digits = h.bytes.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        Tells::when(digits <= 5 && h.bytes.u8(digits) == Some(0) && h.on(&[514]))
-    }),
+        Tells::when(digits <= 5 && h.bytes.u8(digits) == Some(0))
+    })
+    .only_on(&[514]),
     // rexecd(8): the same on port 512.
     Signature::new("rexec", TCP, &[Port::Tcp(512)], b"0123456789\0", |h| {
         let digits = h.bytes.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        Tells::when(digits <= 5 && h.bytes.u8(digits) == Some(0) && h.on(&[512]))
-    }),
+        Tells::when(digits <= 5 && h.bytes.u8(digits) == Some(0))
+    })
+    .only_on(&[512]),
     // MS-SMB, section 2.2.3.1, and MS-SMB2, section 2.2.1, behind RFC 1002's four bytes.
     Signature::new("smb", TCP, &[Port::Tcp(445)], b"\0", |h| {
         let is_magic = matches!(h.bytes.u8(4), Some(0xfc..=0xff)) && h.bytes.has(5, b"SMB");
@@ -54,10 +58,9 @@ pub(super) const ALL: &[Signature] = &[
     // Apple Filing Protocol's DSI header: request, a command, a length.
     Signature::new("afp", TCP, &[Port::Tcp(548)], b"\0\x01", |h| {
         let is_command = matches!(h.bytes.u8(1), Some(1..=8)) && h.bytes.has(12, &[0; 4]);
-        Tells::when(
-            is_command && h.bytes.be32(8).is_some_and(|len| len + 16 >= h.bytes.len()) && h.on(&[548]),
-        )
-    }),
+        Tells::when(is_command && h.bytes.be32(8).is_some_and(|len| len + 16 >= h.bytes.len()))
+    })
+    .only_on(&[548]),
     // RFC 7143, section 11.12: a login request whose text names the initiator.
     Signature::new("iscsi", TCP, &[Port::Tcp(3260)], b"\x43\x03\x23", |h| {
         Tells::when(
@@ -72,14 +75,14 @@ pub(super) const ALL: &[Signature] = &[
         let is_mode =
             [&b"octet"[..], b"netascii", b"mail"].iter().any(|known| mode.eq_ignore_ascii_case(known));
         Tells::when(is_request && is_mode)
-    }),
+    })
+    .then(b"\x01\x02"),
     // Internet Printing Protocol is HTTP; RFC 1179, section 5: a command and a queue's name.
     Signature::new("lpd", TCP, &[Port::Tcp(515)], b"\x01\x02\x03\x04\x05", |h| {
         let name = h.bytes.0.get(1..).and_then(|rest| rest.strip_suffix(b"\n"));
-        Tells::when(
-            h.on(&[515]) && name.is_some_and(|name| name.iter().all(|&b| b == b' ' || b.is_ascii_graphic())),
-        )
-    }),
+        Tells::when(name.is_some_and(|name| name.iter().all(|&b| b == b' ' || b.is_ascii_graphic())))
+    })
+    .only_on(&[515]),
 ];
 
 fn rdp(h: Heard<'_>) -> Tells {

@@ -1,14 +1,15 @@
 //! Plants, buildings and vehicles.
 
-use super::{BOTH, Port, Signature, TCP, Tells, UDP, span};
+use super::{ANY, BOTH, Heard, Port, Signature, TCP, Tells, UDP};
 
 pub(super) const ALL: &[Signature] = &[
     // Modbus Messaging on TCP/IP, section 3.1: protocol 0, a length; on its port, since that is little.
-    Signature::new("modbus", TCP, &[Port::Tcp(502)], &span::<256>(0), |h| {
+    Signature::new("modbus", TCP, &[Port::Tcp(502)], ANY, |h| {
         let is_length =
             h.bytes.be16(4).is_some_and(|len| (2..=254).contains(&len) && len + 6 <= h.bytes.len());
-        Tells::when(h.on(&[502]) && h.bytes.be16(2) == Some(0) && is_length)
-    }),
+        Tells::when(h.bytes.be16(2) == Some(0) && is_length)
+    })
+    .only_on(&[502]),
     // IEEE 1815, section 9.2.4.1: the start bytes, a length, a control byte.
     Signature::new("dnp3", BOTH, &[Port::Tcp(20000), Port::Udp(20000)], b"\x05", |h| {
         match h.bytes.begin(b"\x05\x64") {
@@ -49,24 +50,24 @@ pub(super) const ALL: &[Signature] = &[
         &[Port::Tcp(44818), Port::Udp(44818), Port::Udp(2222)],
         b"\x04\x63\x64\x65\x66\x6f\x70\x72\x73\0\x02",
         |h| {
-            let is_registration = h.bytes.has(0, b"\x65\0\x04\0") && h.bytes.has(24, b"\x01\0\0\0");
             let is_length = h.bytes.le16(2).is_some_and(|len| len + 24 == h.bytes.len());
             let is_data = h.on(&[2222]) && h.bytes.has(0, b"\x02\0\x02\x80");
-            Tells::when(is_registration || is_data || is_length && h.bytes.u8(1) == Some(0) && h.on(&[44818]))
+            Tells::when(is_data || is_length && h.bytes.u8(1) == Some(0) && h.on(&[44818]))
         },
-    ),
+    )
+    .only_on(&[2222, 44818]),
+    Signature::new("enip", BOTH, &[], b"\x65", |h| {
+        Tells::when(h.bytes.has(0, b"\x65\0\x04\0") && h.bytes.has(24, b"\x01\0\0\0"))
+    })
+    .then(b"\0")
+    .at_least(28),
     // AUTOSAR's SOME/IP protocol, section 4.1.2: a length, version 1, a type and a code that exist.
-    Signature::new("someip", BOTH, &[Port::Udp(30490)], &span::<256>(0), |h| {
-        let is_type = matches!(
-            h.bytes.u8(14),
-            Some(0 | 1 | 2 | 0x20 | 0x21 | 0x22 | 0x40 | 0x41 | 0x42 | 0x80 | 0x81 | 0xa0 | 0xa1)
-        );
-        let is_code = h.bytes.u8(15).is_some_and(|code| code <= 0x1f);
-        let is_length = h.bytes.be32(4).is_some_and(|len| len >= 8 && len + 8 <= h.bytes.len());
-        let is_discovery = h.bytes.has(0, b"\xff\xff\x81\0");
-        let is_on = is_discovery || h.on(&[30490, 30491, 30501]);
-        Tells::when(h.bytes.u8(12) == Some(1) && is_type && is_code && is_length && is_on)
-    }),
+    Signature::new("someip", BOTH, &[Port::Udp(30490)], ANY, someip).only_on(&[30490, 30491, 30501]),
+    // The same anywhere: its discovery has a service and a method of its own.
+    Signature::new("someip", BOTH, &[], b"\xff", |h| {
+        if h.bytes.has(0, b"\xff\xff\x81\0") { someip(h) } else { Tells::No }
+    })
+    .then(b"\xff"),
     // ISO 13400-2, section 9.2: a version and its complement, a type, a length.
     Signature::new("doip", BOTH, &[Port::Tcp(13400), Port::Udp(13400)], b"\x01\x02\x03\xff", |h| {
         let (version, inverse) = (h.bytes.u8(0).unwrap_or(0), h.bytes.u8(1).unwrap_or(0));
@@ -83,17 +84,30 @@ pub(super) const ALL: &[Signature] = &[
     // HART-IP, FieldComm HCF_SPEC-085: version 1, a type, an identifier, a length.
     Signature::new("hart-ip", BOTH, &[Port::Tcp(5094), Port::Udp(5094)], b"\x01", |h| {
         let is_header = matches!(h.bytes.u8(1), Some(0..=2 | 15)) && matches!(h.bytes.u8(2), Some(0..=3));
-        Tells::when(is_header && h.on(&[5094]) && h.bytes.be16(6) == Some(h.bytes.len()))
-    }),
+        Tells::when(is_header && h.bytes.be16(6) == Some(h.bytes.len()))
+    })
+    .only_on(&[5094]),
     // Omron FINS over TCP: its magic.
     Signature::new("fins", TCP, &[Port::Tcp(9600)], b"F", |h| h.bytes.begin(b"FINS\0\0\0")),
     // Beckhoff AMS over TCP: two zeros, a length that holds a header.
     Signature::new("ams", TCP, &[Port::Tcp(48898)], b"\0", |h| {
         let is_length = h.bytes.le32(2).is_some_and(|len| len >= 32 && len + 6 == h.bytes.len());
-        Tells::when(h.bytes.be16(0) == Some(0) && is_length && h.on(&[48898]))
-    }),
+        Tells::when(h.bytes.be16(0) == Some(0) && is_length)
+    })
+    .only_on(&[48898]),
     // EtherCAT over UDP, ETG.1000.4: a length and type 1 in the first two bytes.
-    Signature::new("ethercat", UDP, &[Port::Udp(34980)], &span::<256>(0), |h| {
-        Tells::when(h.on(&[34980]) && h.bytes.u8(1).is_some_and(|byte| byte >> 4 == 1))
-    }),
+    Signature::new("ethercat", UDP, &[Port::Udp(34980)], ANY, |h| {
+        Tells::when(h.bytes.u8(1).is_some_and(|byte| byte >> 4 == 1))
+    })
+    .only_on(&[34980]),
 ];
+
+fn someip(h: Heard<'_>) -> Tells {
+    let is_type = matches!(
+        h.bytes.u8(14),
+        Some(0 | 1 | 2 | 0x20 | 0x21 | 0x22 | 0x40 | 0x41 | 0x42 | 0x80 | 0x81 | 0xa0 | 0xa1)
+    );
+    let is_code = h.bytes.u8(15).is_some_and(|code| code <= 0x1f);
+    let is_length = h.bytes.be32(4).is_some_and(|len| len >= 8 && len + 8 <= h.bytes.len());
+    Tells::when(h.bytes.u8(12) == Some(1) && is_type && is_code && is_length)
+}

@@ -23,11 +23,11 @@ pub(super) const ALL: &[Signature] = &[
         Tells::when(h.bytes.u8(9) == Some(0x7f) && h.bytes.has(1, &[0; 7]) && h.bytes.len() >= 10)
     }),
     // RFC 7252, section 3, and RFC 8323: version 1, a token of at most 8 bytes, a code of a known class.
-    Signature::new("coap", UDP, &[Port::Udp(5683)], &span::<64>(0x40), coap),
+    Signature::new("coap", UDP, &[Port::Udp(5683)], &span::<64>(0x40), coap).only_on(&[5683]),
     // MTProto transports (core.telegram.org/mtproto/mtproto-transports): abridged and intermediate.
     Signature::new("telegram", TCP, &[], b"\xef\xee\xdd", mtproto),
     // Telegram's calls, in its `tgvoip` library: behind a tag of 16 bytes, ones and a type to reflectors.
-    Signature::new("telegram", UDP, &[], ANY, |h| Tells::when(h.bytes.has(16, &[0xff; 12]))),
+    Signature::new("telegram", UDP, &[], ANY, |h| Tells::when(h.bytes.has(16, &[0xff; 12]))).at_least(28),
     // WhatsApp: its stream header, `WA` and a version; `ED` with an edge routing before it.
     Signature::new("whatsapp", TCP, &[], b"WE", |h| {
         let is_header = h.bytes.has(0, b"WA") && h.bytes.u8(2).is_some_and(|major| (1..=9).contains(&major));
@@ -38,7 +38,9 @@ pub(super) const ALL: &[Signature] = &[
     Signature::new("smpp", TCP, &[Port::Tcp(2775)], b"\0", |h| {
         let is_bind = matches!(h.bytes.be32(4), Some(1 | 2 | 9)) && h.bytes.be32(8) == Some(0);
         Tells::when(is_bind && h.bytes.be32(0) == Some(h.bytes.len()) && h.bytes.len() > 23)
-    }),
+    })
+    .at_least(24)
+    .then(b"\0"),
     // Java's remote method invocation, section 10.2.1: magic and version.
     Signature::new("rmi", TCP, &[Port::Tcp(1099)], b"J", |h| h.bytes.begin(b"JRMI\0")),
     // CORBA 3.0, section 15.4.1.
@@ -59,7 +61,9 @@ pub(super) const ALL: &[Signature] = &[
             })
         };
         Tells::when(is_call(0) && is_named(0) || is_call(4) && is_named(4))
-    }),
+    })
+    .then(b"\0\x01")
+    .at_least(9),
     // Zabbix' header: `ZBXD`, flags.
     Signature::new("zabbix", TCP, &[Port::Tcp(10050), Port::Tcp(10051)], b"Z", |h| h.bytes.begin(b"ZBXD")),
     // Mumble's first message, `Version` (type 0), and its UDP ping of 12 bytes are told by the port.
@@ -98,7 +102,7 @@ fn mqtt_client(h: Heard<'_>, app: &mut App) {
 fn coap(h: Heard<'_>) -> Tells {
     let (first, code) = (h.bytes.u8(0).unwrap_or(0), h.bytes.u8(1).unwrap_or(0xff));
     let is_header = first & 0x0f <= 8 && matches!(code, 0..=7 | 0x41..=0x5f | 0x80..=0x9f | 0xa0..=0xa5);
-    Tells::when(is_header && h.bytes.len() >= 4 && h.on(&[5683]))
+    Tells::when(is_header && h.bytes.len() >= 4)
 }
 
 fn mtproto(h: Heard<'_>) -> Tells {

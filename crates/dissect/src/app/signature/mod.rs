@@ -92,6 +92,14 @@ pub(super) struct Signature {
     over: &'static [u8],
     /// First bytes of an end that may begin it; the check is asked of no other.
     begins: &'static [u8],
+    may_begin: Bits,
+    /// Second bytes that may follow, if not all may.
+    then: Option<&'static [u8]>,
+    may_follow: Bits,
+    /// Bytes without which the check would say no.
+    at_least: usize,
+    /// Ports of which one end has one, if the check is asked nowhere else.
+    only_on: &'static [u16],
     tells: fn(Heard<'_>) -> Tells,
     /// Adds what else an end says, of which the check said yes.
     facts: Option<fn(Heard<'_>, &mut App)>,
@@ -105,12 +113,54 @@ impl Signature {
         begins: &'static [u8],
         tells: fn(Heard<'_>) -> Tells,
     ) -> Self {
-        Signature { name, ports, over, begins, tells, facts: None }
+        let may_begin = Bits::of(begins);
+        Signature {
+            name,
+            ports,
+            over,
+            begins,
+            may_begin,
+            then: None,
+            may_follow: Bits([u64::MAX; 4]),
+            at_least: 1,
+            only_on: &[],
+            tells,
+            facts: None,
+        }
+    }
+
+    /// With one of these as second byte.
+    const fn then(mut self, bytes: &'static [u8]) -> Self {
+        self.then = Some(bytes);
+        self.may_follow = Bits::of(bytes);
+        self
+    }
+
+    /// Of so many bytes.
+    const fn at_least(mut self, bytes: usize) -> Self {
+        self.at_least = bytes;
+        self
+    }
+
+    /// Where one end has one of these ports: elsewhere, the check would say too much.
+    const fn only_on(mut self, ports: &'static [u16]) -> Self {
+        self.only_on = ports;
+        self
     }
 
     const fn with(mut self, facts: fn(Heard<'_>, &mut App)) -> Self {
         self.facts = Some(facts);
         self
+    }
+}
+
+impl Signature {
+    /// Whether the check is asked of what an end said first.
+    #[inline]
+    fn may_be(&self, first: &[u8]) -> bool {
+        let Some(&byte) = first.first() else { return false };
+        let goes_on = first.get(1).is_none_or(|&second| self.may_follow.has(second));
+        self.may_begin.has(byte) && first.len() >= self.at_least && goes_on
     }
 }
 
@@ -131,14 +181,29 @@ impl AppDissector for Signature {
         Begins::With(self.begins)
     }
 
+    fn continues(&self) -> Begins {
+        self.then.map_or(Begins::Any, Begins::With)
+    }
+
+    fn at_least(&self) -> usize {
+        self.at_least
+    }
+
+    fn only_on(&self) -> &'static [u16] {
+        self.only_on
+    }
+
     fn dissect(&self, opening: &Opening<'_>) -> Reading {
+        if !self.only_on.is_empty() && !self.only_on.iter().any(|&port| opening.has_port(port)) {
+            return Reading::NotMine;
+        }
         let mut wants_more = false;
-        for (end, said) in opening.sides() {
+        for (end, said) in [(End::Initiator, &opening.initiator), (End::Responder, &opening.responder)] {
             let first = said.first();
-            if !first.first().is_some_and(|byte| self.begins.contains(byte)) {
+            if !self.may_be(first) {
                 continue;
             }
-            let heard = Heard { bytes: Bytes(first), said, end, opening };
+            let heard = Heard { bytes: Bytes(first), said: *said, end, opening };
             match (self.tells)(heard) {
                 Tells::No => {}
                 Tells::More => wants_more = true,
@@ -152,6 +217,27 @@ impl AppDissector for Signature {
             }
         }
         if wants_more && !opening.is_last { Reading::NeedMore } else { Reading::NotMine }
+    }
+}
+
+/// A set of bytes, a bit each.
+#[derive(Clone, Copy)]
+struct Bits([u64; 4]);
+
+impl Bits {
+    #[expect(clippy::indexing_slicing, reason = "a byte's upper two bits are one of four words")]
+    const fn of(mut bytes: &[u8]) -> Self {
+        let mut bits = [0; 4];
+        while let [byte, rest @ ..] = bytes {
+            bits[(*byte >> 6) as usize] |= 1 << (*byte & 63);
+            bytes = rest;
+        }
+        Bits(bits)
+    }
+
+    #[inline]
+    fn has(self, byte: u8) -> bool {
+        self.0.get(usize::from(byte >> 6)).is_some_and(|word| word >> (byte & 63) & 1 != 0)
     }
 }
 

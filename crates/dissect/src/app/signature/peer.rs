@@ -1,6 +1,6 @@
 //! Peers among themselves.
 
-use super::{BOTH, Bytes, Heard, Port, Signature, TCP, Tells, UDP, span};
+use super::{ANY, BOTH, Bytes, Heard, Port, Signature, TCP, Tells, UDP};
 
 pub(super) const ALL: &[Signature] = &[
     // BEP 3: a handshake begins with the length of the protocol's name, and the name.
@@ -8,7 +8,9 @@ pub(super) const ALL: &[Signature] = &[
         h.bytes.begin(b"\x13BitTorrent protocol")
     }),
     // BEP 5 (a dictionary with its keys in order), BEP 15 (a tracker's magic), BEP 29 (uTP).
-    Signature::new("bittorrent", UDP, &[Port::Udp(6881)], b"d\0\x01\x11\x21\x31\x41", bittorrent),
+    Signature::new("bittorrent", UDP, &[Port::Udp(6881)], b"d\0\x01\x11\x21\x31\x41", bittorrent)
+        .then(b"\0\x01\x0212")
+        .at_least(8),
     // Gnutella 0.6.
     Signature::new("gnutella", TCP, &[Port::Tcp(6346)], b"G", |h| {
         h.bytes.begin_any(&[b"GNUTELLA CONNECT/", b"GNUTELLA/0."])
@@ -29,11 +31,12 @@ pub(super) const ALL: &[Signature] = &[
         )
     }),
     // Ethereum's discovery, version 4: a hash, a signature, a type, a list (devp2p, `discv4.md`).
-    Signature::new("ethereum", UDP, &[Port::Udp(30303), Port::Tcp(30303)], &span::<256>(0), |h| {
+    Signature::new("ethereum", UDP, &[Port::Udp(30303), Port::Tcp(30303)], ANY, |h| {
         let is_packet =
             matches!(h.bytes.u8(97), Some(1..=6)) && h.bytes.u8(98).is_some_and(|byte| byte >= 0xc0);
-        Tells::when(is_packet && matches!(h.bytes.u8(96), Some(0 | 1)) && h.on(&[30301, 30303, 30304]))
-    }),
+        Tells::when(is_packet && matches!(h.bytes.u8(96), Some(0 | 1)))
+    })
+    .only_on(&[30301, 30303, 30304]),
     // Stratum: JSON-RPC whose methods are of mining.
     Signature::new("stratum", TCP, &[Port::Tcp(3333)], b"{", |h| {
         let words: [&[u8]; 5] = [
@@ -56,18 +59,17 @@ pub(super) const ALL: &[Signature] = &[
         Tells::when(h.bytes.contains(b"\"host_int\"", 128))
     }),
     // Spotify's discovery in a local network.
-    Signature::new("spotify", BOTH, &[Port::Udp(57621)], b"S\0", |h| {
-        let is_connect = h.opening.is_tcp()
-            && h.bytes.has(0, b"\0\x04\0\0")
-            && h.bytes.has(6, b"\x52\x0e\x50")
-            && h.on(&[4070]);
-        if is_connect { Tells::Yes } else { h.bytes.begin(b"SpotUdp") }
-    }),
+    Signature::new("spotify", BOTH, &[Port::Udp(57621)], b"S", |h| h.bytes.begin(b"SpotUdp")),
+    Signature::new("spotify", TCP, &[], b"\0", |h| {
+        Tells::when(h.bytes.has(0, b"\0\x04\0\0") && h.bytes.has(6, b"\x52\x0e\x50"))
+    })
+    .only_on(&[4070]),
     // Zoom's media: a hello and its answer with the same number, and what keeps the way open.
     Signature::new("zoom", UDP, &[Port::Udp(8801)], b"\x01\x02\x05", |h| {
         let is_hello = h.bytes.has(0, b"\x01\0\x02") || h.bytes.has(0, b"\x02\0\x01");
-        Tells::when(h.on(&[8801]) && (is_hello || h.bytes.has(0, b"\x05")))
-    }),
+        Tells::when(is_hello || h.bytes.has(0, b"\x05"))
+    })
+    .only_on(&[8801]),
 ];
 
 fn bittorrent(h: Heard<'_>) -> Tells {

@@ -22,7 +22,7 @@ pub(super) const ALL: &[Signature] = &[
         Tells::when([1, 9, 17].iter().any(|&at| h.bytes.has(at, MAGIC)))
     }),
     // Minecraft's handshake: a length, packet 0, a version, a host, a port, the next state (wiki.vg/Protocol).
-    Signature::new("minecraft", TCP, &[Port::Tcp(25565)], &super::span::<60>(6), minecraft),
+    Signature::new("minecraft", TCP, &[Port::Tcp(25565)], &super::span::<60>(6), minecraft).then(b"\0"),
     // TeamSpeak 3: a first packet of its own.
     Signature::new("teamspeak", UDP, &[Port::Udp(9987)], b"T", |h| h.bytes.begin(b"TS3INIT1")),
     // Battle.net's authentication: its first message names the program and the platform.
@@ -37,12 +37,14 @@ pub(super) const ALL: &[Signature] = &[
     // World of Warcraft's authentication: a challenge whose program is `WoW`, reversed or not.
     Signature::new("wow", TCP, &[Port::Tcp(3724)], b"\0\x08W", |h| {
         Tells::when(h.bytes.has(4, b"WoW\0") || h.bytes.has(0, b"WORLD OF WARCRAFT CONNECTION"))
-    }),
+    })
+    .at_least(8),
     // Discord's discovery of addresses: type 1 or 2, a length of 70.
     Signature::new("discord", UDP, &[], b"\0", |h| {
         let is_discovery = matches!(h.bytes.be16(0), Some(1 | 2)) && h.bytes.be16(2) == Some(70);
         Tells::when(is_discovery && h.bytes.len() == 74)
-    }),
+    })
+    .then(b"\x01\x02"),
     // Xbox Live's port (IANA); what is said there is encrypted.
     Signature::new("xbox", BOTH, &[Port::Udp(3074), Port::Tcp(3074)], b"", |_| Tells::No),
 ];

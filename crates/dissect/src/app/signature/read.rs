@@ -70,7 +70,7 @@ impl<'a> Bytes<'a> {
 
     /// The first line without its end, if it is text and whole.
     pub(super) fn line(self) -> Option<&'a str> {
-        let end = self.0.iter().take(1024).position(|&byte| byte == b'\n')?;
+        let end = memchr::memchr(b'\n', self.0.get(..1024).unwrap_or(self.0))?;
         let line = self.0.get(..end)?;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         str::from_utf8(line).ok().filter(|line| !line.contains(|c: char| c.is_control() && c != '\t'))

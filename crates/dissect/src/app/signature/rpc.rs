@@ -4,8 +4,12 @@ use super::{ANY, App, BOTH, Bytes, Heard, Port, Signature, TCP, Tells, UDP};
 
 pub(super) const ALL: &[Signature] = &[
     // RFC 5531, section 9: a call or a reply, behind a record mark over TCP (section 11).
-    Signature::new("rpc", TCP, &[Port::Tcp(111)], b"\0\x80", |h| onc(h, 4)).with(|h, app| program(h, app, 4)),
-    Signature::new("rpc", UDP, &[Port::Udp(111)], ANY, |h| onc(h, 0)).with(|h, app| program(h, app, 0)),
+    Signature::new("rpc", TCP, &[Port::Tcp(111)], b"\0\x80", |h| onc(h, 4))
+        .at_least(28)
+        .with(|h, app| program(h, app, 4)),
+    Signature::new("rpc", UDP, &[Port::Udp(111)], ANY, |h| onc(h, 0))
+        .at_least(24)
+        .with(|h, app| program(h, app, 0)),
     Signature::new("nfs", BOTH, &[Port::Tcp(2049), Port::Udp(2049)], b"", |_| Tells::No),
     // DCE 1.1 RPC, section 12.6.3: version 5.0, bind or what answers it; version 4 over UDP (section 12.5).
     Signature::new("dcerpc", TCP, &[Port::Tcp(135)], b"\x05", |h| {
@@ -29,7 +33,8 @@ pub(super) const ALL: &[Signature] = &[
         } else {
             Tells::No
         }
-    }),
+    })
+    .at_least(12),
     // RFC 2865, section 3: a length, and attributes that fill it.
     Signature::new(
         "radius",
@@ -50,6 +55,10 @@ const RADIUS: &[u8] = &[1, 2, 3, 4, 5, 11, 12, 13, 40, 41, 42, 43, 44, 45];
 
 /// A call of version 2, or a reply that was accepted or denied; `at` is where the transaction's number stands.
 fn onc(h: Heard<'_>, at: usize) -> Tells {
+    // Most of what is asked about is neither a call nor a reply.
+    if !matches!(h.bytes.be32(at + 4), Some(0 | 1)) || !matches!(h.bytes.be32(at + 8), Some(0..=2)) {
+        return Tells::No;
+    }
     let is_call = h.bytes.be32(at + 4) == Some(0) && h.bytes.be32(at + 8) == Some(2);
     let is_known = h.bytes.be32(at + 12).is_some_and(|number| (100_000..101_000).contains(&number));
     let is_flavor =

@@ -11,12 +11,14 @@ pub(super) const ALL: &[Signature] = &[
             2 => len + 4 >= h.bytes.len() && len >= 4,
             _ => len + if h.on(&[3386]) { 6 } else { 8 } >= h.bytes.len(),
         };
-        Tells::when(h.on(&[2123, 2152, 3386]) && is_length && h.bytes.len() >= 8)
-    }),
+        Tells::when(is_length && h.bytes.len() >= 8)
+    })
+    .only_on(&[2123, 2152, 3386]),
     // 3GPP TS 29.244, section 7.2.2: version 1, a length.
     Signature::new("pfcp", UDP, &[Port::Udp(8805)], &span::<8>(0x20), |h| {
-        Tells::when(h.on(&[8805]) && h.bytes.be16(2).is_some_and(|len| len >= 4 && len + 4 >= h.bytes.len()))
-    }),
+        Tells::when(h.bytes.be16(2).is_some_and(|len| len >= 4 && len + 4 >= h.bytes.len()))
+    })
+    .only_on(&[8805]),
     // RFC 6733, section 3: version 1, a length of whole words, flags, a command.
     Signature::new("diameter", TCP, &[Port::Tcp(3868)], b"\x01", |h| {
         let is_length = h.bytes.be24(1).is_some_and(|len| (20..65_536).contains(&len) && len % 4 == 0);
@@ -31,8 +33,9 @@ pub(super) const ALL: &[Signature] = &[
     }),
     // H.225.0, section 7.8: registration, admission and status, packed by PER, on their ports.
     Signature::new("h323", UDP, &[Port::Udp(1719), Port::Udp(1718)], &span::<128>(0), |h| {
-        Tells::when(h.on(&[1718, 1719]) && h.bytes.len() >= 8)
-    }),
+        Tells::when(h.bytes.len() >= 8)
+    })
+    .only_on(&[1718, 1719]),
     // ITU-T X.224 in TPKT, a connection request or its confirmation, on the port of Siemens' and IEC 61850's.
     Signature::new("s7comm", TCP, &[Port::Tcp(102)], b"\x03", |h| {
         let is_data = h.bytes.has(4, b"\x02\xf0\x80\x32");
@@ -41,19 +44,18 @@ pub(super) const ALL: &[Signature] = &[
     }),
     // RFC 5456, section 8.1: a full frame that begins a call or keeps it.
     Signature::new("iax2", UDP, &[Port::Udp(4569)], &span::<128>(0x80), |h| {
-        Tells::when(h.on(&[4569]) && h.bytes.u8(10) == Some(6) && h.bytes.len() >= 12)
-    }),
+        Tells::when(h.bytes.u8(10) == Some(6) && h.bytes.len() >= 12)
+    })
+    .only_on(&[4569]),
     // Cisco's skinny client control: a length, a version, a message.
     Signature::new("skinny", TCP, &[Port::Tcp(2000)], ANY_LENGTH, |h| {
         let len = h.bytes.le32(0).unwrap_or(0);
         let is_message = h.bytes.le32(8).is_some_and(|id| id < 0x160);
         Tells::when(
-            h.on(&[2000])
-                && (4..2048).contains(&len)
-                && is_message
-                && matches!(h.bytes.le32(4), Some(0 | 0x12..=0x16)),
+            (4..2048).contains(&len) && is_message && matches!(h.bytes.le32(4), Some(0 | 0x12..=0x16)),
         )
-    }),
+    })
+    .only_on(&[2000]),
     // Adobe's RTMP, section 5.2.
     Signature::new("rtmp", TCP, &[Port::Tcp(1935)], b"\x03", rtmp),
 ];

@@ -29,10 +29,15 @@ fn told(transport: u8, port: u16, said: &[Vec<u8>; 2]) -> Option<App> {
         6 => Said::stream(&said[end]),
         _ => Said::datagrams_of(&said[end], &ends[end]),
     };
-    let opening =
-        Opening { transport, ports: [40000, port], initiator: side(0), responder: side(1), is_last: false };
-    let first = said.iter().filter_map(|said| said.first());
-    let asked = first.fold(Candidates::default(), |all, &byte| all.or(Candidates::of(transport, byte)));
+    let opening = Opening {
+        transport,
+        ports: [40000, port],
+        initiator: side(0),
+        responder: side(1),
+        ..Opening::default()
+    };
+    let of = |said: &Vec<u8>| Candidates::of(transport, said, opening.ports);
+    let asked = said.iter().map(of).fold(Candidates::default(), Candidates::or);
     asked.each().find_map(|(_, dissector)| match dissector.dissect(&opening) {
         Reading::Is(app) | Reading::Partly(app) => Some(app),
         _ => None,

@@ -1,6 +1,6 @@
 //! Ways through others: VPNs, proxies.
 
-use super::{BOTH, End, Heard, Port, Signature, TCP, Tells, UDP, span};
+use super::{ANY, BOTH, End, Heard, Port, Signature, TCP, Tells, UDP};
 
 pub(super) const ALL: &[Signature] = &[
     // WireGuard, section 5.4: a type, three zeros, and a length for each; data is a multiple of 16.
@@ -23,9 +23,10 @@ pub(super) const ALL: &[Signature] = &[
     Signature::new("openvpn", TCP, &[Port::Tcp(1194)], b"\0\x01\x02", |h| match h.bytes.be16(0) {
         Some(len) if (14..1500).contains(&len) && len + 2 <= h.bytes.len() => openvpn(h, 2),
         _ => Tells::No,
-    }),
+    })
+    .at_least(16),
     // RFC 7296, section 3.1, and RFC 2408: a version, an exchange, a length; RFC 3948, section 2.2, on port 4500.
-    Signature::new("isakmp", UDP, &[Port::Udp(500)], &span::<256>(0), |h| {
+    Signature::new("isakmp", UDP, &[Port::Udp(500)], ANY, |h| {
         let at = if h.on(&[4500]) && h.bytes.has(0, &[0; 4]) { 4 } else { 0 };
         let is_version = matches!(h.bytes.u8(at + 17), Some(0x10 | 0x20));
         let is_exchange = matches!(h.bytes.u8(at + 18), Some(0..=6 | 32..=43 | 240..));
@@ -40,22 +41,26 @@ pub(super) const ALL: &[Signature] = &[
                 && h.bytes.be32(at) != Some(0)
                 && (h.on(&[500, 4500, 848]) || h.bytes.has(at + 8, &[0; 8])),
         )
-    }),
+    })
+    .at_least(28),
     // RFC 3948, section 2.1: ESP behind UDP, or the one byte that keeps a mapping.
-    Signature::new("esp", UDP, &[Port::Udp(4500)], &span::<256>(0), |h| {
+    Signature::new("esp", UDP, &[Port::Udp(4500)], ANY, |h| {
         let is_esp = h.bytes.be32(0).is_some_and(|spi| spi >= 256) && h.bytes.len() >= 24;
-        Tells::when(h.on(&[4500]) && (is_esp || h.bytes.0 == [0xff]))
-    }),
+        Tells::when(is_esp || h.bytes.0 == [0xff])
+    })
+    .only_on(&[4500]),
     // RFC 2661, section 3.1: a control message's flags, version 2, its length.
     Signature::new("l2tp", UDP, &[Port::Udp(1701)], b"\xc8\x02\x42\x40", |h| {
         let is_control =
             h.bytes.u8(1) == Some(2) && h.bytes.be16(2).is_some_and(|len| len >= 12 && len <= h.bytes.len());
-        Tells::when(h.on(&[1701]) && (is_control || h.bytes.u8(1).is_some_and(|version| version & 0x0f == 2)))
-    }),
+        Tells::when(is_control || h.bytes.u8(1).is_some_and(|version| version & 0x0f == 2))
+    })
+    .only_on(&[1701]),
     // RFC 2637, section 2: the magic cookie of a control message.
     Signature::new("pptp", TCP, &[Port::Tcp(1723)], b"\0", |h| {
         Tells::when(h.bytes.has(4, b"\x1a\x2b\x3c\x4d"))
-    }),
+    })
+    .at_least(12),
     // ZeroTier's control port; packets are encrypted.
     Signature::new("zerotier", UDP, &[Port::Udp(9993)], b"", |_| Tells::No),
     // tinc's first line: `0 NAME 17`.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::Depth;
 use super::super::cursor::Cursor;
 use super::super::ja4::{self, Ja4};
 use super::extension::{Extensions, numbers};
@@ -96,18 +97,21 @@ impl<'a> Hello<'a> {
         numbers(self.ciphers)
     }
 
-    /// What it says.
-    pub(in crate::app) fn client(&self, over: Over) -> Client {
+    /// What it says; to [`Depth::Names`], without versions and fingerprint.
+    pub(in crate::app) fn client(&self, over: Over, depth: Depth) -> Client {
+        let names = Client {
+            server_name: self.extensions.server_name(),
+            encrypted_hello: self.extensions.encrypted_hello(),
+            alpn: self.extensions.protocols(),
+            ..Client::default()
+        };
+        if depth == Depth::Names {
+            return names;
+        }
         let mut versions: Vec<_> = self.extensions.versions().collect();
         if versions.is_empty() {
             versions.push(self.legacy_version);
         }
-        Client {
-            server_name: self.extensions.server_name(),
-            encrypted_hello: self.extensions.encrypted_hello(),
-            alpn: self.extensions.protocols(),
-            versions,
-            ja4: self.well_formed.then(|| ja4::of(self, over)),
-        }
+        Client { versions, ja4: self.well_formed.then(|| ja4::of(self, over)), ..names }
     }
 }

@@ -20,6 +20,7 @@ mod suites;
 mod tests;
 mod version;
 
+use super::Depth;
 use super::cursor::Cursor;
 use super::told::Told;
 
@@ -27,6 +28,7 @@ pub use self::certificate::Certificate;
 pub(super) use self::extension::kind as extension_kind;
 pub use self::hello::Client;
 pub(super) use self::hello::{Hello as ClientHello, Over};
+pub use self::opening::is_http;
 pub(super) use self::opening::{Tls, add_client, hellos};
 pub(super) use self::record::Message;
 use self::record::{End, Header, content};
@@ -47,8 +49,8 @@ pub enum Hello {
     Neither,
 }
 
-/// Reads the first bytes of one direction of a stream.
-pub fn read(bytes: &[u8]) -> Told<Hello> {
+/// Reads the first bytes of one direction of a stream, to `depth`.
+pub fn read(bytes: &[u8], depth: Depth) -> Told<Hello> {
     if !record::begins(bytes) {
         return ssl2::read(bytes).map(Hello::Client);
     }
@@ -62,29 +64,29 @@ pub fn read(bytes: &[u8]) -> Told<Hello> {
     let cut = run.end == End::Cut;
     match run.messages.first() {
         None if cut => Told::NeedMore,
-        Some(&message_kind::CLIENT_HELLO) => client(&run.messages, !cut).map(Hello::Client),
-        Some(&message_kind::SERVER_HELLO) => server(run).map(Hello::Server),
+        Some(&message_kind::CLIENT_HELLO) => client(&run.messages, !cut, depth).map(Hello::Client),
+        Some(&message_kind::SERVER_HELLO) => server(run, depth).map(Hello::Server),
         _ => neither(header, bytes),
     }
 }
 
 /// The hello in front of `messages`. `ended`: nothing follows them in clear.
-fn client(messages: &[u8], ended: bool) -> Told<Client> {
+fn client(messages: &[u8], ended: bool, depth: Depth) -> Told<Client> {
     let more = || if ended { Told::NotMine } else { Told::NeedMore };
     let Some(message) = Message::next(&mut Cursor::new(messages)) else { return more() };
     let Some(hello) = ClientHello::of(message, Over::Stream) else { return Told::NotMine };
-    let client = hello.client(Over::Stream);
+    let client = hello.client(Over::Stream, depth);
     if message.whole || ended { Told::Is(client) } else { Told::Partly(client) }
 }
 
 /// What `run` says of a server, and what follows it if it asks for another hello.
-fn server(run: record::Run<'_>) -> Told<Server> {
+fn server(run: record::Run<'_>, depth: Depth) -> Told<Server> {
     match run.end {
         End::Change(behind) if server::asks_again(&run.messages) => {
             let second = record::run(behind);
-            server::read(&[&*run.messages, &*second.messages].concat(), second.end == End::Other)
+            server::read(&[&*run.messages, &*second.messages].concat(), second.end == End::Other, depth)
         }
-        end => server::read(&run.messages, end != End::Cut),
+        end => server::read(&run.messages, end != End::Cut, depth),
     }
 }
 

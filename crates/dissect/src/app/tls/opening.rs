@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::{Client, Hello, Server, Version, cipher_name, read};
 use crate::app::told::Told;
-use crate::app::{App, AppDissector, Begins, End, Name, NameSource, Opening, Port, Reading, Said, Value};
+use crate::app::{
+    App, AppDissector, Begins, Depth, End, Name, NameSource, Opening, Port, Reading, Said, Value,
+};
 
 /// TLS over a stream.
 #[derive(Debug)]
@@ -29,7 +31,7 @@ impl AppDissector for Tls {
     }
 
     fn dissect(&self, opening: &Opening<'_>) -> Reading {
-        hellos(opening, App::of("tls"), NameSource::Tls, |said| read(said.bytes()))
+        hellos(opening, App::of("tls"), NameSource::Tls, |said| read(said.bytes(), said.depth()))
     }
 }
 
@@ -41,26 +43,41 @@ pub(in crate::app) fn hellos<'a>(
     read: impl Fn(Said<'a>) -> Told<Hello>,
 ) -> Reading {
     let (mut mine, mut unclear, mut more, mut passed) = (false, false, false, false);
+    let mut enough = false;
     for (end, said) in opening.sides() {
         let told = if said.is_empty() { Told::NeedMore } else { read(said) };
         more |= matches!(told, Told::NeedMore | Told::Partly(_));
         unclear |= told == Told::NeedMore && !said.is_empty();
         // A flow that was met on its way, or that ends before it began.
         passed |= told == Told::Is(Hello::Neither);
+        enough |= opening.depth == Depth::Names && says_enough(&told);
         let Some(hello) = told.found() else { continue };
         mine = true;
         match hello {
             Hello::Client(client) => add_client(&mut app, end, source, &client),
-            Hello::Server(server) => add_server(&mut app, &server),
+            Hello::Server(server) => add_server(&mut app, &server, said.depth()),
             Hello::Neither => {}
         }
     }
-    match (mine, more && !passed && !opening.is_last) {
+    match (mine, more && !passed && !enough && !opening.is_last) {
         (true, true) => Reading::Partly(app),
         (true, false) => Reading::Is(app),
         (false, _) if unclear && !opening.is_last => Reading::NeedMore,
         (false, _) => Reading::NotMine,
     }
+}
+
+/// Whether a client's hello has the names, and leaves no doubt what will be spoken: whichever of several offers a server
+/// takes, it is HTTP, or none is.
+fn says_enough(told: &Told<Hello>) -> bool {
+    let Told::Is(Hello::Client(client)) = told else { return false };
+    let http = client.alpn.iter().filter(|protocol| is_http(protocol)).count();
+    http == client.alpn.len() || http == 0 && client.alpn.len() <= 1
+}
+
+/// Whether an application protocol (RFC 7301) is HTTP, of whatever version.
+pub fn is_http(alpn: &str) -> bool {
+    alpn == "h2" || alpn == "http/1.1" || alpn.starts_with("h3")
 }
 
 /// Adds what a client's hello says.
@@ -80,16 +97,19 @@ pub(in crate::app) fn add_client(app: &mut App, end: End, source: NameSource, cl
 }
 
 /// Adds what a server says.
-fn add_server(app: &mut App, server: &Server) {
+fn add_server(app: &mut App, server: &Server, depth: Depth) {
+    if let Some(protocol) = &server.alpn {
+        app.set_text("tls.next_protocol", Arc::clone(protocol));
+    }
+    if depth == Depth::Names {
+        return;
+    }
     let (protocol, number) = server.version.parts();
     app.set_text("tls.version_protocol", protocol);
     app.set_text("tls.version", number);
     match cipher_name(server.cipher) {
         Some(name) => app.set_text("tls.cipher", name),
         None => app.set_text("tls.cipher", format!("0x{:04x}", server.cipher)),
-    }
-    if let Some(protocol) = &server.alpn {
-        app.set_text("tls.next_protocol", Arc::clone(protocol));
     }
     if server.retried {
         app.set("tls.server.hello_retry", Value::Flag(true));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::Depth;
 use super::super::cursor::Cursor;
 use super::super::told::{Told, shown};
 use super::certificate::Certificate;
@@ -83,8 +84,8 @@ pub(in crate::app) fn asks_again(messages: &[u8]) -> bool {
 }
 
 /// What the handshake messages of a server say, of which the first has to be its hello. `ended`: nothing follows
-/// them in clear.
-pub(in crate::app) fn read(messages: &[u8], ended: bool) -> Told<Server> {
+/// them in clear. To [`Depth::Names`], its certificate is left alone.
+pub(in crate::app) fn read(messages: &[u8], ended: bool, depth: Depth) -> Told<Server> {
     let mut cursor = Cursor::new(messages);
     let more = || if ended { Told::NotMine } else { Told::NeedMore };
     let Some(first) = Message::next(&mut cursor) else { return more() };
@@ -97,12 +98,12 @@ pub(in crate::app) fn read(messages: &[u8], ended: bool) -> Told<Server> {
         if message.kind == kind::SERVER_HELLO && server.retried {
             let Some(hello) = Server::of(message) else { break };
             (server, awaited) = (Server { retried: true, ..hello }, false);
-        } else if server.follow(message) {
+        } else if depth == Depth::All && server.follow(message) {
             settled = true;
             break;
         }
     }
     // A server that asks again chooses in its second hello.
-    settled |= server.version.hides_certificates() && !awaited;
+    settled |= (depth == Depth::Names || server.version.hides_certificates()) && !awaited;
     if settled { Told::Is(server) } else { Told::Partly(server) }
 }

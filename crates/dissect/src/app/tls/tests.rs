@@ -3,6 +3,10 @@ use super::build::{
 };
 use super::*;
 
+fn read(bytes: &[u8]) -> Told<Hello> {
+    super::read(bytes, Depth::All)
+}
+
 const HANDSHAKE: u8 = 22;
 const CHANGE: u8 = 20;
 /// SHA-256 of "HelloRetryRequest" (RFC 8446, section 4.1.3).

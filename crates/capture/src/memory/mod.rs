@@ -1,0 +1,9 @@
+//! Memory in pages of 2 MiB where much of it is asked for at once.
+//!
+//! A flow table is read at random: on a million flows nearly every packet misses the translation of its flow's address,
+//! and in a virtual machine a miss walks two page tables. With large pages, small.pcap of a million flows takes a third
+//! less CPU time, and the kernel is asked for memory a hundred times less often.
+
+mod sys;
+
+pub use self::sys::LargePages;
