@@ -269,6 +269,11 @@ impl<'a> Dissection<'a> {
         true
     }
 
+    /// What was captured from a place of the packet on.
+    pub(crate) fn from(&self, offset: u16) -> &'a [u8] {
+        self.bytes.get(usize::from(offset)..).unwrap_or_default()
+    }
+
     /// Layers, outermost first.
     pub fn layers(&self) -> &[Layer] {
         self.layers.get(..usize::from(self.depth)).unwrap_or_default()

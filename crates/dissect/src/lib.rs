@@ -11,6 +11,7 @@ pub mod app;
 mod dissection;
 mod facts;
 pub mod names;
+mod neighbour;
 pub mod packet;
 
 pub use dissection::{Dissection, Layer, MAX_LAYERS, MAX_TUNNELS, Tunnel};
@@ -18,3 +19,4 @@ pub use facts::{
     Direction, Endpoint, FiveTuple, Fragment, Icmp, Ip, KernelCount, LinkType, Packet, Stop, Tcp, TcpFlags,
     Timestamp,
 };
+pub use neighbour::Mac;

@@ -155,6 +155,8 @@ mod tests {
             direction: None,
             source_name: None,
             destination_name: None,
+            source_mac: None,
+            destination_mac: None,
             cause: crate::name::Cause::Unknown,
             encrypted_dns: None,
             owner: None,

@@ -1,5 +1,9 @@
 //! What a table hands to the collector.
 
+use std::net::IpAddr;
+
+use dissect::Mac;
+
 use crate::ledger::{CaptureRecord, InterfaceId};
 use crate::lookup::LookupDelta;
 use crate::opening::NameEvent;
@@ -23,6 +27,8 @@ pub struct Delta {
     pub(crate) lookups: LookupDelta,
     /// Names that clients asked for, in the order of their packets.
     pub(crate) names: Vec<NameEvent>,
+    /// Link-layer addresses that hosts told.
+    pub(crate) neighbours: Vec<(IpAddr, Mac)>,
 }
 
 impl Delta {

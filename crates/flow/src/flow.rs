@@ -85,8 +85,15 @@ impl Heed {
         self.0 |= Self::COUNTED | Self::BOTH;
     }
 
+    /// Its opening is read in parts, whichever end they are of.
     pub(crate) fn pend(&mut self) {
-        self.0 |= Self::PENDING;
+        self.0 |= Self::PENDING | Self::BOTH;
+    }
+
+    /// Another connection begins, whose opening has not been read.
+    #[cold]
+    pub(crate) fn begin_again(&mut self) {
+        self.0 = self.0 & Self::COUNTED | Self::BOTH;
     }
 
     /// The opening was read. Another protocol's may follow, or another one of the same, if it `recurs`.
@@ -173,10 +180,17 @@ impl Flow {
         self.tcp.misses_earlier(side)
     }
 
-    /// Adds what one segment told.
+    /// Whether a TCP handshake was seen, or a part of one.
+    pub(crate) fn began_here(&self) -> bool {
+        self.tcp.saw_syn()
+    }
+
+    /// Adds what one segment told. Where it begins another connection of the same five-tuple, that has an opening of its own.
     #[inline]
     pub(crate) fn observe_tcp(&mut self, side: Side, at: Timestamp, segment: &Segment) {
-        self.tcp.observe(side, at, segment);
+        if self.tcp.observe(side, at, segment) {
+            self.heed.begin_again();
+        }
     }
 
     /// Notes that `side` sent these flags, in segments of which no more is known.

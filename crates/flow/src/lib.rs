@@ -25,6 +25,7 @@ mod live;
 mod lookup;
 mod message;
 mod name;
+mod neighbours;
 mod offload;
 mod opening;
 mod owner;

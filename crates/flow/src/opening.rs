@@ -4,20 +4,25 @@
 //! of is kept, up to [`MAX_SAID`] bytes an end, for so many flows at once as [`MAX_PENDING`] says; the oldest makes room
 //! and is counted.
 
+mod beyond;
+mod moved;
 mod pending;
 mod prefix;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use dissect::app::{App, Candidates, Depth, End, Interest, Name, NameSource, Opening, Reading, Said};
+use dissect::app::{App, Candidates, Depth, End, Interest, Name, NameSource, Opening, Reading, Said, quic};
 use dissect::{FiveTuple, Timestamp};
 use hashbrown::HashMap;
 
+use self::beyond::Beyond;
+use self::moved::Moved;
 use self::pending::Pending;
 use crate::encrypted::{Announced, Encrypted, Heard};
 use crate::flow::Flow;
 use crate::ledger::InterfaceId;
+use crate::record::outermost;
 use crate::store::FlowStore;
 use crate::tally::Observation;
 
@@ -28,6 +33,7 @@ pub(crate) const MAX_SAID: usize = 16 * 1024;
 /// Bytes before a datagram: the IP header without options, the UDP header.
 const IPV4_UDP: usize = 20 + 8;
 const IPV6_UDP: usize = 40 + 8;
+const TCP: u8 = 6;
 const UDP: u8 = 17;
 
 /// A name that a client asked for, as it was seen.
@@ -37,8 +43,10 @@ pub struct NameEvent {
     pub timestamp: Timestamp,
     /// Where it was seen.
     pub interface: InterfaceId,
-    /// The client, and whom it asked.
+    /// The client, and whom it asked: the ends of the flow.
     pub tuple: FiveTuple,
+    /// The same as the outermost header has them, where a tunnel encloses the flow.
+    pub outer: Option<FiveTuple>,
     /// Where the client said it.
     pub source: NameSource,
     /// The name.
@@ -55,6 +63,9 @@ pub(crate) struct Openings {
     /// How much is wanted: all, where somebody takes records, and names as they are seen.
     depth: Depth,
     pub(crate) names: Vec<NameEvent>,
+    beyond: Beyond,
+    /// QUIC connections by which later flows are known.
+    pub(crate) moved: Moved,
     /// Flows whose first bytes had to make room before they were read.
     pub(crate) evicted: u64,
     /// Encrypted resolvers that plain DNS told of.
@@ -83,9 +94,16 @@ impl Openings {
             }
         } else if flow.heed.is_pending() {
             self.go_on(flows, number, o);
+        } else if let Some(app) = self.moved.app_of(flow, o) {
+            flows.set_app(number, app);
+            flows.get_mut(number).heed.told(true, false);
+            self.look_for_lookups(flows, number, o);
         } else if !o.payload.is_empty() {
             let mut asked = candidates(flow, o);
             if flow.heed.is_told() {
+                if let Some(app) = flows.app(flow) {
+                    self.moved.learn(flow, app, o);
+                }
                 asked = asked.and(later(flow));
             }
             if asked.is_empty() {
@@ -147,12 +165,19 @@ impl Openings {
             return;
         }
         let verdict = pending.read(self.depth, o.key.protocol(), ports(flow), flow.initiator);
-        let (is_over, recurs) = (pending.is_over(), recur(pending.sure()));
+        let is_over = pending.is_over();
+        let recurs = recur(pending.sure()) || verdict.is_none() && is_in_its_middle(flow);
         match verdict {
             Some((app, whole)) if whole || is_over => self.settle(flows, number, o, Some(app), recurs),
             Some((app, _)) => self.learn(flows, number, o, app),
             None if is_over => self.settle(flows, number, o, None, recurs),
             None => {}
+        }
+        let flow = flows.get(number);
+        if is_over && recurs && !flow.heed.is_pending() {
+            // What there was no room for may begin the next one.
+            let asked = candidates(flow, o).and(later(flow));
+            self.read_alone(flows, number, o, asked);
         }
     }
 
@@ -175,12 +200,27 @@ impl Openings {
         flows.get_mut(number).heed.told(!o.segment.is_some(), recurs || heed.recurs());
     }
 
-    /// Adds to what is known of a flow.
+    /// Adds to what is known of a flow, and by which it will be known elsewhere.
     fn learn(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>, app: App) {
+        self.add(flows, number, o, app);
+        let flow = flows.get(number);
+        if let Some(app) = flows.app(flow) {
+            self.moved.learn(flow, app, o);
+        }
+    }
+
+    fn add(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>, mut app: App) {
         let flow = flows.get(number);
         let known = flows.app(flow);
+        if let Some(client) = known.and_then(|known| known.names.first()).map(|name| name.client) {
+            // What looks like a request of the server's is a part of a body.
+            app.names.retain(|name| name.client == client);
+        }
         if self.depth == Depth::All {
-            let fresh = |name: &&Name| known.is_none_or(|known| !known.names.contains(name));
+            let beyond = &mut self.beyond;
+            let fresh = |name: &&Name| {
+                known.is_none_or(|known| !known.knows(name) && beyond.hears_first(flow, known, name))
+            };
             self.names.extend(app.names.iter().filter(fresh).map(|name| event(flow, o, name)));
         }
         let app = match known {
@@ -240,14 +280,18 @@ impl Openings {
 /// Whether a payload that a flow has heed of is worth a closer look. Most of those that are not are told by their first
 /// bytes, here, where the flow and the packet are at hand.
 #[inline(never)]
-pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, announced: &Announced) -> bool {
+pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, openings: &Openings) -> bool {
     if flow.heed.is_pending() || flow.heed.is_counted() || o.spoken.is_some() {
         return true;
     }
     let Some(&first) = o.payload.first() else { return false };
     if !flow.heed.is_told() {
         let may_be_more = o.segment.is_some() && flow.misses_earlier(o.side);
-        if may_be_more || !candidates(flow, o).is_empty() || Encrypted::may_be(flow, announced) {
+        if may_be_more
+            || !candidates(flow, o).is_empty()
+            || Encrypted::may_be(flow, &openings.announced)
+            || openings.moved.may_be(o)
+        {
             return true;
         }
         give_up(flow, o);
@@ -260,7 +304,7 @@ pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, announced: 
     if o.segment.is_some() {
         return false;
     }
-    interest.follows()
+    interest.follows() || quic::is_handshake(o.payload)
 }
 
 /// Who may read a payload as an end's first one.
@@ -270,7 +314,17 @@ fn candidates(flow: &Flow, o: &Observation<'_>) -> Candidates {
 
 /// Nobody knows what an end said first.
 fn give_up(flow: &mut Flow, o: &Observation<'_>) {
-    flow.heed.nothing_known(o.side, !o.segment.is_some());
+    if is_in_its_middle(flow) {
+        flow.heed.told(false, true);
+    } else {
+        flow.heed.nothing_known(o.side, !o.segment.is_some());
+    }
+}
+
+/// Whether a flow was picked up in its middle, and its port is of a protocol of which openings follow each other: the next may
+/// be read.
+fn is_in_its_middle(flow: &Flow) -> bool {
+    flow.key.protocol() == TCP && !flow.began_here() && ports(flow).into_iter().any(Candidates::recur_on)
 }
 
 /// Who may read a later packet of a flow that was told already.
@@ -316,6 +370,9 @@ fn event(flow: &Flow, o: &Observation<'_>, name: &Name) -> NameEvent {
     let client = if name.client == End::Initiator { flow.initiator } else { flow.initiator.other() };
     let (key, protocol) = (&flow.key, flow.key.protocol());
     let tuple = FiveTuple { src: key.endpoint(client), dst: key.endpoint(client.other()), protocol };
+    let outer = o.enclosed.and_then(|(link_type, bytes)| outermost(link_type, bytes));
+    let turned = |outer: FiveTuple| FiveTuple { src: outer.dst, dst: outer.src, ..outer };
+    let outer = outer.map(|outer| if client == o.side { outer } else { turned(outer) });
     let (timestamp, interface) = (o.at, InterfaceId(o.interface));
-    NameEvent { timestamp, interface, tuple, source: name.source, name: Arc::clone(&name.name) }
+    NameEvent { timestamp, interface, tuple, outer, source: name.source, name: Arc::clone(&name.name) }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dissect::app::{App, By, End, protocol_by_port};
 use dissect::packet::Registry;
-use dissect::{Dissection, Endpoint, Icmp, LinkType, Packet, Timestamp};
+use dissect::{Dissection, Endpoint, FiveTuple, Icmp, LinkType, Mac, Packet, Timestamp};
 
 use crate::attribution::Answer;
 use crate::encrypted::EncryptedDns;
@@ -101,6 +101,10 @@ pub struct FlowRecord {
     pub source_name: Option<Called>,
     /// What the responder is called.
     pub destination_name: Option<Called>,
+    /// The initiator's link-layer address, if it told one here.
+    pub source_mac: Option<Mac>,
+    /// The responder's.
+    pub destination_mac: Option<Mac>,
     /// The lookup that preceded it.
     pub cause: Cause,
     /// What is known of it if it is of encrypted lookups itself.
@@ -170,6 +174,8 @@ impl FlowRecord {
             direction: None,
             source_name: None,
             destination_name: None,
+            source_mac: None,
+            destination_mac: None,
             cause: Cause::Unknown,
             encrypted_dns: None,
             owner: None,
@@ -193,6 +199,11 @@ pub(crate) fn tunnel_headers(link_type: LinkType, bytes: &[u8]) -> Box<[TunnelHe
         }
     };
     dissection(link_type, bytes).tunnels().iter().map(header).collect()
+}
+
+/// The ends of a packet as its outermost IP header has them, where that is not the innermost.
+pub(crate) fn outermost(link_type: LinkType, bytes: &[u8]) -> Option<FiveTuple> {
+    dissection(link_type, bytes).outer.map(|outer| outer.five_tuple())
 }
 
 /// The IP header at the start of `bytes`.

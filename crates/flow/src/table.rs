@@ -1,6 +1,7 @@
 //! One shard of the flows: observes packets, hands out deltas. Owned by one thread.
 
 mod counted;
+mod enclosed;
 
 use std::mem;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::key::{FlowKey, Seed, Side};
 use crate::ledger::{CaptureEnd, CaptureRecord, InterfaceId};
 use crate::lookup::Keep;
 use crate::message::{Messages, Origin};
+use crate::neighbours::Neighbours;
 use crate::offload;
 use crate::path::Unprinted;
 use crate::tally::{Group, Observation, Tally};
@@ -51,6 +53,8 @@ pub struct FlowTable {
     options: Options,
     registry: &'static Registry,
     tally: Tally,
+    /// Where flows are those of the outermost header: what is said inside of them, if anybody takes it.
+    enclosed: Option<Box<Tally>>,
     totals: Totals,
     firsts: FirstFragments,
     messages: Messages,
@@ -58,6 +62,7 @@ pub struct FlowTable {
     capture: Reading,
     captures: Vec<CaptureRecord>,
     expiry: Expiry,
+    neighbours: Neighbours,
     /// By interface: the longest IP packet that passes its wire, if it splits longer ones.
     splits_at: Vec<u32>,
 }
@@ -84,6 +89,7 @@ impl FlowTable {
                 options.live.is_some(),
                 if options.keep.all { Depth::All } else { Depth::Names },
             ),
+            enclosed: (!options.decap && options.keep.all).then(enclosed::nothing_said),
             totals: Totals::default(),
             firsts: FirstFragments::default(),
             messages: Messages::new(options.keep),
@@ -91,6 +97,7 @@ impl FlowTable {
             capture: Reading::new("".into(), 0),
             captures: Vec::new(),
             expiry: Expiry::default(),
+            neighbours: Neighbours::default(),
             splits_at: Vec::new(),
             options,
         }
@@ -217,6 +224,7 @@ impl FlowTable {
     pub fn events(&self) -> usize {
         self.messages.said.lookups.len()
             + self.tally.openings.names.len()
+            + self.enclosed.as_ref().map_or(0, |enclosed| enclosed.openings.names.len())
             + self.tally.eviction.evicted.len()
             + self.expiry.ended.len()
     }
@@ -259,6 +267,9 @@ impl FlowTable {
         let mut d = Dissection::start(packet);
         d.follow(packet, self.registry);
         let d = &d;
+        if let Some((addr, mac)) = d.neighbour() {
+            self.neighbours.learn(addr, mac);
+        }
         let Some(inner) = &d.ip else {
             let totals = self.totals.interface(origin.interface);
             *totals.no_flow.entry(NoFlow::of(d)).or_default() += Frames::of(packet);
@@ -286,6 +297,9 @@ impl FlowTable {
         };
         observation.spoken = spoken.filter(|_| told);
         group.keep();
+        if d.outer.is_some() {
+            self.observe_enclosed(packet, d, spoken, origin.interface);
+        }
         self.tell_of_resolvers();
     }
 
@@ -342,6 +356,11 @@ impl FlowTable {
         let mut totals = mem::take(&mut self.totals);
         totals.malformed_messages = mem::take(&mut self.messages.said.malformed);
         totals.unread_openings = mem::take(&mut self.tally.openings.evicted);
+        let mut names = mem::take(&mut self.tally.openings.names);
+        if let Some(enclosed) = &mut self.enclosed {
+            names.append(&mut enclosed.openings.names);
+            totals.unread_openings += mem::take(&mut enclosed.openings.evicted);
+        }
         Delta {
             changed: begun.into_iter().filter_map(|number| self.tally.flows.take_one(number)).collect(),
             ended: mem::take(&mut self.expiry.ended),
@@ -349,7 +368,8 @@ impl FlowTable {
             captures: mem::take(&mut self.captures),
             totals,
             lookups: self.messages.said.lookups.take(),
-            names: mem::take(&mut self.tally.openings.names),
+            names,
+            neighbours: mem::take(&mut self.neighbours.fresh),
             ..Delta::default()
         }
     }

@@ -40,7 +40,8 @@ pub(crate) struct Observation<'a> {
     pub(crate) segment: Segment,
     /// The packet, where it may have to be told from others on whatever interface it passes.
     pub(crate) unprinted: Option<Unprinted<'a>>,
-    /// The packet's bytes, where tunnels enclose its flow: if it begins the flow, their headers are read from these.
+    /// The packet's bytes, where tunnels enclose its flow: if it begins the flow or ends a name, their headers are read from
+    /// these.
     pub(crate) enclosed: Option<(LinkType, &'a [u8])>,
     /// What was captured of the payload of a whole TCP or UDP packet.
     pub(crate) payload: &'a [u8],
@@ -135,7 +136,7 @@ impl Tally {
                 add(flow, o);
                 let is_wanted = flow.heed.wants(o.side)
                     && !o.payload.is_empty()
-                    && is_worth_hearing(flow, o, &self.openings.announced);
+                    && is_worth_hearing(flow, o, &self.openings);
                 // Asked first, since a capture's answer is always the same.
                 if live
                     && place < PRINTS as u64
@@ -147,6 +148,15 @@ impl Tally {
                 return (guess, is_wanted);
             }
             guess = self.search(o);
+        }
+    }
+
+    /// Adds one packet at once.
+    #[inline(never)]
+    pub(crate) fn add_alone(&mut self, o: &Observation<'_>) {
+        let (number, is_wanted) = self.apply(o, self.flows.guess(o.hash), self.begun.is_some());
+        if is_wanted {
+            self.openings.hear(&mut self.flows, number, o);
         }
     }
 

@@ -14,6 +14,9 @@ use crate::key::Side;
 /// A segment that fills a hole this soon was reordered, not sent again (as Wireshark has it).
 const REORDERING: i64 = 3_000_000;
 
+/// A SYN that comes again behind no more bytes than this is one that was late.
+const SENT_SINCE_SYN: u32 = 1 << 20;
+
 /// History letters, by bit; order decides nothing.
 const LETTERS: [u8; 11] = *b"SHADFRGTWIQ";
 const SYN: u8 = 0;
@@ -96,9 +99,10 @@ impl Segment {
 }
 
 impl TcpState {
-    /// Adds one segment that `side` sent; nothing, of a packet without TCP.
+    /// Adds one segment that `side` sent; nothing, of a packet without TCP. Gives whether it begins another connection of the
+    /// same five-tuple.
     #[inline]
-    pub(crate) fn observe(&mut self, side: Side, at: Timestamp, segment: &Segment) {
+    pub(crate) fn observe(&mut self, side: Side, at: Timestamp, segment: &Segment) -> bool {
         let i = side.index();
         let empty = segment.len == 0;
         // Most segments say nothing new but where the next one begins. Whether they carry data, or there is TCP at all, is
@@ -109,15 +113,20 @@ impl TcpState {
             let end = segment.seq.wrapping_add(segment.len);
             self.next[i] = select_unpredictable(empty, self.next[i], end);
             self.advanced[i] = select_unpredictable(empty, self.advanced[i], at.0);
-            return;
+            return false;
         }
-        self.observe_event(side, at, segment);
+        self.observe_event(side, at, segment)
     }
 
     /// The same of a segment with anything to note.
     #[inline(never)]
-    fn observe_event(&mut self, side: Side, at: Timestamp, segment: &Segment) {
+    fn observe_event(&mut self, side: Side, at: Timestamp, segment: &Segment) -> bool {
         let flags = segment.flags;
+        let begins_again = self.begins_again(side, segment);
+        if begins_again {
+            // Both ends count anew.
+            self.seen.iter_mut().for_each(|seen| *seen &= !(STARTED | HOLE));
+        }
         if flags.has(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST) {
             self.note_control(side, at, flags);
         }
@@ -127,6 +136,17 @@ impl TcpState {
         if !flags.has(TcpFlags::RST) {
             self.note_sequence(side, at, segment);
         }
+        begins_again
+    }
+
+    /// Whether a segment is the first one of another connection: a SYN that repeats none, be it sent late.
+    fn begins_again(&self, side: Side, segment: &Segment) -> bool {
+        let (flags, i) = (segment.flags, side.index());
+        if !flags.has(TcpFlags::SYN) || flags.has(TcpFlags::ACK) || self.seen[i] & STARTED == 0 {
+            return false;
+        }
+        let sent = self.next[i].wrapping_sub(segment.seq.wrapping_add(1));
+        sent != 0 && (self.is_over() || sent > SENT_SINCE_SYN)
     }
 
     /// Notes letters by their bits: mostly all of them stand there already.
@@ -252,6 +272,11 @@ impl TcpState {
         let both = |letter| self.saw(Side::Low, letter) && self.saw(Side::High, letter);
         let either = |letter| self.saw(Side::Low, letter) || self.saw(Side::High, letter);
         both(FIN) || either(RST)
+    }
+
+    /// Whether either side sent a SYN.
+    pub(crate) fn saw_syn(&self) -> bool {
+        (self.seen[0] | self.seen[1]) & (1 << SYN | 1 << SYN_ACK) != 0
     }
 
     /// Whether there was a segment.

@@ -22,5 +22,6 @@ mod start;
 #[cfg(not(target_os = "linux"))]
 #[path = "no_start.rs"]
 mod start;
+pub mod vendors;
 pub mod view;
 pub mod when;

@@ -19,6 +19,7 @@ use crate::plan::{Plan, Source};
 use crate::progress::Progress;
 use crate::sink::Sink;
 use crate::start;
+use crate::vendors::{self, Vendors};
 use crate::view::View;
 use crate::view::ndjson::Ndjson;
 use crate::view::report::{self, Report};
@@ -29,6 +30,7 @@ pub fn run(plan: Plan) -> anyhow::Result<Exit> {
     // Before privileges are given up, and all of them at once.
     let geo =
         (!geoip.is_empty()).then(|| Geo::open(&geoip)).transpose().map_err(|e| anyhow!(e))?.map(Arc::new);
+    let vendors = if json.is_some() { Vendors::read(&vendors::TABLES) } else { Vendors::default() };
     if let Some(report) = &mut report {
         report.geo.clone_from(&geo);
     }
@@ -49,7 +51,8 @@ pub fn run(plan: Plan) -> anyhow::Result<Exit> {
     };
     let watch = Watch::default();
     let signals = Signals::listen(&watch).context("cannot listen to signals")?;
-    let sinks = sinks(report.as_ref(), json.as_deref(), live, geo)?;
+    let json_view = Ndjson::new(live).with_geo(geo).with_vendors(vendors);
+    let sinks = sinks(report.as_ref(), json.as_deref(), json_view)?;
     if live && let Err(refusal) = start::confine(&writes, quiet, no_sandbox) {
         return Ok(refused(refusal));
     }
@@ -187,19 +190,14 @@ fn check_inputs(files: &Files) -> anyhow::Result<Option<u64>> {
     Ok(total)
 }
 
-fn sinks(
-    report: Option<&report::Options>,
-    json: Option<&Path>,
-    live: bool,
-    geo: Option<Arc<Geo>>,
-) -> anyhow::Result<Vec<Sink>> {
+fn sinks(report: Option<&report::Options>, json: Option<&Path>, ndjson: Ndjson) -> anyhow::Result<Vec<Sink>> {
     let mut sinks = Vec::new();
     if let Some(options) = report {
         let view: Box<dyn View> = Box::new(Report::new(options.clone()));
         sinks.push(Sink::stdout(view));
     }
     if let Some(path) = json {
-        let view: Box<dyn View> = Box::new(Ndjson::new(live).with_geo(geo));
+        let view: Box<dyn View> = Box::new(ndjson);
         sinks.push(if path == Path::new("-") {
             Sink::stdout(view)
         } else {

@@ -103,3 +103,57 @@ fn protocols() {
     differ.sort();
     assert!(share >= FLOOR, "{share:.1} % agree; these do not:\n{}", differ.join("\n"));
 }
+
+/// Every name that nDPI has of a flow of TLS, DTLS, QUIC or HTTP, the whole of it: there is no exception.
+#[test]
+#[expect(clippy::print_stderr, reason = "says what it leaves out")]
+fn names() {
+    let corpus = run::shared().join("corpus");
+    let Ok(theirs) = fs::read_to_string(corpus.join("ndpi.json")) else {
+        return eprintln!("skipped: no {}", corpus.join("ndpi.json").display());
+    };
+    let theirs: HashMap<String, Vec<Value>> = serde_json::from_str(&theirs).unwrap();
+    let (mut found, mut missed) = (0, Vec::new());
+    for (name, flows) in &theirs {
+        let is_named = |flow: &&Value| {
+            let label = flow["label"].as_str().unwrap().to_lowercase();
+            flow["host"].is_string() && ["tls", "quic", "http"].iter().any(|word| label.contains(word))
+        };
+        let mut named = flows.iter().filter(is_named).peekable();
+        if named.peek().is_none() {
+            continue;
+        }
+        let said = names_of(corpus.join("captures").join(name).to_str().unwrap());
+        for flow in named {
+            let [a, b, host] = ["a", "b", "host"].map(|field| flow[field].as_str().unwrap());
+            let ends: [SocketAddr; 2] = [a, b].map(|end| end.parse().unwrap());
+            let host = host.to_lowercase();
+            let is_it = |of: &(SocketAddr, SocketAddr, String)| {
+                let port =
+                    of.2.strip_prefix(&host).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
+                port && (ends == [of.0, of.1] || ends == [of.1, of.0])
+            };
+            if said.iter().any(is_it) {
+                found += 1;
+            } else {
+                missed.push(format!("{name} {a} {b} {host}"));
+            }
+        }
+    }
+    assert!(missed.is_empty() && found >= 170, "{found} found, not these:\n{}", missed.join("\n"));
+}
+
+/// The names that clients of a capture ask for, with the ends of their flows.
+fn names_of(capture: &str) -> Vec<(SocketAddr, SocketAddr, String)> {
+    let records = run::records(&run::run(&["-r", capture, "--json"]).stdout);
+    let end = |end: &Value| {
+        let ip: IpAddr = end["ip"].as_str().unwrap().parse().unwrap();
+        SocketAddr::new(ip, u16::try_from(end["port"].as_u64().unwrap()).unwrap())
+    };
+    let names = run::of_kind(&records, "name").into_iter().map(|name| {
+        let flow = if name["sockethound"]["flow"].is_object() { &name["sockethound"]["flow"] } else { name };
+        let domain = name["destination"]["domain"].as_str().unwrap().to_lowercase();
+        (end(&flow["source"]), end(&flow["destination"]), domain)
+    });
+    names.collect()
+}

@@ -95,6 +95,14 @@ fn flow_in_tunnels() {
     assert!(line.contains(r#""source":{"ip":"2001:db8::a:1","port":5000,"#), "{line}");
 }
 
+#[test]
+fn flow_of_a_host_that_told_its_link_layer_address() {
+    let mac = Some([0x00, 0x00, 0x5e, 0x00, 0x53, 0xaf]);
+    let line = event(Event::Flow(FlowRecord { source_mac: mac, ..ping() }));
+    // RFC 7042, section 2.1: hexadecimal digits in upper case, hyphens between octets.
+    assert!(line.contains(r#""packets":1,"mac":"00-00-5E-00-53-AF"},"destination""#), "{line}");
+}
+
 /// Everything that is known of an owner stands in the record.
 #[test]
 fn flow_with_an_owner() {

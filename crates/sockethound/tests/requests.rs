@@ -49,3 +49,28 @@ fn flows_say_what_the_first_request_was() {
     assert_eq!((&second["network"]["protocol"], &second["http"]["version"]), (&"http2".into(), &"2".into()));
     assert_eq!(of("six.example")["network"]["protocol"], "http2", "it was upgraded");
 }
+
+/// `tshark -Y http.host -T fields -e ip.src -e udp.srcport -e tcp.srcport -e ip.dst -e udp.dstport -e tcp.dstport -e http.host`.
+#[test]
+fn names_in_tunnels_have_the_ends_of_both() {
+    let capture = run::root().join("fixtures/vxlan.pcap");
+    for more in [&[][..], &["--no-decap"]] {
+        let arguments = [&["-r", capture.to_str().unwrap(), "--json"], more].concat();
+        let records = run::records(&run::run(&arguments).stdout);
+        let names = run::of_kind(&records, "name");
+        let [name] = names[..] else { panic!("{names:?}") };
+        let ends = |of: &Value| {
+            [&of["source"]["ip"], &of["source"]["port"], &of["destination"]["ip"], &of["destination"]["port"]]
+                .map(Value::to_string)
+                .join(" ")
+        };
+        assert_eq!(ends(name), r#""192.168.17.20" 33219 "192.168.17.1" 4789"#);
+        assert_eq!(
+            (&name["network"]["iana_number"], &name["destination"]["domain"]),
+            (&17.into(), &"10.42.0.1".into())
+        );
+        let flow = &name["sockethound"]["flow"];
+        assert_eq!(ends(flow), r#""10.42.0.20" 34192 "10.42.0.1" 80"#);
+        assert_eq!(flow["iana_number"], 6);
+    }
+}

@@ -122,10 +122,14 @@ impl App {
         App { protocol, by: By::Content, names: Vec::new(), fields: Vec::new() }
     }
 
+    /// Whether it has this name, in whatever case, from the same source.
+    pub fn knows(&self, name: &Name) -> bool {
+        self.names.iter().any(|n| n.name.eq_ignore_ascii_case(&name.name) && n.source == name.source)
+    }
+
     /// Adds a name, unless it is known.
     pub fn add_name(&mut self, name: Name) {
-        let known = |n: &Name| n.name.eq_ignore_ascii_case(&name.name) && n.source == name.source;
-        if self.names.len() < Self::MAX_NAMES && !self.names.iter().any(known) {
+        if self.names.len() < Self::MAX_NAMES && !self.knows(&name) {
             self.names.push(name);
         }
     }

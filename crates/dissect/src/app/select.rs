@@ -55,6 +55,12 @@ impl Candidates {
         TABLES.recur
     }
 
+    /// Whether a protocol of which openings follow each other is usually spoken on this port of TCP.
+    pub fn recur_on(port: u16) -> bool {
+        let recurring = TABLES.recur.each().flat_map(|(_, dissector)| dissector.ports());
+        recurring.into_iter().any(|&known| known == Port::Tcp(port))
+    }
+
     /// Nobody.
     #[inline]
     pub fn is_empty(self) -> bool {

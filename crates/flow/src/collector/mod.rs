@@ -31,6 +31,7 @@ use crate::ledger::{CaptureRecord, InterfaceId, InterfaceName, Readings};
 use crate::live::{Changed, Facts, LiveFlows, Ticket, Translation};
 use crate::lookup::LookupDelta;
 use crate::name::{Cause, NamedBy, Names};
+use crate::neighbours::Neighbours;
 use crate::opening::NameEvent;
 use crate::pace::Rate;
 use crate::path::Place;
@@ -104,6 +105,7 @@ pub struct Collector {
     interfaces: Vec<InterfaceName>,
     captures: Vec<CaptureRecord>,
     names: Names,
+    neighbours: Neighbours,
     recent: VecDeque<DnsEvent>,
     dns_totals: DnsTotals,
     closed: Closed,
@@ -162,6 +164,7 @@ impl Collector {
             interfaces: Vec::new(),
             captures: Vec::new(),
             names: Names::default(),
+            neighbours: Neighbours::default(),
             recent: VecDeque::new(),
             dns_totals: DnsTotals::default(),
             closed: Closed::new(if live.is_some() { config.rows } else { 0 }),
@@ -260,6 +263,8 @@ impl Collector {
         // After the flows: a message is told with the owner of its own.
         self.absorb_lookups(delta.lookups);
         self.absorb_names(delta.names);
+        delta.neighbours.into_iter().for_each(|(addr, mac)| self.neighbours.learn(addr, mac));
+        self.neighbours.fresh.clear();
         for capture in delta.captures {
             if self.config.events {
                 self.events.push(Event::Capture(capture.clone()));
@@ -506,6 +511,11 @@ impl Collector {
         record.source_name = self.called(End::Initiator, flow, app, answer);
         record.destination_name = self.called(End::Responder, flow, app, answer);
         record.cause = self.cause(&record, flow, answer);
+        // Inside of a tunnel, others may have the addresses of this link.
+        if tunnels.is_empty() {
+            record.source_mac = self.neighbours.of(record.source.addr);
+            record.destination_mac = self.neighbours.of(record.destination.addr);
+        }
         if let Some(facts) = facts {
             record.owner.clone_from(&facts.answer);
             // One that went and came back is two, of one name.

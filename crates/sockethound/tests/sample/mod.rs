@@ -60,6 +60,8 @@ pub(crate) fn flow(protocol: u8, source: Endpoint, destination: Endpoint) -> Flo
         path: vec![],
         nat: None,
         pace: None,
+        source_mac: None,
+        destination_mac: None,
     }
 }
 

@@ -30,8 +30,8 @@ const METHODS: [&[u8]; 14] = [
 /// What the header fields say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fields<'a> {
-    /// Values of all `Host` fields; one is allowed.
-    pub(super) hosts: [Option<&'a [u8]>; 2],
+    /// Values of the first `Host` fields; one is allowed.
+    pub(super) hosts: [Option<&'a [u8]>; 4],
     pub(super) user_agent: Option<&'a [u8]>,
     pub(super) content_length: Option<u64>,
     pub(super) is_chunked: bool,

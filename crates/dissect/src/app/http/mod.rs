@@ -29,7 +29,7 @@ impl AppDissector for Http {
     }
 
     fn ports(&self) -> &'static [Port] {
-        &[Port::Tcp(80), Port::Tcp(8080), Port::Tcp(3128)]
+        &[Port::Tcp(80), Port::Tcp(8080), Port::Tcp(3128), Port::Tcp(8008), Port::Tcp(8088), Port::Tcp(5985)]
     }
 
     fn transports(&self) -> &'static [u8] {

@@ -6,7 +6,7 @@ use super::version::Version;
 /// The bit that tells these headers from the short ones.
 const LONG: u8 = 0x80;
 /// Longest connection id of a version that is known, in bytes (RFC 9000, section 17.2); another one may have longer.
-const LONGEST_ID: usize = 20;
+pub const LONGEST_ID: usize = 20;
 
 /// One packet that says its version, and how long it is.
 #[derive(Clone, Copy, Debug)]

@@ -24,6 +24,7 @@ use super::pieces::join;
 use super::tls::{Client, ClientHello, Message, Over, message_kind};
 use super::told::Told;
 
+pub use self::header::LONGEST_ID;
 pub(super) use self::opening::Dissector;
 pub use self::version::Version;
 
@@ -45,6 +46,21 @@ pub(in crate::app) fn chosen<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> O
         .filter(|long| matches!(long.kind, Kind::Initial { .. } | Kind::Hidden))
         .map(|long| long.version)
         .next()
+}
+
+/// Whether a datagram begins with a packet of a handshake of version 1 or 2, by its first bytes alone.
+#[inline]
+pub fn is_handshake(datagram: &[u8]) -> bool {
+    const LONG: u8 = 0xc0;
+    let is_known = |version: [u8; 4]| version == [0, 0, 0, 1] || version == [0x6b, 0x33, 0x43, 0xcf];
+    datagram.first().is_some_and(|first| first & LONG == LONG)
+        && datagram.get(1..).and_then(|rest| rest.first_chunk()).is_some_and(|version| is_known(*version))
+}
+
+/// The connection as the sender of a datagram names it, if the datagram begins with a packet of a handshake.
+pub fn source_id(datagram: &[u8]) -> Option<&[u8]> {
+    let long = Long::next(&mut Cursor::new(datagram))?;
+    matches!(long.kind, Kind::Initial { .. } | Kind::Hidden).then_some(long.source)
 }
 
 /// What one direction of a flow says in its first packets.

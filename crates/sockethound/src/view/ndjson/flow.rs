@@ -1,22 +1,25 @@
 //! `flow`: one that is over.
 
-use dissect::Endpoint;
+use dissect::{Endpoint, Mac};
 use flow::{Called, Cause, Counters, FlowRecord, TcpRecord, TunnelHeader, community_id};
 
 use super::{app, microseconds, nanoseconds, owner, write_counters, write_end, write_list, write_transport};
 use crate::geo::Geo;
+use crate::vendors::Vendors;
 use crate::view::json::Json;
 
-pub(super) fn write(json: &mut Json, flow: &FlowRecord, geo: Option<&Geo>) {
+pub(super) fn write(json: &mut Json, flow: &FlowRecord, geo: Option<&Geo>, vendors: &Vendors) {
     json.raw(r#"{"kind":"flow","schema":1,"@timestamp":"#).time(flow.last);
     json.raw(r#","event":{"start":"#).time(flow.first);
     json.raw(r#","end":"#).time(flow.last);
     json.raw(r#","duration":"#).integer(nanoseconds(flow.duration()));
     write_network(json, flow);
     write_side(json, r#"},"source":"#, &flow.source, flow.sent, flow.source_name.as_ref());
+    write_mac(json, flow.source_mac, vendors);
     write_place(json, &flow.source, geo);
     let name = flow.destination_name.as_ref();
     write_side(json, r#"},"destination":"#, &flow.destination, flow.received, name);
+    write_mac(json, flow.destination_mac, vendors);
     write_place(json, &flow.destination, geo);
     json.raw("}");
     if let Some(answer) = &flow.owner {
@@ -87,6 +90,15 @@ fn write_side(json: &mut Json, open: &str, end: &Endpoint, sent: Counters, calle
     if let Some(called) = called {
         json.raw(r#","domain":"#).string(&called.name);
         json.raw(r#","domain_source":"#).plain(called.by.name().as_bytes());
+    }
+}
+
+/// An end's link-layer address, in the form that RFC 7042, section 2.1 recommends, and who made its interface.
+fn write_mac(json: &mut Json, mac: Option<Mac>, vendors: &Vendors) {
+    let Some(mac) = mac else { return };
+    json.raw(r#","mac":"#).string(&mac.map(|byte| format!("{byte:02X}")).join("-"));
+    if let Some(vendor) = vendors.name(mac) {
+        json.raw(r#","vendor":"#).string(vendor);
     }
 }
 

@@ -21,6 +21,7 @@ use dissect::{Endpoint, names};
 use super::View;
 use super::json::Json;
 use crate::geo::Geo;
+use crate::vendors::Vendors;
 
 /// Bytes that are gathered before they are written.
 const AT_ONCE: usize = 64 * 1024;
@@ -31,18 +32,25 @@ pub struct Ndjson {
     json: Json,
     summaries: bool,
     geo: Option<Arc<Geo>>,
+    vendors: Vendors,
 }
 
 impl Ndjson {
     /// With `summaries`, every snapshot but the last one gives a `summary`.
     pub fn new(summaries: bool) -> Self {
-        Ndjson { json: Json::default(), summaries, geo: None }
+        Ndjson { summaries, ..Ndjson::default() }
     }
 
     /// The same, saying of the ends of flows where they are.
     #[must_use]
     pub fn with_geo(self, geo: Option<Arc<Geo>>) -> Self {
         Ndjson { geo, ..self }
+    }
+
+    /// The same, saying of the ends of flows who made their interfaces.
+    #[must_use]
+    pub fn with_vendors(self, vendors: Vendors) -> Self {
+        Ndjson { vendors, ..self }
     }
 
     fn flush(&mut self, out: &mut dyn Write) -> io::Result<()> {
@@ -64,7 +72,7 @@ impl View for Ndjson {
                 Event::Capture(capture) => capture::write(&mut self.json, capture),
                 Event::Dns(message) => dns::write(&mut self.json, message),
                 Event::Name(name) => name::write(&mut self.json, name),
-                Event::Flow(flow) => flow::write(&mut self.json, flow, self.geo.as_deref()),
+                Event::Flow(flow) => flow::write(&mut self.json, flow, self.geo.as_deref(), &self.vendors),
             }
             if self.json.bytes().len() >= AT_ONCE {
                 self.flush(out)?;
