@@ -4,12 +4,16 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr;
 
-/// A large page of x86-64, and of AArch64 with pages of 4 KiB; the least that is worth one.
+/// A large page of x86-64, and of AArch64 with pages of 4 KiB.
 const LARGE: usize = 2 << 20;
+/// The least that large pages are asked for. What is smaller is few pages, and clearing large ones for it costs more than
+/// their fewer misses save.
+const LEAST: usize = 3 * LARGE;
 /// What `malloc` aligns to (`max_align_t`).
 const ALIGNED: usize = align_of::<libc::max_align_t>();
 
-/// The C library's allocator; what is at least a large page long begins on one, and the kernel is asked to use them.
+/// The C library's allocator; what is at least three large pages long begins on one, and the kernel is asked to use
+/// them.
 ///
 /// The kernel may refuse (`/sys/kernel/mm/transparent_hugepage/enabled` may say `never`): then pages are small, and
 /// all is as without it. What grows stays where it is or is moved by its page tables, as ever.
@@ -28,6 +32,9 @@ pub fn give_back() {
 
 /// Asks the kernel for large pages in the `len` bytes at `start`.
 fn advise(start: *mut u8, len: usize) {
+    if len < LEAST {
+        return;
+    }
     let before = start.align_offset(LARGE);
     let whole = len.saturating_sub(before) & !(LARGE - 1);
     if whole > 0 && !start.is_null() {
@@ -50,7 +57,7 @@ fn aligned(align: usize, size: usize) -> *mut u8 {
 unsafe impl GlobalAlloc for LargePages {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let size = layout.size();
-        if size >= LARGE {
+        if size >= LEAST {
             let start = aligned(LARGE.max(layout.align()), size);
             advise(start, size);
             start
@@ -109,7 +116,7 @@ mod tests {
     #[test]
     fn bytes_stay_through_every_change_of_size() {
         for align in [1, 8, 64, 4096] {
-            let sizes = [1, 4096, LARGE - 1, LARGE, LARGE + 1, 3 * LARGE, LARGE, 100];
+            let sizes = [1, 4096, LEAST - 1, LEAST, LEAST + 1, 2 * LEAST, LARGE, 100];
             let byte = |at: usize| (at % 251) as u8;
             let mut layout = Layout::from_size_align(sizes[0], align).unwrap();
             // SAFETY: sizes are not zero, and each block is freed once, with the layout that it has.
@@ -132,12 +139,12 @@ mod tests {
 
     #[test]
     fn what_is_long_begins_on_a_large_page() {
-        for (size, align) in [(LARGE, 1), (LARGE + 5, 64), (5, 64), (3 * LARGE, 2 * LARGE)] {
+        for (size, align) in [(LEAST, 1), (LEAST + 5, 64), (5, 64), (2 * LEAST, 2 * LARGE)] {
             let layout = Layout::from_size_align(size, align).unwrap();
             // SAFETY: sizes are not zero, and each block is freed once, with its layout.
             unsafe {
                 let start = LargePages.alloc(layout);
-                assert!(size < LARGE || start.addr().is_multiple_of(LARGE));
+                assert!(size < LEAST || start.addr().is_multiple_of(LARGE));
                 assert!(start.addr().is_multiple_of(align));
                 LargePages.dealloc(start, layout);
                 let start = LargePages.alloc_zeroed(layout);
