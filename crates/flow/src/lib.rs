@@ -60,6 +60,7 @@ pub use name::{Called, Cause, Lookup, NamedBy};
 pub use opening::NameEvent;
 pub use owner::{Container, Owner, Runtime};
 pub use pace::{Pace, RECENT, Rate};
+pub use path::print;
 pub use pattern::ProcessPattern;
 pub use rank::SortKey;
 pub use record::{FlowDirection, FlowRecord, TcpRecord, TunnelHeader};
