@@ -24,6 +24,8 @@ pub struct Attribution {
     pub conntrack: Option<host::Conntrack>,
     /// The kernel tells of owners by itself, also of changes.
     told: bool,
+    /// It counts at sockets.
+    counts: bool,
     /// Lost events that the user was told of.
     lost_said: u64,
     asked: Asked,
@@ -40,8 +42,27 @@ impl Attribution {
     /// These sources.
     ///
     /// `told`: whether the kernel tells the one who looks up owners of them.
-    pub fn new(owners: Option<Client>, told: bool, conntrack: Option<host::Conntrack>) -> Self {
-        Attribution { owners, conntrack, told, ..Self::default() }
+    /// `counts`: whether it also counts at sockets, since now.
+    pub fn new(owners: Option<Client>, told: bool, counts: bool, conntrack: Option<host::Conntrack>) -> Self {
+        Attribution { owners, conntrack, told, counts, ..Self::default() }
+    }
+
+    /// Whether there is an account at sockets.
+    pub(crate) fn counts(&self) -> bool {
+        self.counts
+    }
+
+    /// Tells `collector` what sockets have done by now.
+    pub(crate) fn tell_sockets(&mut self, collector: &mut Collector) {
+        let (Some(client), true) = (&mut self.owners, self.counts) else { return };
+        let asked = &mut self.asked;
+        let told = client.take_accounts(CATCHING_UP, |id, answer| {
+            if let Some(ticket) = asked.take(id) {
+                collector.answer(ticket, answer);
+            }
+        });
+        // Whoever has ended is missed when it is asked for owners.
+        collector.tell_sockets(told.unwrap_or_default());
     }
 
     /// Whether somebody was asked who has not answered.

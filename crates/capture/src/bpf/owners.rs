@@ -45,7 +45,7 @@ const HOOKS: &[Hook] = &[
     Hook { name: "sched_process_exec", instead: None, at: At::Tracepoint },
 ];
 
-/// Those that only count.
+/// Those that only count, beside all that see packets.
 const COUNTING: [&str; 3] = ["tcp_retransmit_skb", "udp_fail_queue_rcv_skb", "sock_rcvqueue_full"];
 
 /// The programs by name, and whether each is attached to a cgroup, which takes `CAP_NET_ADMIN`, or to a tracepoint,
@@ -55,18 +55,23 @@ pub fn hooks() -> Vec<(&'static str, bool)> {
     telling.map(|hook| (hook.name, matches!(hook.at, At::Cgroup))).collect()
 }
 
+/// Whether a program or a map of this name is only there to count.
+pub fn is_counting(name: &str) -> bool {
+    COUNTING.contains(&name) || ["open_sockets", "each_total", "totals"].contains(&name)
+}
+
 /// How the programs are loaded.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Memory for events that wait to be read: a power of two, at least a page.
     pub ring_bytes: u32,
-    /// Add up what each process's sockets send and receive, which costs at every packet.
+    /// Add up what each process's sockets send and receive, where that can be read (`CAP_PERFMON`).
     pub accounts: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ring_bytes: 4 << 20, accounts: false }
+        Self { ring_bytes: 4 << 20, accounts: true }
     }
 }
 
@@ -96,15 +101,10 @@ impl Hooks {
     /// # Errors
     /// If nothing can: the refusal of what all of them take.
     pub fn open(options: &Options) -> Result<Self, Refusal> {
-        let mut object = Object::open(
-            OBJECT,
-            &[("events", options.ring_bytes)],
-            &[("counting", u8::from(options.accounts))],
-        )?;
-        let accounts = options.accounts.then(|| Accounts::open(&mut object));
-        let cgroup = cgroup::root();
         let (mut attached, mut refused) = (Vec::new(), Vec::new());
-        for hook in HOOKS.iter().filter(|hook| options.accounts || !COUNTING.contains(&hook.name)) {
+        let (mut object, accounts) = open(*options, &mut refused)?;
+        let cgroup = cgroup::root();
+        for hook in HOOKS.iter().filter(|hook| accounts.is_some() || !COUNTING.contains(&hook.name)) {
             let mut attach = |name: &'static str| {
                 let place = match (&hook.at, &cgroup) {
                     (At::Tracepoint, _) => Place::Tracepoint(name),
@@ -126,7 +126,6 @@ impl Hooks {
                 }
             }
         }
-        let accounts = accounts.transpose().map_err(|refusal| refused.push(refusal)).ok().flatten();
         let snapshot = object.attach("there", Place::Iterator("task_file")).and_then(|()| {
             let program = load::fd(&object, "there")
                 .ok_or_else(|| Refusal::of("there", &io::Error::other("not loaded")))?;
@@ -209,11 +208,9 @@ impl Hooks {
         self.accounts.as_ref().ok_or(io::ErrorKind::Unsupported)?.read(round_trip, total)
     }
 
-    /// Forgets an account that has not changed for a while.
-    pub fn forget(&mut self, total: &Total) {
-        if let Some(accounts) = &mut self.accounts {
-            accounts.forget(total);
-        }
+    /// Whether what sockets send and receive is added up.
+    pub fn counts(&self) -> bool {
+        self.accounts.is_some()
     }
 }
 
@@ -221,6 +218,24 @@ impl AsFd for Hooks {
     /// Readable when the room for events begins to fill.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.events.as_fd()
+    }
+}
+
+/// Makes the programs' maps, and loads what reads accounts: where that is refused, nothing is counted.
+fn open(options: Options, refused: &mut Vec<Refusal>) -> Result<(Object, Option<Accounts>), Refusal> {
+    let maps = |counting| {
+        Object::open(OBJECT, &[("events", options.ring_bytes)], &[("counting", u8::from(counting))])
+    };
+    let mut object = maps(options.accounts)?;
+    if !options.accounts {
+        return Ok((object, None));
+    }
+    match Accounts::open(&mut object) {
+        Ok(accounts) => Ok((object, Some(accounts))),
+        Err(refusal) => {
+            refused.push(refusal);
+            Ok((maps(false)?, None))
+        }
     }
 }
 

@@ -64,6 +64,10 @@ impl Desk {
                 start.entry(c.ifindex).or_default()[at] = counted(c);
             }
         }
+        let mut collector = collector;
+        if attribution.counts() {
+            collector.expect_sockets();
+        }
         Desk {
             collector,
             attribution,
@@ -88,6 +92,11 @@ impl Desk {
         for interface in interfaces {
             self.interface(interface.ifindex, &interface.name);
         }
+    }
+
+    /// Takes what sockets have done by now: at the instant of a report, and when capturing has ended.
+    pub(super) fn take_sockets(&mut self) {
+        self.attribution.tell_sockets(&mut self.collector);
     }
 
     /// Takes what a worker tells; gives what the user is to be told of it.
