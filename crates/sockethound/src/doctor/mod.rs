@@ -64,8 +64,8 @@ impl Findings {
         let _ = writeln!(text, "capabilities: {held}\n");
         for (probe, outcome) in &self.rows {
             let (works, what) = match (outcome, probe.unused) {
-                (Ok(_), Some(why)) => ("–", format!("allowed, but not used: {why}")),
-                (Err(failure), Some(why)) => ("–", format!("refused ({failure}), and not used: {why}")),
+                (Ok(_), Some(why)) => ("–", format!("allowed, not used: {why}")),
+                (Err(failure), Some(why)) => ("–", format!("refused ({failure}), not used: {why}")),
                 (Ok(found), None) => ("yes", found.clone()),
                 (Err(failure), None) => ("no", failure.to_string()),
             };

@@ -71,10 +71,10 @@ pub(super) const PROBES: &[Probe] = &[
     ),
     Probe {
         name: "trampolines",
-        about: "owners: functions of the kernel entered (fentry)",
+        about: "owners: functions entered (fentry)",
         needs: CapabilitySet::empty(),
-        unused: Some("connections, first use and packets are told of without fentry or kprobes"),
-        run: || Ok(capture::bpf::probe_trampolines().map(|()| String::new())?),
+        unused: Some("it and kprobes would tell no more"),
+        run: trampolines,
     },
     Probe::of("landlock", "sandbox: files (Landlock)", CapabilitySet::empty(), || Ok(probe_landlock()?)),
     Probe::of("seccomp", "sandbox: system calls (seccomp)", CapabilitySet::empty(), || {
@@ -268,6 +268,12 @@ fn process_totals() -> Outcome {
     let refused = if rung.not_counted.is_empty() { &rung.refused } else { &rung.not_counted };
     let errno = refused.iter().find_map(|refusal| refusal.errno);
     Err(Failure { reason: reasons(refused), errno })
+}
+
+/// Loads a program that would enter a function.
+fn trampolines() -> Outcome {
+    let probed = capture::bpf::probe_trampolines();
+    probed.map(|()| String::new()).map_err(|Refusal { reason, errno, .. }| Failure { reason, errno })
 }
 
 /// Subscribes to translated flows.
