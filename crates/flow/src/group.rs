@@ -95,7 +95,7 @@ pub struct Group {
     pub first: Timestamp,
     /// Last packet.
     pub last: Timestamp,
-    /// What its processes' sockets did, and the round-trip times of those that are open; `None` unless grouped by what
+    /// What its processes' sockets did, and the round-trip times of those used last; `None` unless grouped by what
     /// processes have, and where the kernel does not count.
     pub sockets: Option<(SocketCounts, RoundTrips)>,
 }

@@ -58,7 +58,8 @@ impl Sub for SocketCounts {
     }
 }
 
-/// Round-trip times of open TCP connections, as the kernel smooths them: their sum, and of how many.
+/// Round-trip times of TCP connections, as the kernel smooths them: their sum, and of how many. Those count that sent or
+/// received between the last two reports between which any did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RoundTrips {
     /// All of them together.
@@ -91,7 +92,7 @@ pub struct ProcessSockets {
     pub here: bool,
     /// What they did.
     pub counts: SocketCounts,
-    /// Of those that are open.
+    /// Of those that were used last.
     pub round_trips: RoundTrips,
 }
 

@@ -45,7 +45,7 @@ pub struct Total {
     pub account: Account,
 }
 
-/// The smoothed round-trip time of one open connection.
+/// The smoothed round-trip time of one open connection that was used since the last reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoundTrip {
     /// The process's number.

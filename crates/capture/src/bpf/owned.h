@@ -253,6 +253,11 @@ static __always_inline struct whose whose(const struct owned *o)
 	return w;
 }
 
+static __always_inline int did_something(const struct account *a)
+{
+	return (a->packets[0] | a->packets[1] | a->retransmits | a->drops) != 0;
+}
+
 /* Adds what a socket did to its owner's total. */
 static __always_inline void add_up(struct owned *o)
 {
@@ -260,7 +265,7 @@ static __always_inline void add_up(struct owned *o)
 	struct account *a = &o->account;
 	struct total *t, none = {};
 
-	if (!counting || !(a->packets[0] | a->packets[1] | a->retransmits | a->drops))
+	if (!counting || !did_something(a))
 		return;
 	t = bpf_map_lookup_elem(&totals, &key);
 	if (!t) {

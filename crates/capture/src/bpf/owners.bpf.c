@@ -673,16 +673,17 @@ int there(struct bpf_iter__task_file *ctx)
 
 /* ---- totals ---- */
 
-/* Adds up what open sockets did; tells the round-trip time of each that has one. */
+/* Adds up what open sockets did since the last time; of those that did anything, tells the round-trip time. */
 SEC("iter/bpf_sk_storage_map")
 int open_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
+	struct owned *o = ctx->value;
 	struct sock *sk = ctx->sk;
 	struct tcp_sock *tcp;
-	struct owned *o;
 	struct rtt r = {};
 
-	if (!sk)
+	/* Of many sockets nearly all are idle: these cost no more than to look here. */
+	if (!sk || !o || !did_something(&o->account))
 		return 0;
 	o = bpf_sk_storage_get(&owners, sk, 0, 0);
 	if (!o)

@@ -200,7 +200,7 @@ impl Hooks {
 }
 
 impl Hooks {
-    /// Gives the round-trip times of open connections, then what every process's sockets sent and received.
+    /// Gives the round-trip times of open connections that were used since, then what every process's sockets sent and received.
     ///
     /// # Errors
     /// If the kernel does not count, or cannot be asked.

@@ -49,8 +49,10 @@ impl Accounts {
         let mut changed = Vec::new();
         for (key, read) in read(kernel)? {
             let before = self.before.get(&key).copied().unwrap_or_default();
-            let now = (read.counts - before, read.round_trips);
             let told = self.told.entry(key).or_default();
+            // Only connections that were used since have one: otherwise what was known still holds.
+            let round_trips = if read.round_trips.connections == 0 { told.1 } else { read.round_trips };
+            let now = (read.counts - before, round_trips);
             if std::mem::replace(told, now) == now {
                 continue;
             }
