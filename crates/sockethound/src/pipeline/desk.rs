@@ -94,9 +94,10 @@ impl Desk {
         }
     }
 
-    /// Takes what sockets have done by now: at the instant of a report, and when capturing has ended.
-    pub(super) fn take_sockets(&mut self) {
-        self.attribution.tell_sockets(&mut self.collector);
+    /// Takes what sockets have done by now: at the instant of a report if that is not too often, and when capturing has
+    /// ended; gives whether it was taken.
+    pub(super) fn take_sockets(&mut self, last: bool) -> bool {
+        self.attribution.tell_sockets(&mut self.collector, last)
     }
 
     /// Takes what a worker tells; gives what the user is to be told of it.

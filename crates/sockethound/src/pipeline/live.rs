@@ -445,7 +445,7 @@ fn collect(
     }
     loop {
         match incoming.recv_timeout(if desk.is_waiting() { BUSY } else { QUIET }) {
-            Ok(news) if news.stopped => desk.take_sockets(),
+            Ok(news) if news.stopped => drop(desk.take_sockets(true)),
             Ok(news) => desk.take(*news).into_iter().try_for_each(put)?,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
@@ -460,10 +460,12 @@ fn collect(
         }
         while desk.take_report() {
             let at = now();
-            desk.take_sockets();
+            let counted = desk.take_sockets(false);
             desk.collector.tick(at);
             desk.take_names();
-            let snapshot = desk.collector.snapshot(Some(at), false);
+            let mut snapshot = desk.collector.snapshot(Some(at), false);
+            // An account of another instant would differ for that alone.
+            snapshot.sockets.take_if(|_| !counted);
             desk.ask_names(&snapshot);
             put(Output::Snapshot(Arc::new(snapshot)))?;
             desk.take_waiting().into_iter().try_for_each(put)?;
