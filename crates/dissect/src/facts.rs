@@ -74,6 +74,9 @@ pub struct KernelCount<'a> {
     pub tcp_flags: TcpFlags,
     /// How many more they become where an interface splits them itself.
     pub split: u64,
+    /// What the second to fourth of them keep on their way, in a number, by which they are known on other interfaces; 0 where
+    /// there is none.
+    pub prints: [u32; 3],
 }
 
 /// One end of a flow. The port is 0 for protocols without ports.

@@ -8,6 +8,7 @@ use dissect::Timestamp;
 
 use crate::flow::{Counters, Flow};
 use crate::ledger::InterfaceId;
+use crate::sockets::{RoundTrips, SocketCounts};
 
 /// What flows are grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,13 @@ pub enum GroupBy {
     Service,
     /// Interface, or capture file.
     Interface,
+}
+
+impl GroupBy {
+    /// Whether a group is what some processes have in common.
+    pub fn is_of_processes(self) -> bool {
+        matches!(self, Self::Process | Self::Container | Self::User)
+    }
 }
 
 impl FromStr for GroupBy {
@@ -87,6 +95,9 @@ pub struct Group {
     pub first: Timestamp,
     /// Last packet.
     pub last: Timestamp,
+    /// What its processes' sockets did, and the round-trip times of those used last; `None` unless grouped by what
+    /// processes have, and where the kernel does not count.
+    pub sockets: Option<(SocketCounts, RoundTrips)>,
 }
 
 /// Processes of a group that are named.
@@ -103,6 +114,7 @@ impl Group {
             received: flow.sent(flow.initiator.other()),
             first: flow.first,
             last: flow.last,
+            sockets: None,
         }
     }
 

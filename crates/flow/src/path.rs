@@ -8,7 +8,8 @@
 //! interval: of what nobody changes on the way, neither by forwarding nor by
 //! translating addresses.
 
-use dissect::{Ip, Tcp, Timestamp};
+use dissect::packet::Registry;
+use dissect::{Dissection, Ip, Packet, Tcp, Timestamp};
 
 use crate::flow::{Counters, Flow};
 use crate::key::Side;
@@ -97,6 +98,17 @@ impl<'a> Unprinted<'a> {
             * u128::from(b ^ 0xd1b5_4a32_d192_ed03);
         (product as u32 ^ (product >> 64) as u32 ^ (product >> 96) as u32) | 1
     }
+}
+
+/// What `packet` keeps on its way, in a number that is the same wherever it passes: of its outermost IP header, and what
+/// that carries. 0 for what has none.
+///
+/// The program that counts packets in the kernel has the same (`late.bpf.c`).
+pub fn print(packet: &Packet<'_>) -> u32 {
+    let d = Dissection::of(packet, Registry::global());
+    let Some(ip) = d.outer.or(d.ip) else { return 0 };
+    let tcp = d.tcp.as_ref().filter(|_| d.outer.is_none());
+    Unprinted::new(packet.bytes, &ip, tcp).print(ip.bytes)
 }
 
 /// A flow's packets on one interface, under one of its five-tuples.

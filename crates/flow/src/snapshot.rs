@@ -13,6 +13,7 @@ use crate::ledger::{CaptureRecord, InterfaceId, InterfaceName, Ledger};
 use crate::opening::NameEvent;
 use crate::pace::Rate;
 use crate::record::FlowRecord;
+use crate::sockets::SocketLedger;
 
 /// Something that views are told of once, as it happens.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +71,8 @@ pub struct Snapshot {
     pub resolvers: Vec<ResolverTotals>,
     /// The account.
     pub ledger: Ledger,
+    /// The account at sockets; `None` where the kernel does not count there.
+    pub sockets: Option<SocketLedger>,
     /// What only a live capture has.
     pub live: Option<Live>,
     /// No further snapshot follows.

@@ -160,16 +160,22 @@ impl Tally {
         }
     }
 
-    /// Adds one packet, which stands for all of `sum` until `last`.
-    pub(crate) fn add_many(&mut self, o: &Observation<'_>, sum: Counters, last: Timestamp) {
-        self.apply(o, self.flows.guess(o.hash), self.begun.is_some());
+    /// Adds one packet, which stands for all of `sum` until `last`; `prints` are of those after it.
+    pub(crate) fn add_many(&mut self, o: &Observation<'_>, sum: Counters, last: Timestamp, prints: [u32; 3]) {
+        let live = self.begun.is_some();
+        self.apply(o, self.flows.guess(o.hash), live);
         let Some(number) = self.flows.find(o.hash, &o.key) else { return };
         let (flow, i) = (self.flows.get_mut(number), o.side.index());
+        let place = flow.packets[i];
         flow.packets[i] += sum.packets - 1;
         // The first one is a part of the sum.
         flow.ip_bytes[i] += sum.ip_bytes.saturating_sub(u64::from(o.ip_bytes));
         flow.frame_bytes[i] += sum.frame_bytes.saturating_sub(u64::from(o.frame_bytes));
         flow.last = flow.last.max(last);
+        let room = (PRINTS as u64).saturating_sub(place) as usize;
+        for (n, &print) in prints.iter().enumerate().take(room).filter(|(_, print)| live && **print != 0) {
+            self.flows.keep_print(number, i, place as usize + n, print);
+        }
     }
 
     /// Notes that TCP segments with these flags were sent, one that was added or others.

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::Owner;
 use crate::cgroup::Placement;
 use crate::container::ContainerNames;
-use crate::kernel::Task;
+use crate::kernel::Process;
 use crate::proc::Proc;
 use crate::users::Users;
 
@@ -65,7 +65,7 @@ impl OwnerReader {
     /// What can be said of a process that has ended.
     pub(crate) fn of_ended(
         &mut self,
-        task: &Task,
+        task: &Process,
         start: u64,
         executable: Option<String>,
         cgroup: Option<&str>,

@@ -224,6 +224,10 @@ pub struct ReportArgs {
     #[arg(long, value_name = "KIB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(4..=65_536), hide = true)]
     pub bpf_ring: u32,
 
+    /// Drop what the ring has no room for, as without BPF
+    #[arg(long, hide = true)]
+    pub drop_when_late: bool,
+
     /// Hide loopback traffic (127.0.0.0/8, ::1)
     #[arg(short, long, help_heading = "Selection")]
     pub no_local: bool,

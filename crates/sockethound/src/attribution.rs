@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dissect::Timestamp;
 use flow::{Collector, Question, Ticket, Translation};
@@ -11,6 +11,9 @@ use host::service::Client;
 /// Questions that wait to be asked. In a flood there are more: the latest are asked, since the others' sockets may be
 /// gone by now.
 const MAX_WAITING: usize = 16_384;
+
+/// So often what sockets did is read at most: the kernel looks at every one.
+const READING: Duration = Duration::from_secs(5);
 
 /// How long a report waits at most for what the kernel has told of owners.
 const CATCHING_UP: Duration = Duration::from_millis(100);
@@ -24,6 +27,10 @@ pub struct Attribution {
     pub conntrack: Option<host::Conntrack>,
     /// The kernel tells of owners by itself, also of changes.
     told: bool,
+    /// It counts at sockets.
+    counts: bool,
+    /// When that was read.
+    read: Option<Instant>,
     /// Lost events that the user was told of.
     lost_said: u64,
     asked: Asked,
@@ -40,8 +47,33 @@ impl Attribution {
     /// These sources.
     ///
     /// `told`: whether the kernel tells the one who looks up owners of them.
-    pub fn new(owners: Option<Client>, told: bool, conntrack: Option<host::Conntrack>) -> Self {
-        Attribution { owners, conntrack, told, ..Self::default() }
+    /// `counts`: whether it also counts at sockets, since now.
+    pub fn new(owners: Option<Client>, told: bool, counts: bool, conntrack: Option<host::Conntrack>) -> Self {
+        Attribution { owners, conntrack, told, counts, ..Self::default() }
+    }
+
+    /// Whether there is an account at sockets.
+    pub(crate) fn counts(&self) -> bool {
+        self.counts
+    }
+
+    /// Tells `collector` what sockets have done by now, unless that was just told and is not the `last` time; gives whether
+    /// it was.
+    pub(crate) fn tell_sockets(&mut self, collector: &mut Collector, last: bool) -> bool {
+        let (Some(client), true) = (&mut self.owners, self.counts) else { return false };
+        if !last && self.read.is_some_and(|at| at.elapsed() < READING) {
+            return false;
+        }
+        self.read = Some(Instant::now());
+        let asked = &mut self.asked;
+        let told = client.take_accounts(CATCHING_UP, |id, answer| {
+            if let Some(ticket) = asked.take(id) {
+                collector.answer(ticket, answer);
+            }
+        });
+        // Whoever has ended is missed when it is asked for owners.
+        collector.tell_sockets(told.unwrap_or_default());
+        true
     }
 
     /// Whether somebody was asked who has not answered.

@@ -69,6 +69,8 @@ pub struct Interfaces {
     pub no_bpf: bool,
     /// Memory for what they would tell, in KiB.
     pub bpf_ring: u32,
+    /// What the ring has no room for is dropped, not counted.
+    pub drop_when_late: bool,
 }
 
 impl Plan {
@@ -128,6 +130,7 @@ impl Plan {
                 resolve: args.resolve,
                 no_bpf: args.no_bpf,
                 bpf_ring: args.bpf_ring,
+                drop_when_late: args.drop_when_late,
             })
         } else {
             Source::Files(Files { paths: args.read, since: args.since, until: args.until, utc: args.utc })

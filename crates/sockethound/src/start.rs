@@ -39,7 +39,7 @@ pub(crate) fn open(
         block_bytes: block(interfaces.ring_bytes / interfaces.workers),
         promiscuous: interfaces.promiscuous,
         hardware_clock: interfaces.hardware_clock,
-        count_in_kernel: !interfaces.no_bpf,
+        count_in_kernel: !interfaces.no_bpf && !interfaces.drop_when_late,
         ..ring::Options::default()
     };
     // First, since it is a process of its own: what is opened from here on is not its business.
@@ -50,6 +50,8 @@ pub(crate) fn open(
     let greeting = owners.as_mut().and_then(|owners| owners.greeting(LOADING)).unwrap_or_default();
     let conntrack = host::Conntrack::open().ok();
     let rings = RingSource::open_group(&options, interfaces.workers).map_err(refusal)?;
+    // Both accounts begin now: what waits in the rings meanwhile is in both.
+    let counts = greeting.counts && owners.as_mut().is_some_and(|o| o.begin_accounts(LOADING).is_ok());
     // Only now: where nothing can be captured, that is all there is to say.
     greeting.lines.iter().filter(|_| !quiet).for_each(|line| say(line));
     if let Some(refusal) = rings.iter().find_map(RingSource::refusal).filter(|_| !quiet) {
@@ -74,7 +76,7 @@ pub(crate) fn open(
     let named = !interfaces.names.is_empty();
     Ok(Live {
         rings,
-        attribution: Attribution::new(owners, greeting.told, conntrack),
+        attribution: Attribution::new(owners, greeting.told, counts, conntrack),
         resolver,
         named,
         quiet,

@@ -9,7 +9,9 @@ use flow::{
     Answer, Attributed, Began, CaptureEnd, CaptureRecord, End, Event, Evidence, FlowRecord, InterfaceLedger,
     Ledger, Live, LiveLedger, Reason, Snapshot,
 };
-use sample::live::{from_container, live_interface, live_ledger, nginx, on_loopback, process, unowned};
+use sample::live::{
+    from_container, live_interface, live_ledger, nginx, on_loopback, process, sockets, unowned,
+};
 use sample::{after, capture, dns, enclosed, end, flow, interface_ledger, ping, tcp_flow};
 use sockethound::view::View;
 use sockethound::view::ndjson::Ndjson;
@@ -302,6 +304,33 @@ fn ledger_of_an_interface_that_is_gone() {
     let line = ledger_line(InterfaceLedger { live: Some(live), ..live_interface("eth0") });
     assert!(!line.contains("kernel\":{\"packets\":3350"), "{line}");
     assert!(line.contains(r#""dropped":null,"offload":7,"offload_bytes":420,"#), "{line}");
+}
+
+#[test]
+fn process_records() {
+    let snapshot = Snapshot { sockets: Some(sockets()), is_final: true, ..Snapshot::default() };
+    let mut out = Vec::new();
+    Ndjson::new(true).show(&snapshot, &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let expected = [
+        r#"{"kind":"process","schema":1,"process":{"pid":3003,"name":"xfreerdp3","parent":{"pid":1}},"user":{"id":1000,"name":"alice"},"sockethound":{"here":true,"sent":{"packets":1200,"bytes":150000},"received":{"packets":1500,"bytes":29654322},"retransmits":3,"receive_drops":17,"rtt_us":45100,"connections":2,"in_flows":{"packets":2690,"bytes":29792000},"difference":{"packets":10,"bytes":12322}}}"#,
+        r#"{"kind":"process","schema":1,"sockethound":{"here":true,"sent":{"packets":1,"bytes":60},"received":{"packets":0,"bytes":0},"retransmits":0,"receive_drops":0,"in_flows":{"packets":0,"bytes":0},"difference":{"packets":1,"bytes":60}}}"#,
+    ];
+    assert_eq!(lines, expected);
+    let schema = schema();
+    for line in lines {
+        let record = serde_json::from_str(line).unwrap();
+        assert!(schema.is_valid(&record), "{line}");
+    }
+}
+
+#[test]
+fn a_summary_has_both_accounts() {
+    let sockets = flow::SocketLedger { in_flows: (2702, 29_804_000), processes: vec![], ..sockets() };
+    let snapshot = Snapshot { sockets: Some(sockets), ..Snapshot::default() };
+    let expected = r#"{"kind":"summary","schema":1,"event":{"duration":0},"network":{"bytes":0,"packets":0},"sockethound":{"sockets":{"packets":2701,"bytes":29804382},"in_flows":{"packets":2702,"bytes":29804000},"difference":{"packets":-1,"bytes":382}}}"#;
+    assert_eq!(line(|view, out| view.show(&snapshot, out).unwrap()), expected);
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod sample;
 use flow::{
     CaptureEnd, CaptureRecord, FlowRecord, Group, GroupKey, InterfaceId, Ledger, Reason, Snapshot, SortKey,
 };
-use sample::live::{live_snapshot, pace, unowned};
+use sample::live::{live_snapshot, pace, sockets, unowned};
 use sample::{after, counters, enclosed, end, flow, snapshot};
 use sockethound::view::View;
 use sockethound::view::report::{Options, Report, Units, Width};
@@ -158,6 +158,7 @@ fn grouped(keys: Vec<GroupKey>) -> Snapshot {
         received: counters(170, 5_000_000 >> (2 * n)),
         first: sample::START,
         last: after(1),
+        sockets: None,
     };
     let groups: Vec<Group> = keys.into_iter().enumerate().map(group).collect();
     let total = groups.iter().map(Group::total).fold(counters(9, 1000), |a, b| a + b);
@@ -454,6 +455,42 @@ fn groups_of_owners() {
     let all = [(processes, 0), (containers, 1), (users, 3), (unowned, 0)]
         .map(|(keys, more)| live_groups(keys, more));
     insta::assert_snapshot!(all.join("\n\n"));
+}
+
+/// What sockets did stands beside what flows have: where there is room, or where more is asked for.
+#[test]
+fn groups_of_processes_at_their_sockets() {
+    let key = GroupKey::Process("xfreerdp3".into());
+    let mut groups = grouped(vec![key, GroupKey::Unowned("forwarded".into())]).groups.unwrap();
+    let account = &sockets().processes[0].sockets;
+    groups[0].pids = vec![3003];
+    groups[0].sockets = Some((account.counts, account.round_trips));
+    let total = groups.iter().map(Group::total).fold(counters(0, 0), |a, b| a + b);
+    let snapshot = Snapshot {
+        total,
+        flows: 6,
+        groups: Some(groups),
+        rows: vec![],
+        sockets: Some(sockets()),
+        ..live_snapshot()
+    };
+    let text = |options| render(Options { dns_lines: false, ..options }, &snapshot);
+    let wide = text(at(140));
+    let row = |text: &str| text.lines().find(|line| line.starts_with("xfreerdp3")).unwrap().to_owned();
+    let cells = |row: &str| {
+        row.split("  ").map(str::trim).filter(|c| !c.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(cells(&row(&wide))[7..], ["3003", "28.42 MB", "3", "17", "45.1ms !!"], "{wide}");
+    assert!(wide.contains("at sockets  retrans  drops"), "{wide}");
+    assert!(!text(at(80)).contains("retrans"));
+    let more = text(Options { verbose: true, ..at(80) });
+    assert!(more.contains("retrans  drops") && !more.contains("initiator"), "{more}");
+    assert!(more.lines().all(|line| line.chars().count() <= 80), "{more}");
+    let line = wide.lines().find(|line| line.starts_with("Sockets")).unwrap();
+    assert_eq!(
+        line.replace('\u{a0}', " "),
+        "Sockets: 2701 packets, 28.42 MB; in flows 2690, 28.41 MB; difference 11, 12.09 KB"
+    );
 }
 
 /// The rate of a group is what it grew by since the report before, whichever report is shown twice.

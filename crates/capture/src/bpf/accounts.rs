@@ -41,18 +41,19 @@ pub struct Total {
     pub process: Process,
     /// The cookie of the network namespace.
     pub namespace: u64,
-    /// Since the process was first seen.
+    /// Since programs were loaded.
     pub account: Account,
-    key: [u8; WHOSE],
 }
 
-/// The smoothed round-trip time of one open connection.
+/// The smoothed round-trip time of one open connection that was used since the last reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoundTrip {
     /// The process's number.
     pub pid: u32,
     /// Nanoseconds after boot at which it started.
     pub start: u64,
+    /// The cookie of the network namespace.
+    pub namespace: u64,
     /// Microseconds.
     pub micros: u64,
 }
@@ -61,7 +62,8 @@ pub struct RoundTrip {
 pub(super) struct Accounts {
     open: OwnedFd,
     each: OwnedFd,
-    totals: HashMap<MapData, [u8; WHOSE], [u8; TOTAL]>,
+    /// Programs that are loaded later take it from here.
+    _totals: HashMap<MapData, [u8; WHOSE], [u8; TOTAL]>,
 }
 
 impl Accounts {
@@ -75,7 +77,7 @@ impl Accounts {
         let mut totals = HashMap::try_from(totals).map_err(|e| failed(&e))?;
         // There is always room for this one.
         totals.insert([0; WHOSE], [0; TOTAL], 0).map_err(|e| failed(&e))?;
-        Ok(Self { open, each, totals })
+        Ok(Self { open, each, _totals: totals })
     }
 
     /// Adds up what open sockets did, gives the round-trip times of those that have one, then every account.
@@ -91,13 +93,6 @@ impl Accounts {
         read_records::<{ WHOSE + TOTAL }>(&mut file, |record| {
             total_of(record).map(&mut total);
         })
-    }
-
-    /// Forgets an account, which should not have changed for a while: what is added in this very instant is lost.
-    pub(super) fn forget(&mut self, total: &Total) {
-        if total.key != [0; WHOSE] {
-            let _ = self.totals.remove(&total.key);
-        }
     }
 }
 
@@ -122,14 +117,13 @@ fn map_fd(map: &Map) -> Option<BorrowedFd<'_>> {
 
 fn round_trip_of(record: &[u8]) -> Option<RoundTrip> {
     let mut from = Fields(record);
-    let (start, _namespace, pid, _) = (from.u64()?, from.u64()?, from.u32()?, from.u32()?);
-    Some(RoundTrip { pid, start, micros: from.u64()? })
+    let (start, namespace, pid, _exec) = (from.u64()?, from.u64()?, from.u32()?, from.u32()?);
+    Some(RoundTrip { pid, start, namespace, micros: from.u64()? })
 }
 
 fn total_of(record: &[u8]) -> Option<Total> {
-    let key = *record.first_chunk()?;
     let mut from = Fields(record);
-    let (_start, namespace, _pid, _) = (from.u64()?, from.u64()?, from.u32()?, from.u32()?);
+    let (_start, namespace, _pid, _exec) = (from.u64()?, from.u64()?, from.u32()?, from.u32()?);
     let process = process(&mut from)?;
     let account = Account {
         packets_in: from.u64()?,
@@ -139,5 +133,5 @@ fn total_of(record: &[u8]) -> Option<Total> {
         retransmits: from.u64()?,
         drops: from.u64()?,
     };
-    Some(Total { process, namespace, account, key })
+    Some(Total { process, namespace, account })
 }

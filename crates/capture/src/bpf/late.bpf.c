@@ -24,6 +24,7 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 #define PROBES 8
 #define SAMPLE 128
 #define EXTENSIONS 6
+#define PRINTS 4
 
 /* What packets begin with, by ARPHRD_* (<linux/if_arp.h>), as ring/link.rs has it. */
 #define KIND_ETHERNET 1
@@ -111,7 +112,8 @@ struct entry {
 	__u8 tcp_flags;
 	__u8 fragment;
 	__u32 slot;
-	__u64 spare[2];
+	/* What the second to fourth packet keep on their way; the first one's is told by its sample. */
+	__u32 prints[PRINTS];
 	__u8 sample[SAMPLE];
 };
 
@@ -179,6 +181,11 @@ struct {
 /* What is read of a packet besides its key. */
 struct facts {
 	__u64 ip_bytes;
+	/* Where IP begins, and what it carries where there are no extension headers. */
+	__u32 ip;
+	__u32 behind;
+	/* Where TCP begins; 0 for no whole header. */
+	__u32 tcp;
 	__u8 tcp_flags;
 	__u8 fragment;
 };
@@ -204,6 +211,8 @@ INLINE int read_transport(struct __sk_buff *skb, __u32 at, struct key *k, struct
 	k->dport = ports[1];
 	if (k->protocol == 6 && !load(skb, at + 13, &flags, 1))
 		f->tcp_flags = flags;
+	if (k->protocol == 6 && at + 20 <= skb->len)
+		f->tcp = at;
 	return 1;
 }
 
@@ -225,6 +234,8 @@ INLINE int read_v4(struct __sk_buff *skb, __u32 at, struct key *k, struct facts 
 	if (h[0] >> 28 != 4 || header < 20 || total < header)
 		return 0;
 	f->ip_bytes = total;
+	f->ip = at;
+	f->behind = at + header;
 	k->version = 4;
 	k->src[0] = h[3];
 	k->dst[0] = h[4];
@@ -254,6 +265,8 @@ INLINE int read_v6(struct __sk_buff *skb, __u32 at, struct key *k, struct facts 
 	named = h[1] >> 16;
 	next = (h[1] >> 8) & 0xff;
 	wire = skb->len - at;
+	f->ip = at;
+	f->behind = here;
 	k->version = 6;
 	k->src[0] = (__u64)h[3] << 32 | h[2];
 	k->src[1] = (__u64)h[5] << 32 | h[4];
@@ -386,11 +399,63 @@ INLINE int same(const struct key *a, const struct key *b)
 	return !differ;
 }
 
-INLINE void add(struct __sk_buff *skb, struct entry *e, const struct facts *f, __u64 now)
+/* Up to eight bytes at `at`, as far as they are before `end`. */
+INLINE __u64 word(struct __sk_buff *skb, __u32 at, __u32 end)
+{
+	__u64 w = 0;
+	__u32 n;
+
+	if (at >= end)
+		return 0;
+	n = end - at;
+	if (n > 8)
+		n = 8;
+	/* The verifier wants to see that it is not 0. */
+	asm volatile("" : "+r"(n));
+	if (n < 1 || n > 8 || load(skb, at, &w, n))
+		return 0;
+	return w;
+}
+
+/* What a packet keeps on its way: its number, and where it stands in its stream or how its payload begins; as flow/path.rs
+   has it, never 0. */
+INLINE __u32 print(struct __sk_buff *skb, const struct key *k, const struct facts *f)
+{
+	__u64 end = f->ip + f->ip_bytes, a, b = 0, number = 0, x, y, low, middle, high;
+	__u32 at = f->behind, place[2];
+	__u16 n;
+
+	if (end > skb->len)
+		end = skb->len;
+	if (k->version == 4 && !load(skb, f->ip + 4, &n, 2))
+		number = n;
+	if (f->tcp && !load(skb, f->tcp + 4, place, 8)) {
+		a = (__u64)bpf_ntohl(place[0]) << 32 | bpf_ntohl(place[1]);
+	} else {
+		if (k->protocol == 6 || k->protocol == 17 || k->protocol == 136)
+			at += 8;
+		else if (k->protocol == 1 || k->protocol == 58)
+			at += 6;
+		a = word(skb, at, end);
+		b = word(skb, at + 8, end);
+	}
+	x = a ^ (number << 47 | number >> 17) ^ 0x9e3779b97f4a7c15ULL;
+	y = b ^ 0xd1b54a32d192ed03ULL;
+	/* The product's 128 bits. */
+	low = (x & 0xffffffff) * (y & 0xffffffff);
+	middle = (x >> 32) * (y & 0xffffffff) + (low >> 32);
+	high = (middle & 0xffffffff) + (x & 0xffffffff) * (y >> 32);
+	high = (x >> 32) * (y >> 32) + (middle >> 32) + (high >> 32);
+	return ((__u32)low ^ (__u32)high ^ (__u32)(high >> 32)) | 1;
+}
+
+INLINE void add(struct __sk_buff *skb, struct entry *e, const struct key *k, const struct facts *f, __u64 now)
 {
 	__u32 segments = skb->gso_segs;
+	__u64 before = __sync_fetch_and_add(&e->packets, 1);
 
-	__sync_fetch_and_add(&e->packets, 1);
+	if (before < PRINTS && k->version)
+		e->prints[before & (PRINTS - 1)] = print(skb, k, f);
 	__sync_fetch_and_add(&e->ip_bytes, f->ip_bytes);
 	__sync_fetch_and_add(&e->bytes, skb->len);
 	if (segments > 1)
@@ -417,6 +482,7 @@ INLINE void begin(struct __sk_buff *skb, struct entry *e, const struct key *k, c
 	e->pkt_type = skb->pkt_type;
 	e->tcp_flags = f->tcp_flags;
 	e->fragment = f->fragment;
+	__builtin_memset(e->prints, 0, sizeof(e->prints));
 	/* The verifier wants to see that it is not 0. */
 	if (len < 1 || len > SAMPLE || bpf_skb_load_bytes(skb, 0, e->sample, len))
 		len = 0;
@@ -461,7 +527,7 @@ INLINE int place(struct __sk_buff *skb, struct state *s, struct generation *g, _
 			break;
 	}
 	if (e) {
-		add(skb, e, f, now);
+		add(skb, e, k, f, now);
 		return 1;
 	}
 	n = __sync_fetch_and_add(&g->used, 1);

@@ -40,12 +40,13 @@ struct account {
 	__u64 drops;
 };
 
-/* A process in a network namespace. */
+/* A process that has executed a number of programs, in a network namespace. */
 struct whose {
 	__u64 start;
 	__u64 netns;
 	__u32 pid;
-	__u32 pad;
+	/* As of its owner. */
+	__u32 exec;
 };
 
 struct total {
@@ -65,6 +66,8 @@ struct owned {
 	__u64 told[TOLD];
 	/* The round in which it was last told of. */
 	__u64 round;
+	/* Its address, from when it was used by its owner; for comparing. */
+	__u64 sk;
 	__u32 next;
 	/* How its owner is known: enum known. */
 	__u8 known;
@@ -72,6 +75,8 @@ struct owned {
 	__u8 ended;
 	/* Others may be bound to the same port: SO_REUSEPORT. */
 	__u8 shared;
+	/* SOCK_RAW */
+	__u8 raw;
 };
 
 enum known {
@@ -241,14 +246,26 @@ static __always_inline void add(struct account *to, struct account *from)
 	__sync_fetch_and_add(&to->drops, taken(&from->drops));
 }
 
+static __always_inline struct whose whose(const struct owned *o)
+{
+	struct whose w = { .start = o->owner.start, .netns = o->netns, .pid = o->owner.pid, .exec = o->owner.exec };
+
+	return w;
+}
+
+static __always_inline int did_something(const struct account *a)
+{
+	return (a->packets[0] | a->packets[1] | a->retransmits | a->drops) != 0;
+}
+
 /* Adds what a socket did to its owner's total. */
 static __always_inline void add_up(struct owned *o)
 {
-	struct whose key = { .start = o->owner.start, .netns = o->netns, .pid = o->owner.pid };
+	struct whose key = whose(o);
 	struct account *a = &o->account;
 	struct total *t, none = {};
 
-	if (!counting || !(a->packets[0] | a->packets[1] | a->retransmits | a->drops))
+	if (!counting || !did_something(a))
 		return;
 	t = bpf_map_lookup_elem(&totals, &key);
 	if (!t) {

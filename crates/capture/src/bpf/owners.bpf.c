@@ -103,10 +103,21 @@ static __always_inline void tell_end(struct owned *o)
 		bpf_ringbuf_submit(e, wakeup());
 }
 
+static __always_inline int is_owner(const struct owned *o, struct task_struct *task)
+{
+	return o->owner.pid == (__u32)task->tgid && o->owner.exec == (__u32)task->self_exec_id;
+}
+
+/* Whether it was seen using the socket. */
+static __always_inline int is_user(const struct owned *o, struct task_struct *task)
+{
+	return o->known == KNOWN_USED && is_owner(o, task);
+}
+
 /* The current process uses the socket: from now on it is its owner. */
 static __always_inline void use(struct owned *o, struct task_struct *task)
 {
-	int same = o->owner.pid == (__u32)task->tgid && o->owner.exec == (__u32)task->self_exec_id;
+	int same = is_owner(o, task);
 	__u8 before = o->known;
 	__u64 now;
 
@@ -136,8 +147,31 @@ static __always_inline void use(struct owned *o, struct task_struct *task)
 
 /* ---- made, connected, closed: in the process that does it ---- */
 
-SEC("cgroup/sock_create")
-int sock_create(struct bpf_sock *sk)
+/*
+ * Each program of this kind exists twice: `plain` is for where CAP_PERFMON is missing, so that tasks may not be read; of the
+ * process it knows the number and the user, and the rest is in /proc.
+ */
+static __always_inline void uses(struct owned *o, int plain, __u8 known)
+{
+	__u32 pid;
+
+	if (!plain) {
+		use(o, bpf_get_current_task_btf());
+		return;
+	}
+	pid = bpf_get_current_pid_tgid() >> 32;
+	if (o->known == KNOWN_USED && o->owner.pid == pid)
+		return;
+	if (o->owner.pid != pid) {
+		add_up(o);
+		__builtin_memset(&o->owner, 0, sizeof(o->owner));
+	}
+	o->owner.pid = pid;
+	o->owner.uid = bpf_get_current_uid_gid();
+	o->known = known;
+}
+
+static __always_inline int makes(struct bpf_sock *sk, int plain)
 {
 	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 
@@ -145,14 +179,17 @@ int sock_create(struct bpf_sock *sk)
 		return 1;
 	o->cookie = bpf_get_socket_cookie(sk);
 	o->netns = bpf_get_netns_cookie(sk);
+	if (plain) {
+		uses(o, plain, KNOWN_MADE);
+		return 1;
+	}
 	o->known = KNOWN_MADE;
 	current(&o->owner, bpf_get_current_task_btf());
 	o->owner.cgroup = bpf_get_current_cgroup_id();
 	return 1;
 }
 
-SEC("cgroup/sock_release")
-int sock_release(struct bpf_sock *sk)
+static __always_inline int releases(struct bpf_sock *sk, int plain)
 {
 	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, 0);
 
@@ -161,12 +198,12 @@ int sock_release(struct bpf_sock *sk)
 	settle(o, bpf_get_socket_cookie(sk));
 	/* Who closes what nobody has used had accepted it. */
 	if (o->known == KNOWN_INHERITED)
-		use(o, bpf_get_current_task_btf());
+		uses(o, plain, KNOWN_USED);
 	tell_end(o);
 	return 1;
 }
 
-static __always_inline int connects(struct bpf_sock_addr *ctx)
+static __always_inline int connects(struct bpf_sock_addr *ctx, int plain)
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct owned *o;
@@ -176,90 +213,57 @@ static __always_inline int connects(struct bpf_sock_addr *ctx)
 	o = bpf_sk_storage_get(&owners, sk, 0, 0);
 	if (!o)
 		return 1;
-	use(o, bpf_get_current_task_btf());
+	uses(o, plain, KNOWN_USED);
 	o->round = 0;
 	return 1;
+}
+
+SEC("cgroup/sock_create")
+int sock_create(struct bpf_sock *sk)
+{
+	return makes(sk, 0);
+}
+
+SEC("cgroup/sock_release")
+int sock_release(struct bpf_sock *sk)
+{
+	return releases(sk, 0);
 }
 
 SEC("cgroup/connect4")
 int connect4(struct bpf_sock_addr *ctx)
 {
-	return connects(ctx);
+	return connects(ctx, 0);
 }
 
 SEC("cgroup/connect6")
 int connect6(struct bpf_sock_addr *ctx)
 {
-	return connects(ctx);
-}
-
-/* ---- the same without CAP_PERFMON, where tasks may not be read: the rest is in /proc ---- */
-
-static __always_inline void plainly(struct owned *o, __u8 known)
-{
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-
-	if (o->known == KNOWN_USED && o->owner.pid == pid)
-		return;
-	if (o->owner.pid != pid)
-		__builtin_memset(&o->owner, 0, sizeof(o->owner));
-	o->owner.pid = pid;
-	o->owner.uid = bpf_get_current_uid_gid();
-	o->known = known;
+	return connects(ctx, 0);
 }
 
 SEC("cgroup/sock_create")
 int sock_create_plain(struct bpf_sock *sk)
 {
-	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-
-	if (!o)
-		return 1;
-	o->cookie = bpf_get_socket_cookie(sk);
-	o->netns = bpf_get_netns_cookie(sk);
-	plainly(o, KNOWN_MADE);
-	return 1;
+	return makes(sk, 1);
 }
 
 SEC("cgroup/sock_release")
 int sock_release_plain(struct bpf_sock *sk)
 {
-	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, 0);
-
-	if (!o)
-		return 1;
-	settle(o, bpf_get_socket_cookie(sk));
-	if (o->known == KNOWN_INHERITED)
-		plainly(o, KNOWN_USED);
-	tell_end(o);
-	return 1;
-}
-
-static __always_inline int connects_plain(struct bpf_sock_addr *ctx)
-{
-	struct bpf_sock *sk = ctx->sk;
-	struct owned *o;
-
-	if (!sk)
-		return 1;
-	o = bpf_sk_storage_get(&owners, sk, 0, 0);
-	if (!o)
-		return 1;
-	plainly(o, KNOWN_USED);
-	o->round = 0;
-	return 1;
+	return releases(sk, 1);
 }
 
 SEC("cgroup/connect4")
 int connect4_plain(struct bpf_sock_addr *ctx)
 {
-	return connects_plain(ctx);
+	return connects(ctx, 1);
 }
 
 SEC("cgroup/connect6")
 int connect6_plain(struct bpf_sock_addr *ctx)
 {
-	return connects_plain(ctx);
+	return connects(ctx, 1);
 }
 
 /* ---- packets: also in softIRQ ---- */
@@ -370,9 +374,6 @@ static __always_inline int packet(struct __sk_buff *skb, int sent, int plain)
 
 	if (!sk)
 		return 1;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk)
-		return 1;
 	o = bpf_sk_storage_get(&owners, sk, 0, 0);
 	if (!o)
 		return 1;
@@ -384,8 +385,12 @@ static __always_inline int packet(struct __sk_buff *skb, int sent, int plain)
 		__sync_fetch_and_add(&o->account.bytes[sent], skb->len);
 	}
 	/* The five-tuple of a connected socket stays what it is until it is connected again. */
-	if (told && sk->dst_port && sk->type != SOCK_RAW)
+	if (told && sk->dst_port && !o->raw)
 		return 1;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return 1;
+	o->raw = sk->type == SOCK_RAW;
 	/* What is being accepted has a socket of its own soon. */
 	if (sk->protocol == IPPROTO_TCP && sk->state == TCP_LISTEN)
 		return 1;
@@ -490,15 +495,23 @@ static __always_inline struct owned *of_file(struct sock *sk)
 
 static __always_inline int io(struct sock *sk)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct ends ends = {};
 	struct owned *o;
 
 	if (!sk || !is_inet(sk))
 		return 0;
+	o = bpf_sk_storage_get(&owners, sk, 0, 0);
+	/* Nearly always: whoever used it last uses it again. A clone has another address than its listener. */
+	if (o && o->sk == (__u64)sk && is_user(o, task))
+		return 0;
 	o = of_file(sk);
 	if (!o)
 		return 0;
-	use(o, bpf_get_current_task_btf());
+	use(o, task);
+	o->raw = sk->sk_type == SOCK_RAW;
+	if (o->told[0])
+		o->sk = (__u64)sk;
 	if (!o->shared && reuses_port(sk))
 		o->shared = 1;
 	if (!o->told[0] && connected(sk, &ends))
@@ -550,35 +563,31 @@ int inet_sock_set_state(__u64 *ctx)
 
 /* ---- what went wrong: in softIRQ, mostly ---- */
 
-SEC("tp_btf/tcp_retransmit_skb")
-int tcp_retransmit_skb(__u64 *ctx)
-{
-	struct owned *o = bpf_sk_storage_get(&owners, (struct sock *)ctx[0], 0, 0);
-
-	if (o)
-		__sync_fetch_and_add(&o->account.retransmits, 1);
-	return 0;
-}
-
-static __always_inline int dropped(struct sock *sk)
+static __always_inline int went_wrong(struct sock *sk, int retransmitted)
 {
 	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, 0);
 
 	if (o)
-		__sync_fetch_and_add(&o->account.drops, 1);
+		__sync_fetch_and_add(retransmitted ? &o->account.retransmits : &o->account.drops, 1);
 	return 0;
+}
+
+SEC("tp_btf/tcp_retransmit_skb")
+int tcp_retransmit_skb(__u64 *ctx)
+{
+	return went_wrong((struct sock *)ctx[0], 1);
 }
 
 SEC("tp_btf/udp_fail_queue_rcv_skb")
 int udp_fail_queue_rcv_skb(__u64 *ctx)
 {
-	return dropped((struct sock *)ctx[1]);
+	return went_wrong((struct sock *)ctx[1], 0);
 }
 
 SEC("tp_btf/sock_rcvqueue_full")
 int sock_rcvqueue_full(__u64 *ctx)
 {
-	return dropped((struct sock *)ctx[0]);
+	return went_wrong((struct sock *)ctx[0], 0);
 }
 
 /* ---- programs executed ---- */
@@ -664,16 +673,17 @@ int there(struct bpf_iter__task_file *ctx)
 
 /* ---- totals ---- */
 
-/* Adds up what open sockets did; tells the round-trip time of each that has one. */
+/* Adds up what open sockets did since the last time; of those that did anything, tells the round-trip time. */
 SEC("iter/bpf_sk_storage_map")
 int open_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
+	struct owned *o = ctx->value;
 	struct sock *sk = ctx->sk;
 	struct tcp_sock *tcp;
-	struct owned *o;
 	struct rtt r = {};
 
-	if (!sk)
+	/* Of many sockets nearly all are idle: these cost no more than to look here. */
+	if (!sk || !o || !did_something(&o->account))
 		return 0;
 	o = bpf_sk_storage_get(&owners, sk, 0, 0);
 	if (!o)
@@ -682,9 +692,7 @@ int open_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp || !tcp->srtt_us)
 		return 0;
-	r.whose.start = o->owner.start;
-	r.whose.netns = o->netns;
-	r.whose.pid = o->owner.pid;
+	r.whose = whose(o);
 	/* The kernel keeps it in eighths. */
 	r.us = tcp->srtt_us >> 3;
 	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));

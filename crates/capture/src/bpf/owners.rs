@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use aya::Ebpf;
 use aya::maps::{Array, MapData, RingBuf};
 
 use super::accounts::{Accounts, RoundTrip, Total};
@@ -45,7 +46,7 @@ const HOOKS: &[Hook] = &[
     Hook { name: "sched_process_exec", instead: None, at: At::Tracepoint },
 ];
 
-/// Those that only count.
+/// Those that only count, beside all that see packets.
 const COUNTING: [&str; 3] = ["tcp_retransmit_skb", "udp_fail_queue_rcv_skb", "sock_rcvqueue_full"];
 
 /// The programs by name, and whether each is attached to a cgroup, which takes `CAP_NET_ADMIN`, or to a tracepoint,
@@ -55,25 +56,30 @@ pub fn hooks() -> Vec<(&'static str, bool)> {
     telling.map(|hook| (hook.name, matches!(hook.at, At::Cgroup))).collect()
 }
 
+/// Whether a program or a map of this name is only there to count.
+pub fn is_counting(name: &str) -> bool {
+    COUNTING.contains(&name) || ["open_sockets", "each_total", "totals"].contains(&name)
+}
+
 /// How the programs are loaded.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Memory for events that wait to be read: a power of two, at least a page.
     pub ring_bytes: u32,
-    /// Add up what each process's sockets send and receive, which costs at every packet.
+    /// Add up what each process's sockets send and receive, where that can be read (`CAP_PERFMON`).
     pub accounts: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ring_bytes: 4 << 20, accounts: false }
+        Self { ring_bytes: 4 << 20, accounts: true }
     }
 }
 
 /// Programs that are loaded and tell.
 pub struct Hooks {
-    /// Holds the links.
-    _object: Object,
+    /// Holds the links. The kernel's types, by which they were loaded, are large, and not kept.
+    _programs: Ebpf,
     events: RingBuf<MapData>,
     state: Array<MapData, [u64; 2]>,
     snapshot: Option<OwnedFd>,
@@ -96,15 +102,10 @@ impl Hooks {
     /// # Errors
     /// If nothing can: the refusal of what all of them take.
     pub fn open(options: &Options) -> Result<Self, Refusal> {
-        let mut object = Object::open(
-            OBJECT,
-            &[("events", options.ring_bytes)],
-            &[("counting", u8::from(options.accounts))],
-        )?;
-        let accounts = options.accounts.then(|| Accounts::open(&mut object));
-        let cgroup = cgroup::root();
         let (mut attached, mut refused) = (Vec::new(), Vec::new());
-        for hook in HOOKS.iter().filter(|hook| options.accounts || !COUNTING.contains(&hook.name)) {
+        let (mut object, accounts) = open(*options, &mut refused)?;
+        let cgroup = cgroup::root();
+        for hook in HOOKS.iter().filter(|hook| accounts.is_some() || !COUNTING.contains(&hook.name)) {
             let mut attach = |name: &'static str| {
                 let place = match (&hook.at, &cgroup) {
                     (At::Tracepoint, _) => Place::Tracepoint(name),
@@ -126,7 +127,6 @@ impl Hooks {
                 }
             }
         }
-        let accounts = accounts.transpose().map_err(|refusal| refused.push(refusal)).ok().flatten();
         let snapshot = object.attach("there", Place::Iterator("task_file")).and_then(|()| {
             let program = load::fd(&object, "there")
                 .ok_or_else(|| Refusal::of("there", &io::Error::other("not loaded")))?;
@@ -144,7 +144,7 @@ impl Hooks {
         Ok(Self {
             events: RingBuf::try_from(events).map_err(|e| Refusal::of("events", &e))?,
             state: Array::try_from(state).map_err(|e| Refusal::of("state", &e))?,
-            _object: object,
+            _programs: object.ebpf,
             snapshot,
             accounts,
             cgroup: cgroup.ok(),
@@ -201,7 +201,7 @@ impl Hooks {
 }
 
 impl Hooks {
-    /// Gives the round-trip times of open connections, then what every process's sockets sent and received.
+    /// Gives the round-trip times of open connections that were used since, then what every process's sockets sent and received.
     ///
     /// # Errors
     /// If the kernel does not count, or cannot be asked.
@@ -209,11 +209,9 @@ impl Hooks {
         self.accounts.as_ref().ok_or(io::ErrorKind::Unsupported)?.read(round_trip, total)
     }
 
-    /// Forgets an account that has not changed for a while.
-    pub fn forget(&mut self, total: &Total) {
-        if let Some(accounts) = &mut self.accounts {
-            accounts.forget(total);
-        }
+    /// Whether what sockets send and receive is added up.
+    pub fn counts(&self) -> bool {
+        self.accounts.is_some()
     }
 }
 
@@ -221,6 +219,24 @@ impl AsFd for Hooks {
     /// Readable when the room for events begins to fill.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.events.as_fd()
+    }
+}
+
+/// Makes the programs' maps, and loads what reads accounts: where that is refused, nothing is counted.
+fn open(options: Options, refused: &mut Vec<Refusal>) -> Result<(Object, Option<Accounts>), Refusal> {
+    let maps = |counting| {
+        Object::open(OBJECT, &[("events", options.ring_bytes)], &[("counting", u8::from(counting))])
+    };
+    let mut object = maps(options.accounts)?;
+    if !options.accounts {
+        return Ok((object, None));
+    }
+    match Accounts::open(&mut object) {
+        Ok(accounts) => Ok((object, Some(accounts))),
+        Err(refusal) => {
+            refused.push(refusal);
+            Ok((maps(false)?, None))
+        }
     }
 }
 

@@ -65,6 +65,7 @@ fn count(entry: &Entry, interface: u32, start: Start, offset: i64) -> KernelCoun
         ether_type: entry.ether_type(),
         tcp_flags: TcpFlags(entry.tcp_flags()),
         split: entry.split(),
+        prints: entry.prints(),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::flow::Counters;
 use crate::ledger::{InterfaceId, InterfaceLedger, InterfaceName, Ledger, LiveLedger};
 use crate::live::Facts;
 use crate::path::Place;
+use crate::sockets::SocketLedger;
 use crate::totals::{Frames, InterfaceTotals};
 
 /// Why nobody has said whose a flow is.
@@ -118,6 +119,18 @@ impl Collector {
                 self.totals.malformed_messages.iter().map(|((who, why), &n)| (format!("{who}: {why}"), n)),
             ),
         }
+    }
+
+    /// The account at sockets; with each process if `whole`.
+    pub(super) fn socket_ledger(&self, whole: bool) -> Option<SocketLedger> {
+        let live = self.live.as_ref()?;
+        let sockets = live.sockets.as_ref()?;
+        let mut in_flows = sockets.closed.clone();
+        for (number, flow) in self.flows.numbered() {
+            let answer = live.flows.facts(number).and_then(|facts| facts.answer.as_ref());
+            in_flows.add(answer, flow.total());
+        }
+        Some(sockets.ledger(in_flows, whole))
     }
 
     /// Adds what only live interfaces have.

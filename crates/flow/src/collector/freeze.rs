@@ -111,6 +111,7 @@ impl Collector {
                 }
             }
         }
+        self.join_sockets(&mut groups);
         let (groups, more_groups) = self.rank_groups(groups);
         let intervals = self.live.as_ref().map_or(0, |live| live.intervals);
         let row = |row| match row {
@@ -131,6 +132,7 @@ impl Collector {
             dns_totals: self.dns_totals,
             resolvers: self.resolvers(self.closed.resolvers.clone()),
             ledger: self.ledger(hidden),
+            sockets: self.socket_ledger(is_final),
             live: now.and_then(|now| self.live_part(now)),
             is_final,
         }
@@ -192,6 +194,20 @@ impl Collector {
         }
     }
 
+    /// Adds to groups of processes what their sockets did.
+    fn join_sockets(&self, groups: &mut HashMap<GroupKey, Group>) {
+        let by = self.config.group.filter(|by| by.is_of_processes());
+        let sockets = self.live.as_ref().and_then(|live| live.sockets.as_ref());
+        let (Some(by), Some(sockets)) = (by, sockets) else { return };
+        for told in sockets.processes() {
+            let Some(owner) = &told.owner else { continue };
+            let Some(group) = groups.get_mut(&key_of_owner(by, owner)) else { continue };
+            let (counts, round_trips) = group.sockets.get_or_insert_default();
+            *counts += told.counts;
+            *round_trips += told.round_trips;
+        }
+    }
+
     fn rank_groups(&self, groups: HashMap<GroupKey, Group>) -> (Option<Vec<Group>>, u64) {
         if self.config.group.is_none() {
             return (None, 0);
@@ -215,6 +231,10 @@ fn owner_key(by: GroupBy, answer: Option<&Answer>) -> GroupKey {
         Some(Answer::None(reason)) => return GroupKey::Unowned(reason.to_string().into()),
         None => return GroupKey::Unowned("not looked up yet".into()),
     };
+    key_of_owner(by, owner)
+}
+
+fn key_of_owner(by: GroupBy, owner: &Owner) -> GroupKey {
     match (by, &owner.container) {
         (GroupBy::Container, Some(container)) => {
             GroupKey::Container(container.name.as_deref().unwrap_or(&container.id).into())

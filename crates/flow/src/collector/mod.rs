@@ -39,6 +39,7 @@ use crate::rank::SortKey;
 use crate::record::{FlowRecord, TunnelHeader};
 use crate::select::Selection;
 use crate::snapshot::Event;
+use crate::sockets::{ProcessSockets, Sockets};
 use crate::store::{FlowParts, FlowStore};
 use crate::totals::Totals;
 
@@ -137,6 +138,8 @@ struct Live {
     intervals: usize,
     now: Rate,
     peak: Rate,
+    /// Where the kernel counts at sockets.
+    sockets: Option<Sockets>,
 }
 
 impl Collector {
@@ -156,6 +159,7 @@ impl Collector {
             intervals: 0,
             now: Rate::default(),
             peak: Rate::default(),
+            sockets: None,
             config,
         });
         Collector {
@@ -213,6 +217,20 @@ impl Collector {
     pub fn set_dropped(&mut self, packets: u64) {
         if let Some(live) = &mut self.live {
             live.dropped = packets;
+        }
+    }
+
+    /// Says that the kernel counts at sockets: [`Self::tell_sockets`] follows.
+    pub fn expect_sockets(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.sockets = Some(Sockets::default());
+        }
+    }
+
+    /// Takes what processes' sockets have done by now, of those that did anything since the last call.
+    pub fn tell_sockets(&mut self, told: impl IntoIterator<Item = ProcessSockets>) {
+        if let Some(sockets) = self.live.as_mut().and_then(|live| live.sockets.as_mut()) {
+            told.into_iter().for_each(|told| sockets.take(told));
         }
     }
 
@@ -421,6 +439,9 @@ impl Collector {
         let sum = flow.total();
         let shown = self.config.selection.shows(flow, facts.and_then(|f| f.answer.as_ref()));
         let strands = self.share(facts);
+        if let Some(sockets) = self.live.as_mut().and_then(|live| live.sockets.as_mut()) {
+            sockets.closed.add(facts.and_then(|facts| facts.answer.as_ref()), sum);
+        }
         self.closed.counted += strands.unwrap_or(sum);
         self.closed.count(sum, shown, flow.first, flow.last);
         if evicted {

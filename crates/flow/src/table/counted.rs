@@ -78,7 +78,7 @@ impl FlowTable {
         observation.icmp = d.icmp.filter(|_| plain).unwrap_or_default();
         let sum =
             Counters { packets: count.packets, ip_bytes: count.ip_bytes, frame_bytes: count.frame_bytes };
-        self.tally.add_many(&observation, sum, count.last);
+        self.tally.add_many(&observation, sum, count.last, count.prints);
         observation
     }
 

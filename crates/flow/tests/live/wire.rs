@@ -98,6 +98,7 @@ pub(crate) fn counted(packets: u64, each: u64) -> KernelCount<'static> {
         ether_type: 0x0800,
         tcp_flags: TcpFlags(0x10),
         split: 0,
+        prints: [0; 3],
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::Task;
+use super::Process;
 use super::cgroups::Cgroups;
 use crate::Owner;
 use crate::owner::OwnerReader;
@@ -21,7 +21,7 @@ const MAX_PROCESSES: usize = 32_768;
 type Key = (u32, u64, u32);
 
 #[derive(Debug, Default)]
-struct Process {
+struct Met {
     /// Path of its executable, as it was executed.
     path: Option<Arc<str>>,
     owner: Option<Arc<Owner>>,
@@ -30,7 +30,7 @@ struct Process {
 /// Facts of processes.
 #[derive(Debug)]
 pub(super) struct Facts {
-    processes: HashMap<Key, Process, RandomState>,
+    processes: HashMap<Key, Met, RandomState>,
     /// The number of programs that each process has executed by now.
     latest: HashMap<(u32, u64), u32, RandomState>,
     order: VecDeque<Key>,
@@ -48,7 +48,7 @@ impl Facts {
     }
 
     /// Notes what a process has executed.
-    pub(super) fn executed(&mut self, task: &Task, path: &str) {
+    pub(super) fn executed(&mut self, task: &Process, path: &str) {
         self.note(task);
         self.latest.insert((task.pid, task.start), task.exec);
         if let Some(process) = self.processes.get_mut(&key(task)) {
@@ -56,19 +56,19 @@ impl Facts {
         }
     }
 
-    pub(super) fn knows(&self, task: &Task) -> bool {
+    pub(super) fn knows(&self, task: &Process) -> bool {
         self.processes.contains_key(&key(task))
     }
 
     /// Notes that there is a process.
-    pub(super) fn note(&mut self, task: &Task) {
+    pub(super) fn note(&mut self, task: &Process) {
         if self.knows(task) {
             return;
         }
         // What a process has executed, those that it forks have, too.
         let parents = || self.order.iter().rev().take(64).find(|k| k.0 == task.parent && k.2 == task.exec);
         let path = parents().and_then(|parent| self.processes.get(parent)?.path.clone());
-        self.processes.insert(key(task), Process { path, owner: None });
+        self.processes.insert(key(task), Met { path, owner: None });
         self.order.push_back(key(task));
         if self.order.len() > MAX_PROCESSES
             && let Some(oldest) = self.order.pop_front()
@@ -81,7 +81,7 @@ impl Facts {
     }
 
     /// Reads what `/proc` says of a process that is new.
-    pub(super) fn meet(&mut self, task: &Task, reader: &mut OwnerReader) {
+    pub(super) fn meet(&mut self, task: &Process, reader: &mut OwnerReader) {
         if let Some(owner) = self.read_proc(task, reader)
             && let Some(process) = self.processes.get_mut(&key(task))
         {
@@ -90,7 +90,7 @@ impl Facts {
     }
 
     /// All that is known of a process.
-    pub(super) fn owner(&mut self, task: &Task, reader: &mut OwnerReader) -> Option<Arc<Owner>> {
+    pub(super) fn owner(&mut self, task: &Process, reader: &mut OwnerReader) -> Option<Arc<Owner>> {
         self.note(task);
         let known = self.processes.get(&key(task)).and_then(|process| process.owner.clone());
         // Where only a number was told, it may be another's by now.
@@ -108,7 +108,7 @@ impl Facts {
     }
 
     /// What `/proc` says, if this is the same process and still runs the same program.
-    fn read_proc(&self, task: &Task, reader: &mut OwnerReader) -> Option<Owner> {
+    fn read_proc(&self, task: &Process, reader: &mut OwnerReader) -> Option<Owner> {
         if self.latest.get(&(task.pid, task.start)).is_some_and(|latest| *latest != task.exec) {
             return None;
         }
@@ -123,7 +123,7 @@ impl Facts {
     }
 
     /// What the kernel told; nothing if that was only a number.
-    fn as_told(&mut self, task: &Task, reader: &mut OwnerReader) -> Option<Owner> {
+    fn as_told(&mut self, task: &Process, reader: &mut OwnerReader) -> Option<Owner> {
         if task.name.is_empty() {
             return None;
         }
@@ -131,11 +131,11 @@ impl Facts {
         Some(reader.of_ended(task, task.start / TICK, self.path(task), cgroup.as_deref()))
     }
 
-    fn path(&self, task: &Task) -> Option<String> {
+    fn path(&self, task: &Process) -> Option<String> {
         Some(self.processes.get(&key(task))?.path.as_deref()?.to_owned())
     }
 }
 
-fn key(task: &Task) -> Key {
+fn key(task: &Process) -> Key {
     (task.pid, task.start, task.exec)
 }

@@ -8,16 +8,21 @@
 //! Sockets are known by their cookie and namespaces by theirs, which are never
 //! given again; processes by pid, start and the programs they have executed.
 
+mod accounts;
 mod cgroups;
 mod facts;
 mod table;
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use capture::bpf::{Event, Kind, Known, Process, RoundTrip, Total};
+
+use flow::ProcessSockets;
+
+use self::accounts::Accounts;
 use self::facts::Facts;
 use self::table::{Ends, Held, Table};
 use crate::owner::OwnerReader;
@@ -28,75 +33,6 @@ use crate::{Answer, Attributed, Change, End, Evidence, Owner, Protocol, Question
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two snapshots after events were lost.
 const HEALING: Duration = Duration::from_secs(2);
-
-/// A process, as it was when it used a socket.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Task {
-    /// Its number.
-    pub pid: u32,
-    /// Nanoseconds after boot at which it started; 0 if not known.
-    pub start: u64,
-    /// Counts the programs that it and its ancestors have executed.
-    pub exec: u32,
-    /// Its parent; 0 if not known.
-    pub parent: u32,
-    /// Effective user.
-    pub uid: u32,
-    /// Id of its cgroup (version 2), 0 if not known.
-    pub cgroup: u64,
-    /// Its name, cut to 15 bytes by the kernel; empty if not known.
-    pub name: String,
-}
-
-/// How the owner of a socket is known, the surest last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Known {
-    /// It owns the listening socket that this one came from.
-    Inherited,
-    /// It made the socket, or has it among its files.
-    Made,
-    /// It connected it, sent or received.
-    Used,
-}
-
-/// What happened to a socket, or to a process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Happened {
-    /// The socket has this five-tuple.
-    Tuple {
-        /// IANA's number.
-        protocol: u8,
-        /// Its own end; of an ICMP echo, the port is the identifier.
-        local: SocketAddr,
-        /// The other end.
-        remote: SocketAddr,
-    },
-    /// It has another owner, or the same for a better reason.
-    Owner,
-    /// It was there already, without another end.
-    There,
-    /// No process has it any more.
-    End,
-    /// The process has executed this path.
-    Exec(String),
-}
-
-/// One event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// What happened.
-    pub what: Happened,
-    /// Nanoseconds after boot.
-    pub at: u64,
-    /// The socket.
-    pub cookie: u64,
-    /// Its network namespace.
-    pub namespace: u64,
-    /// Its owner.
-    pub task: Task,
-    /// How that is known.
-    pub known: Known,
-}
 
 /// Whoever reads what programs in the kernel tell. No call blocks.
 pub trait Kernel: std::fmt::Debug {
@@ -111,6 +47,16 @@ pub trait Kernel: std::fmt::Debug {
     /// # Errors
     /// If there is no such list.
     fn snapshot(&mut self, each: &mut dyn FnMut(Event)) -> io::Result<()>;
+
+    /// Gives the round-trip times of open connections, then what every process's sockets did since programs were loaded.
+    ///
+    /// # Errors
+    /// If the kernel does not count that, or cannot be asked.
+    fn accounts(
+        &mut self,
+        round_trip: &mut dyn FnMut(RoundTrip),
+        total: &mut dyn FnMut(Total),
+    ) -> io::Result<()>;
 
     /// The cookie of the own network namespace.
     fn home(&self) -> u64;
@@ -131,12 +77,13 @@ pub(crate) struct Told {
     kernel: Box<dyn Kernel>,
     table: Table,
     facts: Facts,
+    accounts: Accounts,
     lost: u64,
     healed: Option<Instant>,
     /// Events were lost, and no snapshot was taken since.
     ill: bool,
     /// Processes of which nothing was read yet.
-    unmet: Vec<Task>,
+    unmet: Vec<Process>,
 }
 
 /// What is known of the addresses of a question's ends.
@@ -151,7 +98,9 @@ impl Told {
     pub(crate) fn new(kernel: Box<dyn Kernel>) -> Self {
         let facts = Facts::new(kernel.cgroups());
         let table = Table::default();
-        let mut told = Self { kernel, table, facts, lost: 0, healed: None, ill: false, unmet: Vec::new() };
+        let accounts = Accounts::default();
+        let (lost, healed, ill, unmet) = (0, None, false, Vec::new());
+        let mut told = Self { kernel, table, facts, accounts, lost, healed, ill, unmet };
         told.snapshot();
         told
     }
@@ -269,6 +218,16 @@ impl Told {
         Some(Answer::Owner(Attributed { owner, end, evidence, peer }))
     }
 
+    /// Leaves out of accounts what was counted until now.
+    pub(crate) fn begin_accounts(&mut self) -> io::Result<()> {
+        self.accounts.begin(&mut *self.kernel)
+    }
+
+    /// What processes' sockets have done by now, of those that did anything since the last call.
+    pub(crate) fn take_accounts(&mut self, reader: &mut OwnerReader) -> io::Result<Vec<ProcessSockets>> {
+        self.accounts.take(&mut *self.kernel, &mut self.facts, reader)
+    }
+
     /// What was answered and is otherwise now.
     pub(crate) fn take_changes(&mut self, reader: &mut OwnerReader) -> Vec<Change> {
         let mut changes = Vec::new();
@@ -291,13 +250,13 @@ impl Told {
 }
 
 /// Notes an event; `unmet` are the processes that were not known.
-fn take(table: &mut Table, facts: &mut Facts, event: Event, unmet: &mut Vec<Task>) {
-    if let Happened::Exec(path) = &event.what {
-        return facts.executed(&event.task, path);
+fn take(table: &mut Table, facts: &mut Facts, event: Event, unmet: &mut Vec<Process>) {
+    if let Kind::Exec(path) = &event.kind {
+        return facts.executed(&event.process, path);
     }
-    if event.task.pid != 0 && !facts.knows(&event.task) {
-        facts.note(&event.task);
-        unmet.push(event.task.clone());
+    if event.process.pid != 0 && !facts.knows(&event.process) {
+        facts.note(&event.process);
+        unmet.push(event.process.clone());
     }
     table.take(event);
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::{Event, Happened, Known, Task};
+use super::{Event, Kind, Known, Process};
 use crate::Protocol;
 use crate::sockets::plain;
 
@@ -79,12 +79,12 @@ pub(super) struct Table {
 #[derive(Debug, Default)]
 struct Tasks {
     numbers: HashMap<(u32, u64, u32), u32, RandomState>,
-    list: Vec<(Task, u32)>,
+    list: Vec<(Process, u32)>,
     free: Vec<u32>,
 }
 
 impl Tasks {
-    fn take(&mut self, task: Task) -> u32 {
+    fn take(&mut self, task: Process) -> u32 {
         let key = (task.pid, task.start, task.exec);
         let Self { numbers, list, free } = self;
         let number = *numbers.entry(key).or_insert_with(|| {
@@ -118,13 +118,13 @@ impl Table {
     pub(super) fn take(&mut self, event: Event) {
         self.forget_old(event.at);
         let (cookie, seen) = (event.cookie, self.snapshots);
-        if event.what == Happened::End && !self.sockets.contains_key(&cookie) {
+        if event.kind == Kind::End && !self.sockets.contains_key(&cookie) {
             return;
         }
         if self.sockets.len() >= MAX_SOCKETS && !self.sockets.contains_key(&cookie) && !self.forget_one() {
             return;
         }
-        let task = self.tasks.take(event.task);
+        let task = self.tasks.take(event.process);
         let socket = self.sockets.entry(cookie).or_insert_with(|| Socket {
             namespace: event.namespace,
             task: u32::MAX,
@@ -142,8 +142,8 @@ impl Table {
             self.changes.extend(changed.take(MAX_CHANGES.saturating_sub(self.changes.len())));
         }
         let mut replaced = Vec::new();
-        match event.what {
-            Happened::Tuple { protocol, local, remote } => {
+        match event.kind {
+            Kind::Tuple { protocol, local, remote } => {
                 let namespace = socket.namespace;
                 let ends = (protocol, plain(local), plain(remote));
                 let without = (protocol, SocketAddr::new(ends.1.ip(), 0), ends.2);
@@ -166,7 +166,7 @@ impl Table {
                     }
                 }
             }
-            Happened::End if !socket.ended => {
+            Kind::End if !socket.ended => {
                 socket.ended = true;
                 self.ended.push_back((event.at, cookie));
             }
@@ -239,7 +239,7 @@ impl Table {
         known.then_some(Held { cookie, task: socket.task, known: socket.known, ended: socket.ended })
     }
 
-    pub(super) fn task(&self, number: u32) -> Option<&Task> {
+    pub(super) fn task(&self, number: u32) -> Option<&Process> {
         self.tasks.list.get(number as usize).map(|(task, _)| task)
     }
 

@@ -2,8 +2,11 @@
 
 use std::cell::RefCell;
 use std::fs::File;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::rc::Rc;
+
+use capture::bpf::Account;
 
 use super::*;
 use crate::Proc;
@@ -16,6 +19,8 @@ struct Said {
     events: Vec<Event>,
     lost: u64,
     snapshots: usize,
+    round_trips: Vec<RoundTrip>,
+    totals: Vec<Total>,
 }
 
 #[derive(Debug)]
@@ -36,6 +41,17 @@ impl Kernel for Fake {
 
     fn snapshot(&mut self, _: &mut dyn FnMut(Event)) -> io::Result<()> {
         self.said.borrow_mut().snapshots += 1;
+        Ok(())
+    }
+
+    fn accounts(
+        &mut self,
+        round_trip: &mut dyn FnMut(RoundTrip),
+        total: &mut dyn FnMut(Total),
+    ) -> io::Result<()> {
+        let said = self.said.borrow();
+        said.round_trips.iter().copied().for_each(round_trip);
+        said.totals.iter().cloned().for_each(total);
         Ok(())
     }
 
@@ -69,21 +85,18 @@ fn at(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-fn event(cookie: u64, namespace: u64, pid: u32, known: Known, what: Happened) -> Event {
-    let task = Task {
-        pid,
-        start: 7_000_000_000,
-        exec: 3,
-        parent: 1,
-        uid: 33,
-        cgroup: 0,
-        name: format!("process-{pid}"),
-    };
-    Event { what, at: 9_000_000_000, cookie, namespace, task, known }
+fn process(pid: u32, exec: u32) -> Process {
+    let name = format!("process-{pid}");
+    Process { pid, start: 7_000_000_000, exec, parent: 1, uid: 33, cgroup: 0, name }
 }
 
-fn tuple(local: &str, remote: &str) -> Happened {
-    Happened::Tuple { protocol: 17, local: at(local), remote: at(remote) }
+fn event(cookie: u64, namespace: u64, pid: u32, known: Known, kind: Kind) -> Event {
+    let process = process(pid, 3);
+    Event { kind, at: 9_000_000_000, cookie, namespace, process, known }
+}
+
+fn tuple(local: &str, remote: &str) -> Kind {
+    Kind::Tuple { protocol: 17, local: at(local), remote: at(remote) }
 }
 
 fn question(source: &str, destination: &str) -> Question {
@@ -131,11 +144,11 @@ const NEITHER: Local = Local { source: false, destination: false };
 #[test]
 fn who_has_ended_is_known_by_what_was_told() {
     let mut lab = Lab::new(true);
-    let exec = Happened::Exec("/usr/bin/process-4711".to_owned());
+    let exec = Kind::Exec("/usr/bin/process-4711".to_owned());
     lab.say([
         event(0, 0, 4711, Known::Made, exec),
         event(5, HOME, 4711, Known::Used, tuple("10.0.0.1:4000", "10.0.0.2:53")),
-        event(5, HOME, 4711, Known::Used, Happened::End),
+        event(5, HOME, 4711, Known::Used, Kind::End),
     ]);
     let Some(Answer::Owner(found)) = lab.ask("10.0.0.1:4000", "10.0.0.2:53", SOURCE) else { panic!() };
     assert_eq!((found.end, found.evidence), (End::Source, Evidence::Told));
@@ -182,7 +195,7 @@ fn who_accepts_is_waited_for() {
     lab.say([event(5, HOME, 10, Known::Inherited, tuple("10.0.0.1:80", "10.0.0.2:4000"))]);
     let deferred = Some(Answer::None(Reason::Deferred));
     assert_eq!(lab.ask("10.0.0.2:4000", "10.0.0.1:80", DESTINATION), deferred);
-    lab.say([event(5, HOME, 11, Known::Used, Happened::Owner)]);
+    lab.say([event(5, HOME, 11, Known::Used, Kind::Owner)]);
     assert_eq!(lab.owner("10.0.0.2:4000", "10.0.0.1:80", DESTINATION), Some((11, End::Destination, None)));
 
     lab.say([event(6, HOME, 10, Known::Inherited, tuple("10.0.0.1:80", "10.0.0.2:4001"))]);
@@ -191,7 +204,7 @@ fn who_accepts_is_waited_for() {
     let Some(Answer::Owner(found)) = lab.ask("10.0.0.2:4001", "10.0.0.1:80", DESTINATION) else { panic!() };
     assert_eq!((found.owner.pid, found.evidence), (10, Evidence::ToldListener));
     // When it is used at last, that is news.
-    lab.say([event(6, HOME, 12, Known::Used, Happened::Owner)]);
+    lab.say([event(6, HOME, 12, Known::Used, Kind::Owner)]);
     let changes = lab.told.take_changes(&mut lab.reader);
     let told: Vec<_> = changes.iter().map(|change| (change.owner.pid, change.own, change.another)).collect();
     assert_eq!(told, [(12, at("10.0.0.1:80"), false)]);
@@ -210,7 +223,7 @@ fn where_use_is_not_told_who_listens_is_no_answer() {
 fn a_five_tuple_that_another_takes_over_is_news() {
     let mut lab = Lab::new(true);
     let ends = || tuple("10.0.0.1:4000", "10.0.0.2:53");
-    lab.say([event(5, HOME, 10, Known::Used, ends()), event(5, HOME, 10, Known::Used, Happened::End)]);
+    lab.say([event(5, HOME, 10, Known::Used, ends()), event(5, HOME, 10, Known::Used, Kind::End)]);
     // Nobody was answered yet.
     lab.say([event(6, HOME, 11, Known::Made, ends())]);
     assert_eq!(lab.told.take_changes(&mut lab.reader), []);
@@ -244,7 +257,7 @@ fn an_unconnected_socket_has_whatever_passes_its_own_end() {
 #[test]
 fn an_echo_is_found_with_and_without_its_identifier() {
     let mut lab = Lab::new(true);
-    let what = Happened::Tuple { protocol: 1, local: at("10.0.0.1:77"), remote: at("10.0.0.2:0") };
+    let what = Kind::Tuple { protocol: 1, local: at("10.0.0.1:77"), remote: at("10.0.0.2:0") };
     lab.say([event(5, HOME, 10, Known::Used, what)]);
     for source in ["10.0.0.1:77", "10.0.0.1:0"] {
         let question = Question { protocol: Protocol::ICMP, ..question(source, "10.0.0.2:0") };
@@ -266,4 +279,47 @@ fn losses_are_counted_and_followed_by_a_snapshot() {
     lab.now += HEALING;
     lab.say([]);
     assert_eq!((lab.told.lost(), lab.said.borrow().snapshots), (4, 3));
+}
+
+#[test]
+fn accounts_are_since_they_began_and_told_if_they_changed() {
+    let mut lab = Lab::new(true);
+    let total = |pid, exec, namespace, packets_out| Total {
+        process: process(pid, exec),
+        namespace,
+        account: Account {
+            packets_out,
+            bytes_out: 100 * packets_out,
+            drops: pid.into(),
+            ..Account::default()
+        },
+    };
+    lab.said.borrow_mut().totals = vec![total(10, 3, HOME, 5), total(11, 3, AWAY, 7)];
+    lab.told.begin_accounts().unwrap();
+    assert_eq!(lab.told.take_accounts(&mut lab.reader).unwrap(), []);
+    // The same process before and after it executed another program; one that was not there; those without room.
+    let rest = Total { process: Process::default(), namespace: 0, ..total(0, 0, 0, 9) };
+    lab.said.borrow_mut().totals = vec![
+        total(10, 3, HOME, 6),
+        total(10, 4, HOME, 2),
+        total(11, 3, AWAY, 7),
+        total(12, 3, HOME, 1),
+        rest,
+    ];
+    let trip = |pid, namespace, micros| RoundTrip { pid, start: 7_000_000_000, namespace, micros };
+    lab.said.borrow_mut().round_trips = vec![trip(10, HOME, 40), trip(10, HOME, 60), trip(13, HOME, 1)];
+    let mut told = lab.told.take_accounts(&mut lab.reader).unwrap();
+    told.sort_by_key(|p| p.owner.as_ref().map(|owner| owner.pid));
+    let each: Vec<_> = told
+        .iter()
+        .map(|p| (p.owner.as_ref().map(|owner| owner.pid), p.counts.sent, p.counts.receive_drops, p.here))
+        .collect();
+    let expected =
+        [(None, (9, 900), 0, true), (Some(10), (3, 300), 10, true), (Some(12), (1, 100), 12, true)];
+    assert_eq!(each, expected);
+    assert_eq!(
+        (told[1].round_trips.connections, told[1].round_trips.mean()),
+        (2, Some(Duration::from_micros(50)))
+    );
+    assert_eq!(lab.told.take_accounts(&mut lab.reader).unwrap(), []);
 }

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use flow::ProcessSockets;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use rounds::{Candidate, Place};
@@ -117,6 +118,23 @@ impl Owners {
     pub fn take_changes(&mut self) -> Vec<Change> {
         let Self { told, reader, .. } = self;
         told.as_mut().map(|told| told.take_changes(reader)).unwrap_or_default()
+    }
+
+    /// Begins the account of what processes' sockets do.
+    ///
+    /// # Errors
+    /// If the kernel does not count that.
+    pub fn begin_accounts(&mut self) -> io::Result<()> {
+        self.told.as_mut().ok_or(io::ErrorKind::Unsupported)?.begin_accounts()
+    }
+
+    /// What those have done by now that did anything since the last call.
+    ///
+    /// # Errors
+    /// As [`Self::begin_accounts`].
+    pub fn take_accounts(&mut self) -> io::Result<Vec<ProcessSockets>> {
+        let Self { told, reader, .. } = self;
+        told.as_mut().ok_or(io::ErrorKind::Unsupported)?.take_accounts(reader)
     }
 
     /// What tells when there is something to read.

@@ -13,6 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use flow::ProcessSockets;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, sockopt};
@@ -46,6 +47,8 @@ const CALM: Duration = Duration::from_secs(1);
 pub struct Greeting {
     /// The kernel tells owners by itself.
     pub told: bool,
+    /// It counts at sockets.
+    pub counts: bool,
     /// What the user should hear.
     pub lines: Vec<String>,
 }
@@ -97,10 +100,14 @@ pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
             active = Instant::now();
         }
         let due = Instant::now();
-        let mut barriers = 0;
+        let (mut barriers, mut accounts) = (0, Vec::new());
         take_frames(&mut input, |body| {
             if wire::is_barrier(body) {
                 barriers += 1;
+                return Some(());
+            }
+            if let Some(begin) = wire::read_accounts(body) {
+                accounts.push(begin);
                 return Some(());
             }
             let (id, question) = wire::read_question(body)?;
@@ -117,9 +124,25 @@ pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
             wire::write_lost(&mut output, lost);
         }
         (0..barriers).for_each(|_| wire::write_barrier(&mut output));
+        for begin in accounts {
+            tell_accounts(owners, begin, &mut told, &mut output);
+        }
         stream.write_all(&output)?;
         output.clear();
     }
+}
+
+/// What cannot be read is not told: then nothing has changed.
+fn tell_accounts(owners: &mut Owners, begin: bool, told: &mut Told, output: &mut Vec<u8>) {
+    if begin {
+        let _ = owners.begin_accounts();
+    } else {
+        let changed = owners.take_accounts().unwrap_or_default();
+        for sockets in &changed {
+            wire::write_sockets(output, sockets, told);
+        }
+    }
+    wire::write_accounts(output, begin);
 }
 
 /// Takes what else has come, and where that is much, what follows within a moment.
@@ -214,6 +237,9 @@ pub struct Client {
     changes: Vec<Change>,
     /// Asked to tell everything, and not answered.
     barriers: usize,
+    /// Asked for accounts, and not answered.
+    accounts: usize,
+    sockets: Vec<ProcessSockets>,
     lost: u64,
 }
 
@@ -234,6 +260,8 @@ impl Client {
             greeting: None,
             changes: Vec::new(),
             barriers: 0,
+            accounts: 0,
+            sockets: Vec::new(),
             lost: 0,
         })
     }
@@ -277,15 +305,57 @@ impl Client {
     ///
     /// # Errors
     /// As [`Self::receive`].
-    pub fn catch_up(&mut self, patience: Duration, mut each: impl FnMut(u64, Answer)) -> io::Result<()> {
-        let end = Instant::now() + patience;
+    pub fn catch_up(&mut self, patience: Duration, each: impl FnMut(u64, Answer)) -> io::Result<()> {
         // One that was given up before still counts.
         self.barriers += 1;
         wire::write_barrier(&mut self.output);
+        self.wait_for(patience, each, |client| client.barriers == 0)
+    }
+
+    /// Has what sockets do counted from now on, waiting for that at most for `patience`.
+    ///
+    /// # Errors
+    /// As [`Self::receive`].
+    pub fn begin_accounts(&mut self, patience: Duration) -> io::Result<()> {
+        self.ask_accounts(true, patience, |_, _| {})
+    }
+
+    /// What processes' sockets have done by now, of those that did anything since the last call; what does not come within
+    /// `patience` comes the next time. Answers that come are given to `each`.
+    ///
+    /// # Errors
+    /// As [`Self::receive`].
+    pub fn take_accounts(
+        &mut self,
+        patience: Duration,
+        each: impl FnMut(u64, Answer),
+    ) -> io::Result<Vec<ProcessSockets>> {
+        self.ask_accounts(false, patience, each)?;
+        Ok(std::mem::take(&mut self.sockets))
+    }
+
+    fn ask_accounts(
+        &mut self,
+        begin: bool,
+        patience: Duration,
+        each: impl FnMut(u64, Answer),
+    ) -> io::Result<()> {
+        self.accounts += 1;
+        wire::write_accounts(&mut self.output, begin);
+        self.wait_for(patience, each, |client| client.accounts == 0)
+    }
+
+    fn wait_for(
+        &mut self,
+        patience: Duration,
+        mut each: impl FnMut(u64, Answer),
+        is_done: impl Fn(&Self) -> bool,
+    ) -> io::Result<()> {
+        let end = Instant::now() + patience;
         loop {
             self.receive(&mut each)?;
             let left = end.saturating_duration_since(Instant::now());
-            if self.barriers == 0 || left.is_zero() {
+            if is_done(self) || left.is_zero() {
                 return Ok(());
             }
             wait(&self.stream, None, Some(left))?;
@@ -316,9 +386,18 @@ impl Client {
             let waiting = &mut self.waiting;
             let (greeting, changes, barriers) = (&mut self.greeting, &mut self.changes, &mut self.barriers);
             let lost = &mut self.lost;
+            let (accounts, sockets) = (&mut self.accounts, &mut self.sockets);
             take_frames(&mut self.input, |body| {
                 if wire::is_barrier(body) {
                     *barriers = barriers.saturating_sub(1);
+                    return Some(());
+                }
+                if wire::read_accounts(body).is_some() {
+                    *accounts = accounts.saturating_sub(1);
+                    return Some(());
+                }
+                if let Some(told) = wire::read_sockets(body, heard) {
+                    sockets.push(told);
                     return Some(());
                 }
                 if let Some(events) = wire::read_lost(body) {

@@ -5,7 +5,9 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
+use flow::{ProcessSockets, RoundTrips, SocketCounts};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
@@ -96,6 +98,57 @@ const CHANGE: u64 = u64::MAX - 1;
 /// Both ways: who sends it back has told everything.
 const BARRIER: u64 = u64::MAX - 2;
 const LOST: u64 = u64::MAX - 3;
+/// Asks for what processes' sockets did, and ends the answer.
+const ACCOUNTS: u64 = u64::MAX - 4;
+/// What one process's sockets did.
+const SOCKETS: u64 = u64::MAX - 5;
+
+/// Asks for what processes' sockets did since they were last asked for; or, to `begin`, that it is counted from now on. The
+/// same comes back when all is told.
+pub(super) fn write_accounts(out: &mut Vec<u8>, begin: bool) {
+    frame(out, |out| {
+        number(out, ACCOUNTS);
+        out.push(u8::from(begin));
+    });
+}
+
+/// Reads that; `None` if it is something else.
+pub(super) fn read_accounts(body: &[u8]) -> Option<bool> {
+    let mut from = Reader(body);
+    (from.number()? == ACCOUNTS).then_some(())?;
+    let begin = from.byte()? != 0;
+    from.0.is_empty().then_some(begin)
+}
+
+pub(super) fn write_sockets(out: &mut Vec<u8>, sockets: &ProcessSockets, told: &mut Told) {
+    frame(out, |out| {
+        number(out, SOCKETS);
+        option(out, sockets.owner.as_ref(), |out, owner| told.write(out, owner));
+        out.push(u8::from(sockets.here));
+        let SocketCounts { sent, received, retransmits, receive_drops } = sockets.counts;
+        let RoundTrips { sum, connections } = sockets.round_trips;
+        let nanos = u64::try_from(sum.as_nanos()).unwrap_or(u64::MAX);
+        for n in [sent.0, sent.1, received.0, received.1, retransmits, receive_drops, nanos, connections] {
+            number(out, n);
+        }
+    });
+}
+
+/// Reads what one process's sockets did; `None` if it is something else.
+pub(super) fn read_sockets(body: &[u8], heard: &mut Heard) -> Option<ProcessSockets> {
+    let mut from = Reader(body);
+    (from.number()? == SOCKETS).then_some(())?;
+    let owner = from.option(|from| heard.read(from))?;
+    let here = from.byte()? != 0;
+    let counts = SocketCounts {
+        sent: (from.number()?, from.number()?),
+        received: (from.number()?, from.number()?),
+        retransmits: from.number()?,
+        receive_drops: from.number()?,
+    };
+    let round_trips = RoundTrips { sum: Duration::from_nanos(from.number()?), connections: from.number()? };
+    from.0.is_empty().then_some(ProcessSockets { owner, here, counts, round_trips })
+}
 
 /// How many events of the kernel were lost so far.
 pub(super) fn write_lost(out: &mut Vec<u8>, lost: u64) {
@@ -155,6 +208,7 @@ pub(super) fn write_greeting(out: &mut Vec<u8>, greeting: &Greeting) {
     frame(out, |out| {
         number(out, GREETING);
         out.push(u8::from(greeting.told));
+        out.push(u8::from(greeting.counts));
         number(out, greeting.lines.len() as u64);
         greeting.lines.iter().for_each(|line| text(out, line));
     });
@@ -166,10 +220,10 @@ pub(super) fn read_greeting(body: &[u8]) -> Option<Greeting> {
     if from.number()? != GREETING {
         return None;
     }
-    let told = from.byte()? != 0;
+    let (told, counts) = (from.byte()? != 0, from.byte()? != 0);
     let count = from.number()?;
     let lines = (0..count).map(|_| from.text()).collect::<Option<_>>()?;
-    from.0.is_empty().then_some(Greeting { told, lines })
+    from.0.is_empty().then_some(Greeting { told, counts, lines })
 }
 
 /// Reads an answer; `heard` are the processes that the other end has told of.
@@ -454,6 +508,25 @@ mod tests {
             write_answer(&mut out, 9, &answer, &mut Told::default());
             assert_eq!(read_answer(body_of(&out), &mut Heard::default()), Some((9, answer)));
         }
+    }
+
+    #[test]
+    fn accounts_are_read_back() {
+        let counts = SocketCounts { sent: (1, 2), received: (3, 4), retransmits: 5, receive_drops: 6 };
+        let round_trips = RoundTrips { sum: Duration::from_micros(7), connections: 8 };
+        for owner in [None, Some(Arc::new(owner()))] {
+            let sockets = ProcessSockets { owner, here: true, counts, round_trips };
+            let mut out = Vec::new();
+            write_sockets(&mut out, &sockets, &mut Told::default());
+            let body = body_of(&out);
+            assert_eq!(read_sockets(body, &mut Heard::default()), Some(sockets));
+            for cut in 0..body.len() {
+                assert_eq!(read_sockets(&body[..cut], &mut Heard::default()), None, "cut at {cut}");
+            }
+        }
+        let mut out = Vec::new();
+        write_accounts(&mut out, true);
+        assert_eq!(read_accounts(body_of(&out)), Some(true));
     }
 
     #[test]

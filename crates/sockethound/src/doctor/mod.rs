@@ -63,9 +63,11 @@ impl Findings {
         };
         let _ = writeln!(text, "capabilities: {held}\n");
         for (probe, outcome) in &self.rows {
-            let (works, what) = match outcome {
-                Ok(found) => ("yes", found.clone()),
-                Err(failure) => ("no", failure.to_string()),
+            let (works, what) = match (outcome, probe.unused) {
+                (Ok(_), Some(why)) => ("–", format!("allowed, not used: {why}")),
+                (Err(failure), Some(why)) => ("–", format!("refused ({failure}), not used: {why}")),
+                (Ok(found), None) => ("yes", found.clone()),
+                (Err(failure), None) => ("no", failure.to_string()),
             };
             let separator = if what.is_empty() { "" } else { ": " };
             let _ = writeln!(text, "{works:>3}  {}{separator}{what}", probe.about);
@@ -73,7 +75,7 @@ impl Findings {
         let more = self.more();
         let _ = match &more {
             Some(command) => writeln!(text, "\nMore works after: {command}"),
-            None if self.rows.iter().all(|(_, outcome)| outcome.is_ok()) => {
+            None if self.rows.iter().all(|(probe, outcome)| outcome.is_ok() || probe.unused.is_some()) => {
                 writeln!(text, "\nEverything works.")
             }
             None => writeln!(text, "\nNo command gives more here."),
@@ -102,6 +104,9 @@ impl Findings {
 
 fn row(probe: &Probe, outcome: &Outcome) -> Value {
     let mut row = json!({ "name": probe.name, "about": probe.about, "works": outcome.is_ok() });
+    if let Some(why) = probe.unused {
+        row["unused"] = json!(why);
+    }
     match outcome {
         Ok(found) => row["found"] = json!(found),
         Err(failure) => {
@@ -140,7 +145,9 @@ mod tests {
         assert!(text.starts_with("sockethound ") && text.contains(" on Linux 6.1.0 "), "{text}");
         assert!(text.contains("\ncapabilities: none\n"), "{text}");
         assert!(text.ends_with("\nEverything works.\n"), "{text}");
-        assert!(text.lines().filter(|line| line.starts_with("yes  ")).count() == PROBES.len());
+        let unused = PROBES.iter().filter(|probe| probe.unused.is_some()).count();
+        assert_eq!(text.lines().filter(|line| line.starts_with("yes  ")).count(), PROBES.len() - unused);
+        assert_eq!(text.lines().filter(|line| line.starts_with("  –  ")).count(), unused);
     }
 
     #[test]

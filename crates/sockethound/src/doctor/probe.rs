@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use capture::bpf::Refusal;
 use capture::ring::{self, RingSource};
 use host::{Answer, Conntrack, Owner, Proc, Protocol, Question, Reason};
 use rustix::process::geteuid;
@@ -17,7 +18,7 @@ use rustix::thread::{CapabilitySet, LinkNameSpaceType, move_into_link_name_space
 
 use crate::privilege::capabilities::{ATTRIBUTION, CAPTURE};
 use crate::privilege::owners::{self, Manner};
-use crate::privilege::rung::{CGROUPS, PROGRAMS, Rung, TRACING};
+use crate::privilege::rung::{CGROUPS, PROGRAMS, Rung, TRACING, reasons};
 use crate::privilege::{probe_landlock, probe_seccomp};
 
 /// Something the program does, tried out.
@@ -28,7 +29,16 @@ pub(super) struct Probe {
     pub(super) about: &'static str,
     /// What would make it work where it is not permitted.
     pub(super) needs: CapabilitySet,
+    /// Why nothing is lost without it; `None` for what the program uses.
+    pub(super) unused: Option<&'static str>,
     pub(super) run: fn() -> Outcome,
+}
+
+impl Probe {
+    /// Something that the program uses.
+    const fn of(name: &'static str, about: &'static str, needs: CapabilitySet, run: fn() -> Outcome) -> Self {
+        Self { name, about, needs, unused: None, run }
+    }
 }
 
 /// What was found, in few words; or why it does not work.
@@ -36,50 +46,40 @@ pub(super) type Outcome = Result<String, Failure>;
 
 /// Every row, in their order.
 pub(super) const PROBES: &[Probe] = &[
-    Probe { name: "capture", about: "packets of interfaces", needs: CAPTURE, run: capture },
-    Probe { name: "owners", about: "owners: processes of this user", needs: ATTRIBUTION, run: owners },
-    Probe {
-        name: "other_users",
-        about: "owners: processes of other users",
-        needs: ATTRIBUTION,
-        run: other_users,
-    },
-    Probe {
-        name: "namespaces",
-        about: "owners: other network namespaces",
-        needs: CapabilitySet::SYS_ADMIN,
-        run: namespaces,
-    },
-    Probe {
-        name: "conntrack",
-        about: "owners: translated addresses (conntrack)",
-        needs: CapabilitySet::NET_ADMIN,
-        run: conntrack,
-    },
-    Probe {
-        name: "kernel_events",
-        about: "owners: told by the kernel (BPF)",
-        needs: PROGRAMS.union(CGROUPS).union(TRACING),
-        run: kernel_events,
-    },
+    Probe::of("capture", "packets of interfaces", CAPTURE, capture),
+    Probe::of(
+        "count_when_late",
+        "packets: counted in the kernel when late (BPF)",
+        CAPTURE.union(PROGRAMS),
+        late,
+    ),
+    Probe::of("owners", "owners: processes of this user", ATTRIBUTION, owners),
+    Probe::of("other_users", "owners: processes of other users", ATTRIBUTION, other_users),
+    Probe::of("namespaces", "owners: other network namespaces", CapabilitySet::SYS_ADMIN, namespaces),
+    Probe::of("conntrack", "owners: translated addresses (conntrack)", CapabilitySet::NET_ADMIN, conntrack),
+    Probe::of(
+        "kernel_events",
+        "owners: told by the kernel (BPF)",
+        PROGRAMS.union(CGROUPS).union(TRACING),
+        kernel_events,
+    ),
+    Probe::of(
+        "process_totals",
+        "owners: bytes, retransmits and drops counted at sockets (BPF)",
+        PROGRAMS.union(CGROUPS).union(TRACING),
+        process_totals,
+    ),
     Probe {
         name: "trampolines",
-        about: "owners: functions of the kernel entered (fentry)",
+        about: "owners: functions entered (fentry)",
         needs: CapabilitySet::empty(),
+        unused: Some("it and kprobes would tell no more"),
         run: trampolines,
     },
-    Probe {
-        name: "landlock",
-        about: "sandbox: files (Landlock)",
-        needs: CapabilitySet::empty(),
-        run: || Ok(probe_landlock()?),
-    },
-    Probe {
-        name: "seccomp",
-        about: "sandbox: system calls (seccomp)",
-        needs: CapabilitySet::empty(),
-        run: || Ok(probe_seccomp().map(|()| String::new())?),
-    },
+    Probe::of("landlock", "sandbox: files (Landlock)", CapabilitySet::empty(), || Ok(probe_landlock()?)),
+    Probe::of("seccomp", "sandbox: system calls (seccomp)", CapabilitySet::empty(), || {
+        Ok(probe_seccomp().map(|()| String::new())?)
+    }),
 ];
 
 /// Why something does not work.
@@ -115,6 +115,12 @@ impl From<io::Error> for Failure {
     }
 }
 
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self { reason: refusal.to_string(), errno: refusal.errno }
+    }
+}
+
 impl From<ring::Error> for Failure {
     fn from(error: ring::Error) -> Self {
         match error {
@@ -136,8 +142,11 @@ impl From<anyhow::Error> for Failure {
 
 /// Makes the ring that a report would make, only smaller.
 fn capture() -> Outcome {
-    let options = ring::Options { ring_bytes: 1 << 20, block_bytes: 1 << 16, ..ring::Options::default() };
-    Ok(RingSource::open(&options)?.interface_names().join(" "))
+    Ok(RingSource::open(&small())?.interface_names().join(" "))
+}
+
+fn small() -> ring::Options {
+    ring::Options { ring_bytes: 1 << 20, block_bytes: 1 << 16, ..ring::Options::default() }
 }
 
 /// Asks the sandboxed process for the owner of a socket of this user's.
@@ -228,6 +237,15 @@ fn namespaces() -> Outcome {
     Ok(String::new())
 }
 
+/// Makes a ring with the program that counts what there may be no room for.
+fn late() -> Outcome {
+    let options = ring::Options { count_in_kernel: true, ..small() };
+    match RingSource::open(&options)?.refusal() {
+        None => Ok(String::new()),
+        Some(refusal) => Err(refusal.clone().into()),
+    }
+}
+
 /// Loads every program that tells owners, and lets go of it.
 fn kernel_events() -> Outcome {
     let rung = Rung::probe();
@@ -237,17 +255,25 @@ fn kernel_events() -> Outcome {
     }
     let missing = if rung.lacks.is_empty() { String::new() } else { format!(", nothing {}", rung.lacks) };
     let errno = rung.refused.iter().find_map(|refusal| refusal.errno);
-    Err(Failure { reason: format!("rung {letter}{missing}: {}", rung.reasons()), errno })
+    Err(Failure { reason: format!("rung {letter}{missing}: {}", reasons(&rung.refused)), errno })
 }
 
-/// Nothing depends on it: whether it is allowed is worth a word, not a remedy.
-#[expect(clippy::unnecessary_wraps, reason = "it is a row like the others")]
+/// The same for those that count.
+fn process_totals() -> Outcome {
+    let rung = Rung::probe();
+    // Without packets at sockets there is nothing to count.
+    if rung.counts && rung.not_counted.is_empty() && matches!(rung.letter, 'A' | 'C') {
+        return Ok(String::new());
+    }
+    let refused = if rung.not_counted.is_empty() { &rung.refused } else { &rung.not_counted };
+    let errno = refused.iter().find_map(|refusal| refusal.errno);
+    Err(Failure { reason: reasons(refused), errno })
+}
+
+/// Loads a program that would enter a function.
 fn trampolines() -> Outcome {
-    const ADDS: &str = "not used: connections, first use and packets are told of without it, and so they are without kprobes";
-    Ok(match capture::bpf::probe_trampolines() {
-        Ok(()) => format!("allowed; {ADDS}"),
-        Err(refusal) => format!("refused ({}); {ADDS}", refusal.reason),
-    })
+    let probed = capture::bpf::probe_trampolines();
+    probed.map(|()| String::new()).map_err(|Refusal { reason, errno, .. }| Failure { reason, errno })
 }
 
 /// Subscribes to translated flows.

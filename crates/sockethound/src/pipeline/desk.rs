@@ -64,6 +64,10 @@ impl Desk {
                 start.entry(c.ifindex).or_default()[at] = counted(c);
             }
         }
+        let mut collector = collector;
+        if attribution.counts() {
+            collector.expect_sockets();
+        }
         Desk {
             collector,
             attribution,
@@ -88,6 +92,12 @@ impl Desk {
         for interface in interfaces {
             self.interface(interface.ifindex, &interface.name);
         }
+    }
+
+    /// Takes what sockets have done by now: at the instant of a report if that is not too often, and when capturing has
+    /// ended; gives whether it was taken.
+    pub(super) fn take_sockets(&mut self, last: bool) -> bool {
+        self.attribution.tell_sockets(&mut self.collector, last)
     }
 
     /// Takes what a worker tells; gives what the user is to be told of it.

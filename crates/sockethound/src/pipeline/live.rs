@@ -74,6 +74,8 @@ pub(super) struct News {
     pub(super) ring: RingStats,
     /// Up to this report, by the workers' count, this tells everything.
     pub(super) report: Option<u64>,
+    /// Nothing is captured from now on.
+    pub(super) stopped: bool,
     /// It is the worker's last.
     pub(super) last: bool,
     /// What went wrong.
@@ -397,6 +399,10 @@ impl Worker<'_> {
     fn finish(mut self, fault: Option<Error>) -> Result<(), Gone> {
         let mut fault = fault;
         let [before, counters] = self.stop_ring(&mut fault);
+        if self.number == 0 {
+            let news = News { worker: self.number, stopped: true, ..News::default() };
+            self.to.send(Box::new(news)).map_err(|_| Gone)?;
+        }
         let until = Instant::now() + LAST_WORDS;
         while fault.is_none() {
             let left = until.saturating_duration_since(Instant::now());
@@ -439,6 +445,7 @@ fn collect(
     }
     loop {
         match incoming.recv_timeout(if desk.is_waiting() { BUSY } else { QUIET }) {
+            Ok(news) if news.stopped => drop(desk.take_sockets(true)),
             Ok(news) => desk.take(*news).into_iter().try_for_each(put)?,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
@@ -453,9 +460,12 @@ fn collect(
         }
         while desk.take_report() {
             let at = now();
+            let counted = desk.take_sockets(false);
             desk.collector.tick(at);
             desk.take_names();
-            let snapshot = desk.collector.snapshot(Some(at), false);
+            let mut snapshot = desk.collector.snapshot(Some(at), false);
+            // An account of another instant would differ for that alone.
+            snapshot.sockets.take_if(|_| !counted);
             desk.ask_names(&snapshot);
             put(Output::Snapshot(Arc::new(snapshot)))?;
             desk.take_waiting().into_iter().try_for_each(put)?;

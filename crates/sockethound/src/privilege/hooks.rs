@@ -6,8 +6,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 
-use capture::bpf::{self, Hooks, Kind};
-use host::kernel::{Event, Happened, Kernel, Known, Task};
+use capture::bpf::{self, Event, Hooks, RoundTrip, Total};
+use host::kernel::Kernel;
 use host::service::Greeting;
 
 use super::owners::Manner;
@@ -25,8 +25,11 @@ pub(super) fn open(manner: Manner) -> (Option<Told>, Greeting) {
     // Any socket tells the namespace.
     let home = UnixDatagram::unbound().and_then(|socket| bpf::namespace_cookie(socket.as_fd()));
     match (opened, home) {
-        (Ok(hooks), Ok(home)) => (Some(Told { hooks, home }), Greeting { told: true, lines }),
-        _ => (None, Greeting { told: false, lines }),
+        (Ok(hooks), Ok(home)) => {
+            let counts = hooks.counts();
+            (Some(Told { hooks, home }), Greeting { told: true, counts, lines })
+        }
+        _ => (None, Greeting { lines, ..Greeting::default() }),
     }
 }
 
@@ -40,7 +43,7 @@ pub(super) struct Told {
 
 impl Kernel for Told {
     fn read(&mut self, each: &mut dyn FnMut(Event)) {
-        self.hooks.read(|event| each(heard(event)));
+        self.hooks.read(each);
     }
 
     fn take_lost(&mut self) -> u64 {
@@ -48,7 +51,15 @@ impl Kernel for Told {
     }
 
     fn snapshot(&mut self, each: &mut dyn FnMut(Event)) -> io::Result<()> {
-        self.hooks.snapshot(|event| each(heard(event)))
+        self.hooks.snapshot(each)
+    }
+
+    fn accounts(
+        &mut self,
+        round_trip: &mut dyn FnMut(RoundTrip),
+        total: &mut dyn FnMut(Total),
+    ) -> io::Result<()> {
+        self.hooks.accounts(round_trip, total)
     }
 
     fn home(&self) -> u64 {
@@ -65,28 +76,5 @@ impl Kernel for Told {
 
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.hooks.as_fd()
-    }
-}
-
-/// The event, in the words of whoever knows hosts.
-fn heard(event: bpf::Event) -> Event {
-    let bpf::Process { pid, start, exec, parent, uid, cgroup, name } = event.process;
-    Event {
-        what: match event.kind {
-            Kind::Tuple { protocol, local, remote } => Happened::Tuple { protocol, local, remote },
-            Kind::Owner => Happened::Owner,
-            Kind::There => Happened::There,
-            Kind::End => Happened::End,
-            Kind::Exec(path) => Happened::Exec(path),
-        },
-        at: event.at,
-        cookie: event.cookie,
-        namespace: event.namespace,
-        task: Task { pid, start, exec, parent, uid, cgroup, name },
-        known: match event.known {
-            bpf::Known::Inherited => Known::Inherited,
-            bpf::Known::Made => Known::Made,
-            bpf::Known::Used => Known::Used,
-        },
     }
 }

@@ -1,6 +1,6 @@
 //! How much the kernel tells here: a ladder, of which each rung says what it cannot see.
 
-use capture::bpf::{Hooks, Options, Refusal};
+use capture::bpf::{self, Hooks, Options, Refusal};
 use rustix::thread::CapabilitySet;
 
 /// A rung of the ladder, with what was refused.
@@ -10,8 +10,12 @@ pub struct Rung {
     pub letter: char,
     /// What it lacks, in words; empty on the first.
     pub lacks: &'static str,
-    /// What was refused.
+    /// What was refused of that.
     pub refused: Vec<Refusal>,
+    /// Whether what sockets do is counted, and what was refused of that.
+    pub counts: bool,
+    /// What was refused of what counts at sockets.
+    pub not_counted: Vec<Refusal>,
 }
 
 /// Loads programs into the kernel.
@@ -42,14 +46,17 @@ impl Rung {
             (true, false) => ('C', "of sockets that were accepted or passed on"),
             (false, false) => ('D', "of sockets that end before they are looked up"),
         };
-        Self { letter, lacks, refused: hooks.refused().to_vec() }
+        let counting = |refusal: &Refusal| bpf::is_counting(&refusal.hook);
+        let (not_counted, refused) = hooks.refused().iter().cloned().partition(counting);
+        Self { letter, lacks, refused, counts: hooks.counts(), not_counted }
     }
 
     fn without(refusal: &Refusal) -> Self {
         // Whoever may make a map but attach nothing here may still count packets by a program.
         let letter = if refusal.hook.is_empty() { 'E' } else { 'D' };
         let lacks = "of sockets that end before they are looked up";
-        Self { letter, lacks, refused: vec![refusal.clone()] }
+        let refused = vec![refusal.clone()];
+        Self { letter, lacks, refused, counts: false, not_counted: Vec::new() }
     }
 
     /// Whether everything that the program can use is there.
@@ -60,9 +67,10 @@ impl Rung {
     /// What there is to say, once; nothing where nothing is lacking.
     pub fn line(&self) -> Option<String> {
         if self.is_whole() {
-            return None;
+            let lacking = format!("warning: not all is counted at sockets: {}", reasons(&self.not_counted));
+            return (!self.not_counted.is_empty()).then_some(lacking);
         }
-        let refused = self.reasons();
+        let refused = reasons(&self.refused);
         Some(if self.lacks.is_empty() {
             format!("warning: the kernel tells owners, but not all: {refused}")
         } else {
@@ -72,21 +80,21 @@ impl Rung {
             )
         })
     }
+}
 
-    /// Each reason once, with the programs that it was given for.
-    pub fn reasons(&self) -> String {
-        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-        for refusal in &self.refused {
-            let hook = if refusal.hook.is_empty() { "bpf" } else { refusal.hook.as_str() };
-            match reasons.iter_mut().find(|(reason, _)| *reason == refusal.reason) {
-                Some((_, hooks)) => hooks.push(hook),
-                None => reasons.push((&refusal.reason, vec![hook])),
-            }
+/// Each reason once, with the programs that it was given for.
+pub fn reasons(refused: &[Refusal]) -> String {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for refusal in refused {
+        let hook = if refusal.hook.is_empty() { "bpf" } else { refusal.hook.as_str() };
+        match reasons.iter_mut().find(|(reason, _)| *reason == refusal.reason) {
+            Some((_, hooks)) => hooks.push(hook),
+            None => reasons.push((&refusal.reason, vec![hook])),
         }
-        let each =
-            reasons.iter().map(|(reason, hooks)| format!("{}: {reason}{}", hooks.join(" "), option(hooks)));
-        each.collect::<Vec<_>>().join("; ")
     }
+    let each =
+        reasons.iter().map(|(reason, hooks)| format!("{}: {reason}{}", hooks.join(" "), option(hooks)));
+    each.collect::<Vec<_>>().join("; ")
 }
 
 /// The kernel's option that is lacking, where that is what it looks like.

@@ -88,6 +88,51 @@ fn root_a_reader_that_is_stopped_loses_nothing() {
     }
 }
 
+/// Packets of one flow that come in by turns on two interfaces and all pass a third, as with a bond: though the ring has
+/// none of them, they count once.
+#[test]
+fn root_what_is_spread_over_two_interfaces_counts_once() {
+    const ROUNDS: u16 = 2000;
+    let Some(lab) = Lab::new(&["a", "b"]) else { return };
+    for (near, far) in [("va0", "vb0"), ("va1", "vb1")] {
+        lab.join(("a", near, ""), ("b", far, ""));
+    }
+    for words in [
+        "link add br0 address 02:00:00:00:00:02 type bridge mcast_snooping 0",
+        "link set vb0 master br0",
+        "link set vb1 master br0",
+        "link set br0 up",
+    ] {
+        lab.ip("b", words);
+    }
+    lab.wait_for_carrier("b", "br0");
+    let senders = ["va0", "va1"].map(|dev| within(&lab.path("a"), || RawSender::open(dev)));
+    let running = Running::start(&lab, "b", "--ring 1");
+    running.signal(Signal::STOP);
+    // Until the ring is full.
+    (0..500).for_each(|id| senders[0].send_all(&round(id)));
+    let from = stranger(FLOWS);
+    for id in 0..ROUNDS {
+        for (sender, id) in senders.iter().zip([2 * id, 2 * id + 1]) {
+            let mut frame = frame(from, to(), id, false);
+            frame[..6].copy_from_slice(&[2, 0, 0, 0, 0, 2]);
+            sender.send(&frame);
+        }
+    }
+    running.signal(Signal::CONT);
+    let run = running.stop();
+    for interface in ["vb0", "vb1", "br0"] {
+        // A bridge itself counts no Ethernet headers.
+        let of_it = |r: &&Value| r["kind"] == "ledger" && r["sockethound"]["interface"] == interface;
+        let ledger = &run.records.iter().find(of_it).unwrap()["sockethound"];
+        assert!(counts(&ledger["in_kernel"]).0 >= u64::from(ROUNDS), "the ring had room: {ledger}");
+    }
+    let flow = run.flow("udp", [SocketAddr::V4(from), SocketAddr::V4(to())]);
+    assert_eq!(packets(flow), (2 * u64::from(ROUNDS), 0), "{flow}");
+    let path = flow["sockethound"]["path"].as_array().unwrap();
+    assert_eq!(path.len(), 3, "{flow}");
+}
+
 /// Real connections while the program is stopped: their bytes, both directions, and how they ended.
 #[test]
 fn root_connections_of_which_the_ring_has_nothing() {

@@ -14,6 +14,7 @@ mod program;
 #[path = "../../../capture/tests/ring/sys.rs"]
 mod sys;
 
+mod accounts;
 mod attached;
 mod kinds;
 mod many;

@@ -1,6 +1,7 @@
 //! Many processes at once, and more than the kernel's messages have room for.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::PoisonError;
 
 use serde_json::Value;
 
@@ -8,6 +9,14 @@ use crate::kinds::{settle, told};
 use crate::lab::Lab;
 use crate::program::{Run, Running, end};
 use crate::user::{Made, User};
+
+/// Events are of the whole machine: the processes of one test take the room of the other's.
+#[expect(clippy::disallowed_types, reason = "tests of one program run at once, and share nothing else")]
+static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+fn alone() -> impl Drop {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// How the flows of `made` were owned: the processes found, wrong answers, and flows without an owner by reason.
 fn score(run: &Run, made: &[Made]) -> (usize, Vec<String>, HashMap<String, usize>) {
@@ -37,6 +46,7 @@ fn score(run: &Run, made: &[Made]) -> (usize, Vec<String>, HashMap<String, usize
 #[test]
 #[allow(clippy::print_stderr)]
 fn root_twenty_thousand_processes_in_ten_seconds() {
+    let _alone = alone();
     let (Some(lab), Some(user)) = (Lab::pair(), User::new()) else { return };
     let server = user.serve(&lab, "b", "the-server", "sink 10.N.1.2 0");
     let running = Running::start(&lab, "a", "-i va -t 2");
@@ -54,6 +64,7 @@ fn root_twenty_thousand_processes_in_ten_seconds() {
 /// With room for few messages, many are lost: that is said, the sockets that go on are found again, and none is wrong.
 #[test]
 fn root_lost_events_are_counted_and_healed() {
+    let _alone = alone();
     let (Some(lab), Some(user)) = (Lab::pair(), User::new()) else { return };
     let server = user.serve(&lab, "b", "the-server", "sink 10.N.1.2 0");
     let running = Running::start(&lab, "a", "-i va --bpf-ring 4");

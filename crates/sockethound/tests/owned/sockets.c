@@ -444,6 +444,59 @@ static void many(int count, double seconds)
 		printf("%d %d\n", all[i].pid, all[i].port);
 }
 
+/* ---- much ---- */
+
+/* COUNT datagrams of SIZE bytes, from one socket. */
+static void flood(int count, int size)
+{
+	int fd = connected(SOCK_DGRAM, 0);
+	char *data = calloc(1, size);
+
+	for (int i = 0; i < count; i++)
+		checked(write(fd, data, size), "write");
+	told(getpid(), own_port(fd));
+}
+
+/* SIZE bytes through one connection, until the server has all of them. */
+static void stream(int size)
+{
+	int fd = connected(SOCK_STREAM, 0);
+	char *data = calloc(1, size);
+
+	for (int at = 0; at < size;)
+		at += checked(write(fd, data + at, size - at), "write");
+	told(getpid(), own_port(fd));
+	checked(shutdown(fd, SHUT_WR), "shutdown");
+	while (read(fd, data, size) > 0)
+		;
+}
+
+/* Reads one connection to its end. */
+static void drains(void)
+{
+	int fd = listening(), from;
+	char data[65536];
+
+	from = checked(accept(fd, 0, 0), "accept");
+	while (read(from, data, sizeof(data)) > 0)
+		;
+	told(getpid(), own_port(from));
+}
+
+/* Receives datagrams, and reads none, until its input ends. */
+static void deaf(void)
+{
+	int fd = make(SOCK_DGRAM, 0), room = 8192;
+	char byte;
+
+	checked(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), "SO_RCVBUF");
+	checked(bind(fd, (void *)&peer, peer_length), "bind");
+	printf("%d\n", own_port(fd));
+	fflush(stdout);
+	while (read(0, &byte, 1) > 0)
+		;
+}
+
 int main(int argc, char **argv)
 {
 	const char *kind = argc > 3 ? argv[1] : "";
@@ -501,6 +554,14 @@ int main(int argc, char **argv)
 		activated();
 	else if (!strcmp(kind, "sink"))
 		sink();
+	else if (!strcmp(kind, "flood"))
+		flood(atoi(argv[4]), atoi(argv[5]));
+	else if (!strcmp(kind, "stream"))
+		stream(atoi(argv[4]));
+	else if (!strcmp(kind, "drains"))
+		drains();
+	else if (!strcmp(kind, "deaf"))
+		deaf();
 	else if (!strcmp(kind, "many"))
 		many(atoi(argv[4]), atof(argv[5]));
 	else {

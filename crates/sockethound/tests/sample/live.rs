@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use flow::{
     Answer, Attributed, Container, End, Evidence, FlowRecord, InterfaceLedger, InterfaceName, Ledger, Live,
-    LiveLedger, Owner, Pace, RECENT, Rate, Reason, Runtime, Snapshot, TcpRecord,
+    LiveLedger, Owner, Pace, ProcessAccount, ProcessSockets, RECENT, Rate, Reason, RoundTrips, Runtime,
+    Snapshot, SocketCounts, SocketLedger, TcpRecord,
 };
 
 use super::{address_record, after, called, counters, dns, end, flow, ping, tcp_flow};
@@ -176,6 +177,33 @@ pub(crate) fn quiet_interface(name: &str) -> InterfaceLedger {
             owned: (8, 800),
             ..LiveLedger::default()
         }),
+    }
+}
+
+/// What sockets did, of two processes: one of which the ring lost something, and one of which nothing is known.
+pub(crate) fn sockets() -> SocketLedger {
+    let counts = SocketCounts {
+        sent: (1200, 150_000),
+        received: (1500, 29_654_322),
+        retransmits: 3,
+        receive_drops: 17,
+    };
+    let round_trips = RoundTrips { sum: Duration::from_micros(90_200), connections: 2 };
+    let owner = Some(Arc::new(process(3003, "xfreerdp3")));
+    let sockets = ProcessSockets { owner, here: true, counts, round_trips };
+    let rest = ProcessSockets {
+        owner: None,
+        counts: SocketCounts { sent: (1, 60), ..SocketCounts::default() },
+        round_trips: RoundTrips::default(),
+        here: true,
+    };
+    SocketLedger {
+        sockets: (2701, 29_804_382),
+        in_flows: (2690, 29_792_000),
+        processes: vec![
+            ProcessAccount { sockets, in_flows: (2690, 29_792_000) },
+            ProcessAccount { sockets: rest, in_flows: (0, 0) },
+        ],
     }
 }
 

@@ -237,6 +237,7 @@ pub(crate) fn snapshot() -> Snapshot {
             ..DnsTotals::default()
         },
         ledger: ledger(total),
+        sockets: None,
         live: None,
         is_final: true,
     }

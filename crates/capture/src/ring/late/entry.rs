@@ -95,6 +95,11 @@ impl Entry {
         self.u32(108) as usize
     }
 
+    /// Of the second to fourth packet, as `flow::print` has them.
+    pub(in super::super) fn prints(&self) -> [u32; 3] {
+        [116, 120, 124].map(|at| self.u32(at))
+    }
+
     /// The beginning of the first packet.
     pub(in super::super) fn sample(&self) -> &[u8] {
         let captured = usize::from(self.u16(100)).min(SAMPLE);

@@ -2,7 +2,7 @@
 
 use flow::{InterfaceLedger, LiveLedger, Snapshot};
 
-use super::{nanoseconds, write_counters};
+use super::{nanoseconds, process, write_counters};
 use crate::view::json::Json;
 
 pub(super) fn write_ledger(json: &mut Json, ledger: &InterfaceLedger) {
@@ -78,5 +78,10 @@ pub(super) fn write_summary(json: &mut Json, snapshot: &Snapshot) {
     }
     json.raw(r#","event":{"duration":"#).integer(nanoseconds(snapshot.duration()));
     write_counters(json, r#"},"network":{"bytes":"#, snapshot.total);
-    json.raw("}}\n");
+    json.raw("}");
+    if let Some(sockets) = &snapshot.sockets {
+        json.raw(r#","sockethound":"#);
+        process::write_all(json, sockets);
+    }
+    json.raw("}\n");
 }

@@ -10,6 +10,7 @@ mod dns;
 mod flow;
 mod name;
 mod owner;
+mod process;
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -85,6 +86,12 @@ impl View for Ndjson {
         if snapshot.is_final {
             for interface in &snapshot.ledger.interfaces {
                 account::write_ledger(&mut self.json, interface);
+            }
+            for account in snapshot.sockets.iter().flat_map(|sockets| &sockets.processes) {
+                process::write(&mut self.json, account);
+                if self.json.bytes().len() >= AT_ONCE {
+                    self.flush(out)?;
+                }
             }
         } else if self.summaries {
             account::write_summary(&mut self.json, snapshot);

@@ -235,7 +235,7 @@ fn round_trip(tcp: &flow::TcpRecord) -> String {
     tcp.rtt.map_or(String::new(), |rtt| format!("rtt {}", tight(rtt)))
 }
 
-fn tight(duration: Duration) -> String {
+pub(super) fn tight(duration: Duration) -> String {
     span(duration).replace(' ', "")
 }
 

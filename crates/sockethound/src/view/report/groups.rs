@@ -5,16 +5,37 @@ use std::io;
 
 use flow::{Group, GroupKey, Snapshot};
 
-use super::flows::protocol;
+use super::flows::{protocol, tight};
 use super::group_pace::GroupPace;
 use super::{Page, rate};
 use crate::view::color;
 use crate::view::text::{cut_end, cut_middle, cut_start, left, right, visible, width};
 
 /// Heads of the columns.
-const HEADS: [&str; 7] = ["initiator", "responder", "bytes", "packets", "flows", "now", "pid"];
+const HEADS: [&str; 11] = [
+    "initiator",
+    "responder",
+    "bytes",
+    "packets",
+    "flows",
+    "now",
+    "pid",
+    "at sockets",
+    "retrans",
+    "drops",
+    "rtt",
+];
+const INITIATOR: usize = 0;
+const RESPONDER: usize = 1;
 const NOW: usize = 5;
 const PID: usize = 6;
+const SOCKETS: usize = 7;
+const RETRANSMITS: usize = 8;
+const DROPS: usize = 9;
+const RTT: usize = 10;
+/// What is left out first, where there is little room; and where more is asked for.
+const LEAST: [usize; 6] = [SOCKETS, RTT, DROPS, RETRANSMITS, PID, NOW];
+const LEAST_OF_MORE: [usize; 8] = [INITIATOR, RESPONDER, PID, NOW, SOCKETS, RTT, DROPS, RETRANSMITS];
 /// What labels have at least, before columns are left out for them.
 const LABEL: usize = 15;
 
@@ -78,9 +99,11 @@ impl Table {
         let said = widths.into_iter().zip(HEADS).enumerate().filter(|(_, (columns, _))| *columns > 0);
         let mut table =
             Table { label: 0, columns: said.map(|(at, (w, head))| (at, w.max(head.len()))).collect() };
-        for least in [PID, NOW] {
+        let least: &[usize] =
+            if page.options.verbose && widths[SOCKETS] > 0 { &LEAST_OF_MORE } else { &LEAST };
+        for least in least {
             if table.room(page) < LABEL {
-                table.columns.retain(|(at, _)| *at != least);
+                table.columns.retain(|(at, _)| at != least);
             }
         }
         table.label = longest.min(table.room(page)).max(LABEL);
@@ -132,6 +155,7 @@ fn cells(page: &Page<'_>, group: &Group, now: Option<f64>) -> Cells {
         [one] => one.to_string(),
         _ => "several".to_owned(),
     };
+    let [bytes_at_sockets, retransmits, drops, rtt] = at_sockets(page, group);
     [
         units.amount(group.sent.ip_bytes),
         units.amount(group.received.ip_bytes),
@@ -140,6 +164,21 @@ fn cells(page: &Page<'_>, group: &Group, now: Option<f64>) -> Cells {
         group.flows.to_string(),
         now.map_or(String::new(), |now| units.rate(now)),
         pid,
+        bytes_at_sockets,
+        retransmits,
+        drops,
+        rtt,
+    ]
+}
+
+/// What a group's sockets did: bytes, retransmits, drops, round-trip time.
+fn at_sockets(page: &Page<'_>, group: &Group) -> [String; 4] {
+    let Some((counts, round_trips)) = &group.sockets else { return Default::default() };
+    [
+        page.options.units.amount(counts.total().1),
+        counts.retransmits.to_string(),
+        counts.receive_drops.to_string(),
+        round_trips.mean().map(tight).unwrap_or_default(),
     ]
 }
 
@@ -173,8 +212,10 @@ fn sum(page: &Page<'_>, groups: &[Group], snapshot: &Snapshot) -> Cells {
 
 fn both_ways(page: &Page<'_>, (bytes, packets, flows): (u64, u64, u64)) -> Cells {
     let bytes = page.options.units.amount(bytes);
-    let none = String::new;
-    [none(), none(), bytes, packets.to_string(), flows.to_string(), none(), none()]
+    let mut cells = Cells::default();
+    let sums = [bytes, packets.to_string(), flows.to_string()];
+    cells.iter_mut().skip(RESPONDER + 1).zip(sums).for_each(|(cell, text)| *cell = text);
+    cells
 }
 
 fn label(page: &Page<'_>, group: &Group, snapshot: &Snapshot) -> String {

@@ -6,7 +6,7 @@
 use std::io;
 
 use anstyle::Style as Ansi;
-use flow::{CaptureEnd, Ledger, Snapshot};
+use flow::{CaptureEnd, Ledger, Snapshot, SocketLedger};
 
 use super::{Page, Sources, live};
 use crate::view::color;
@@ -27,6 +27,9 @@ pub(super) fn show(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
         live::gaps(page, ledger)?;
     } else if !ledger.closes() {
         page.sentence(color::ALARM, &gap(ledger), 8)?;
+    }
+    if let Some(sockets) = &snapshot.sockets {
+        page.sentence(Ansi::new(), &at_sockets(page, sockets), 9)?;
     }
     notes(page, ledger)?;
     for capture in &snapshot.captures {
@@ -131,6 +134,24 @@ fn merged<'a>(counts: impl Iterator<Item = &'a (String, u64)>) -> Vec<(String, u
     }
     all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     all
+}
+
+/// `Sockets: 3343 packets, 4.28 MB; in flows 3340, 4.27 MB; difference 3, 12.30 KB`: IP bytes.
+fn at_sockets(page: &Page<'_>, ledger: &SocketLedger) -> String {
+    let units = page.options.units;
+    let (packets, bytes) = ledger.difference();
+    let signed = |n: i64, text: String| if n < 0 { format!("-{text}") } else { text };
+    let amount = signed(bytes, units.amount(bytes.unsigned_abs()));
+    let parts = [
+        format!("{}, {}", count(ledger.sockets.0, "packet", "packets"), units.amount(ledger.sockets.1)),
+        format!("in flows {}, {}", ledger.in_flows.0, units.amount(ledger.in_flows.1)),
+        if (packets, bytes) == (0, 0) {
+            "no difference".to_owned()
+        } else {
+            format!("difference {packets}, {amount}")
+        },
+    ];
+    format!("Sockets: {}", parts.map(|part| part.replace(' ', &NO_BREAK.to_string())).join("; "))
 }
 
 fn gap(ledger: &Ledger) -> String {
