@@ -12,8 +12,11 @@ use host::service::Client;
 /// gone by now.
 const MAX_WAITING: usize = 16_384;
 
-/// So often what sockets did is read at most: the kernel looks at every one.
+/// So often what sockets did is read at most.
 const READING: Duration = Duration::from_secs(5);
+/// Of the time, reading it takes one part in so many at most: the kernel looks at every socket, and there may be
+/// thousands that do nothing.
+const READING_SHARE: u32 = 1000;
 
 /// How long a report waits at most for what the kernel has told of owners.
 const CATCHING_UP: Duration = Duration::from_millis(100);
@@ -29,8 +32,8 @@ pub struct Attribution {
     told: bool,
     /// It counts at sockets.
     counts: bool,
-    /// When that was read.
-    read: Option<Instant>,
+    /// When that was read, and how long it took.
+    read: Option<(Instant, Duration)>,
     /// Lost events that the user was told of.
     lost_said: u64,
     asked: Asked,
@@ -61,16 +64,18 @@ impl Attribution {
     /// it was.
     pub(crate) fn tell_sockets(&mut self, collector: &mut Collector, last: bool) -> bool {
         let (Some(client), true) = (&mut self.owners, self.counts) else { return false };
-        if !last && self.read.is_some_and(|at| at.elapsed() < READING) {
+        let is_due = |(at, took): (Instant, Duration)| at.elapsed() >= READING.max(took * READING_SHARE);
+        if !last && !self.read.is_none_or(is_due) {
             return false;
         }
-        self.read = Some(Instant::now());
+        let begun = Instant::now();
         let asked = &mut self.asked;
         let told = client.take_accounts(CATCHING_UP, |id, answer| {
             if let Some(ticket) = asked.take(id) {
                 collector.answer(ticket, answer);
             }
         });
+        self.read = Some((begun, begun.elapsed()));
         // Whoever has ended is missed when it is asked for owners.
         collector.tell_sockets(told.unwrap_or_default());
         true

@@ -85,8 +85,10 @@ impl Object {
         entries: &[(&'static str, u32)],
         switches: &[(&'static str, u8)],
     ) -> Result<Self, Refusal> {
-        let btf = Btf::from_sys_fs().map_err(|e| Refusal::of("/sys/kernel/btf/vmlinux", &e))?;
         let mut loader = EbpfLoader::new();
+        // It has read the kernel's types for itself; they are large, and no two copies are needed at a time.
+        loader.btf(None);
+        let btf = Btf::from_sys_fs().map_err(|e| Refusal::of("/sys/kernel/btf/vmlinux", &e))?;
         loader.btf(Some(&btf)).verifier_log_level(VerifierLogLevel::DISABLE);
         for (map, entries) in entries {
             loader.map_max_entries(map, *entries);
@@ -96,6 +98,11 @@ impl Object {
         }
         let ebpf = loader.load(bytes).map_err(|e| Refusal::of("", &e))?;
         Ok(Self { ebpf, btf })
+    }
+
+    /// The programs alone, once all are loaded: the kernel's types take much memory.
+    pub(super) fn into_programs(self) -> Ebpf {
+        self.ebpf
     }
 
     /// Loads one program and attaches it.

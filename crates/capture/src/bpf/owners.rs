@@ -102,49 +102,25 @@ impl Hooks {
     /// # Errors
     /// If nothing can: the refusal of what all of them take.
     pub fn open(options: &Options) -> Result<Self, Refusal> {
-        let (mut attached, mut refused) = (Vec::new(), Vec::new());
+        let mut refused = Vec::new();
         let (mut object, accounts) = open(*options, &mut refused)?;
         let cgroup = cgroup::root();
-        for hook in HOOKS.iter().filter(|hook| accounts.is_some() || !COUNTING.contains(&hook.name)) {
-            let mut attach = |name: &'static str| {
-                let place = match (&hook.at, &cgroup) {
-                    (At::Tracepoint, _) => Place::Tracepoint(name),
-                    (At::Cgroup, Ok(cgroup)) => Place::Cgroup(cgroup.as_fd()),
-                    (At::Cgroup, Err(error)) => return Err(Refusal::of(name, error)),
-                };
-                object.attach(name, place)
-            };
-            let result = attach(hook.name);
-            if result.is_ok() {
-                attached.push(hook.name);
-            }
-            if let Err(refusal) = result {
-                refused.push(refusal);
-                if let Some(name) = hook.instead
-                    && attach(name).is_ok()
-                {
-                    attached.push(name);
-                }
-            }
-        }
-        let snapshot = object.attach("there", Place::Iterator("task_file")).and_then(|()| {
-            let program = load::fd(&object, "there")
-                .ok_or_else(|| Refusal::of("there", &io::Error::other("not loaded")))?;
-            sys::iterator_link(program, None).map_err(|e| Refusal::of("there", &e))
-        });
-        let snapshot = snapshot.map_err(|refusal| refused.push(refusal)).ok();
+        let attached = attach(&mut object, &cgroup, accounts.is_some(), &mut refused);
+        let snapshot = snapshot(&mut object).map_err(|refusal| refused.push(refusal)).ok();
         if attached.is_empty() && snapshot.is_none() {
             return Err(refused.swap_remove(0));
         }
-        let map = |object: &mut Object, name: &str| {
-            object.ebpf.take_map(name).ok_or_else(|| Refusal::of(name, &io::Error::other("no such map")))
+        // The kernel's types take more memory than all that follows.
+        let mut programs = object.into_programs();
+        crate::memory::give_back();
+        let mut map = |name: &str| {
+            programs.take_map(name).ok_or_else(|| Refusal::of(name, &io::Error::other("no such map")))
         };
-        let events = map(&mut object, "events")?;
-        let state = map(&mut object, "state")?;
+        let (events, state) = (map("events")?, map("state")?);
         Ok(Self {
             events: RingBuf::try_from(events).map_err(|e| Refusal::of("events", &e))?,
             state: Array::try_from(state).map_err(|e| Refusal::of("state", &e))?,
-            _programs: object.ebpf,
+            _programs: programs,
             snapshot,
             accounts,
             cgroup: cgroup.ok(),
@@ -220,6 +196,42 @@ impl AsFd for Hooks {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.events.as_fd()
     }
+}
+
+/// Attaches all hooks but those that only count, where nothing is `counting`; gives those that are attached.
+fn attach(
+    object: &mut Object,
+    cgroup: &io::Result<OwnedFd>,
+    counting: bool,
+    refused: &mut Vec<Refusal>,
+) -> Vec<&'static str> {
+    let mut attached = Vec::new();
+    for hook in HOOKS.iter().filter(|hook| counting || !COUNTING.contains(&hook.name)) {
+        let mut attach = |name: &'static str| {
+            let place = match (&hook.at, cgroup) {
+                (At::Tracepoint, _) => Place::Tracepoint(name),
+                (At::Cgroup, Ok(cgroup)) => Place::Cgroup(cgroup.as_fd()),
+                (At::Cgroup, Err(error)) => return Err(Refusal::of(name, error)),
+            };
+            object.attach(name, place)
+        };
+        match attach(hook.name) {
+            Ok(()) => attached.push(hook.name),
+            Err(refusal) => {
+                refused.push(refusal);
+                attached.extend(hook.instead.filter(|name| attach(name).is_ok()));
+            }
+        }
+    }
+    attached
+}
+
+/// What lists the sockets of all processes.
+fn snapshot(object: &mut Object) -> Result<OwnedFd, Refusal> {
+    object.attach("there", Place::Iterator("task_file"))?;
+    let not_loaded = || Refusal::of("there", &io::Error::other("not loaded"));
+    let program = load::fd(object, "there").ok_or_else(not_loaded)?;
+    sys::iterator_link(program, None).map_err(|e| Refusal::of("there", &e))
 }
 
 /// Makes the programs' maps, and loads what reads accounts: where that is refused, nothing is counted.

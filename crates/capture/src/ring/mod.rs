@@ -160,8 +160,9 @@ impl RingSource {
         if options.hardware_clock {
             socket.stamp_by_hardware().map_err(|e| Error::system("use hardware clocks", e))?;
         }
+        // Before there is a ring: reading the kernel's types takes nearly as much memory.
+        let late = options.count_in_kernel.then(|| count_late(options, &choice));
         let blocks = map(&socket, options)?;
-        let late = options.count_in_kernel.then(|| count_late(options, &choice, &blocks));
         let (late, refusal) = match late.transpose() {
             Ok(late) => (late, None),
             Err(refusal) => (None, Some(refusal)),
@@ -507,9 +508,10 @@ const NOTHING: [Instruction; 1] = [Instruction { code: RET_K, jt: 0, jf: 0, k: 0
 /// The lower half of a fanout argument.
 const FANOUT_ID: u32 = 0xffff;
 
-fn count_late(options: &Options, choice: &Choice, blocks: &Blocks) -> Result<Late, Refusal> {
+fn count_late(options: &Options, choice: &Choice) -> Result<Late, Refusal> {
     let decisions = filter::program(options.snaplen, None);
-    let ring = late::Ring { block_size: blocks.size(), blocks: blocks.count(), patience: patience(options) };
+    let (block_size, blocks) = shape(options);
+    let ring = late::Ring { block_size, blocks, patience: patience(options) };
     let late = Late::load(&decisions, matches!(choice, Choice::Filtered(_)), ring);
     // The kernel's types were read for it.
     crate::memory::give_back();
@@ -521,11 +523,16 @@ fn patience(options: &Options) -> Duration {
     Duration::from_millis(options.patience.as_millis().clamp(1, 60_000) as u64)
 }
 
-fn map(socket: &Socket, options: &Options) -> Result<Blocks, Error> {
+/// Bytes of a block, and how many of them a ring has.
+fn shape(options: &Options) -> (usize, usize) {
     /// Fewer and a block would be waited for while it is read.
     const LEAST: usize = 4;
     let size = options.block_bytes.max(4096).next_power_of_two();
-    let count = (options.ring_bytes / size).max(LEAST);
+    (size, (options.ring_bytes / size).max(LEAST))
+}
+
+fn map(socket: &Socket, options: &Options) -> Result<Blocks, Error> {
+    let (size, count) = shape(options);
     let retire = patience(options).as_millis() as u32;
     Blocks::map(socket, size as u32, count as u32, retire).map_err(|source| match source.raw_os_error() {
         Some(libc::ENOMEM) => Error::NoMemory { bytes: (size * count) as u64, source },

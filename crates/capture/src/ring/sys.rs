@@ -337,11 +337,6 @@ impl Blocks {
         Ok(Self { base, block_size, count })
     }
 
-    /// Bytes of one.
-    pub(super) fn size(&self) -> usize {
-        self.block_size
-    }
-
     /// How many there are.
     pub(super) fn count(&self) -> usize {
         self.count

@@ -108,8 +108,6 @@ pub fn run(manner: Manner) -> Result<()> {
     let mut owners = Owners::open(&Config::default()).context("cannot look up owners")?;
     if let Some(kernel) = kernel {
         owners.listen(Box::new(kernel));
-        // The kernel's types were read to load the programs.
-        capture::memory::give_back();
     }
     if !manner.no_sandbox {
         confine().context("cannot look up owners")?;
