@@ -281,8 +281,11 @@ impl Openings {
 /// bytes, here, where the flow and the packet are at hand.
 #[inline(never)]
 pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, openings: &Openings) -> bool {
-    if flow.heed.is_pending() || flow.heed.is_counted() || o.spoken.is_some() {
+    if flow.heed.is_pending() || flow.heed.is_counted() {
         return true;
+    }
+    if o.spoken.is_some() {
+        return !flow.heed.is_told();
     }
     let Some(&first) = o.payload.first() else { return false };
     if !flow.heed.is_told() {
