@@ -147,7 +147,10 @@ impl Openings {
         if flow.heed.is_told() {
             return;
         }
-        self.look_for_lookups(flows, number, o);
+        // Nobody has read anything: all that may tell is where it goes.
+        if Encrypted::may_be(flow, &self.announced) {
+            self.look_for_lookups(flows, number, o);
+        }
         let flow = flows.get_mut(number);
         if o.segment.is_some() && flow.misses_earlier(o.side) {
             // It may have begun with a segment that is still to come.
