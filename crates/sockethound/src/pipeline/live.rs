@@ -19,7 +19,7 @@ use flow::{Began, Collector, Delta, Event, FlowTable};
 
 use super::desk::Desk;
 use super::drops::Drops;
-use super::{EVENTS_AT_ONCE, Gone, Job, Output, PATIENCE, Watch, end_flows};
+use super::{EVENTS_AT_ONCE, Gone, Job, Observe, Output, PATIENCE, Watch, end_flows};
 use crate::attribution::Attribution;
 use crate::resolver::Resolver;
 
@@ -229,7 +229,7 @@ impl Worker<'_> {
                     }
                 }
                 self.met = batch.interfaces.len();
-                self.table.observe_batch(batch.packets());
+                batch.read_by(Observe(&mut self.table));
                 if self.ring.is_counting_much() || self.is_report_due() {
                     self.take_counts()?;
                 }
