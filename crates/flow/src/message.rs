@@ -101,8 +101,11 @@ impl Messages {
         payload: &[u8],
     ) -> Option<&'static str> {
         let (key, side) = FlowKey::of(ip);
-        if tcp.flags.has(TcpFlags::SYN) {
-            self.streams.begin(key, side, tcp.seq.wrapping_add(1));
+        // A SYN may carry data (RFC 7413), which stands behind it.
+        let syn = tcp.flags.has(TcpFlags::SYN);
+        let seq = tcp.seq.wrapping_add(u32::from(syn));
+        if syn {
+            self.streams.begin(key, side, seq);
         }
         let tuple = ip.five_tuple();
         // A stream that was picked up in its middle, with bytes that mean nothing to the dissector, is not followed.
@@ -110,7 +113,7 @@ impl Messages {
         if payload.is_empty() || unknown && dissector.dissect(&tuple, payload) == Verdict::NotMine {
             return None;
         }
-        let stream = self.streams.push(key, side, tcp.seq, payload);
+        let stream = self.streams.push(key, side, seq, payload);
         let mut spoken = None;
         let mut read = 0;
         while let Some(rest) = stream.ready.get(read..).filter(|rest| !rest.is_empty()) {

@@ -99,11 +99,16 @@ impl Openings {
             flows.get_mut(number).heed.told(true, false);
             self.look_for_lookups(flows, number, o);
         } else if !o.payload.is_empty() {
-            let mut asked = candidates(flow, o);
             if flow.heed.is_told() {
                 if let Some(app) = flows.app(flow) {
                     self.moved.learn(flow, app, o);
                 }
+                if !may_begin_another(flow, o) {
+                    return;
+                }
+            }
+            let mut asked = candidates(flow, o);
+            if flow.heed.is_told() {
                 asked = asked.and(later(flow));
             }
             if asked.is_empty() {
@@ -290,7 +295,9 @@ pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, openings: &
     if o.spoken.is_some() {
         return !flow.heed.is_told();
     }
-    let Some(&first) = o.payload.first() else { return false };
+    if o.payload.is_empty() {
+        return false;
+    }
     if !flow.heed.is_told() {
         let may_be_more = o.segment.is_some() && flow.misses_earlier(o.side);
         if may_be_more
@@ -303,14 +310,15 @@ pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, openings: &
         give_up(flow, o);
         return false;
     }
+    may_begin_another(flow, o) || !o.segment.is_some() && quic::is_handshake(o.payload)
+}
+
+/// Whether a later payload of a flow that is told may begin another opening, by its first byte.
+#[inline]
+fn may_begin_another(flow: &Flow, o: &Observation<'_>) -> bool {
+    let Some(&first) = o.payload.first() else { return false };
     let interest = Interest::of(o.key.protocol(), first);
-    if flow.heed.recurs() && interest.recurs() {
-        return true;
-    }
-    if o.segment.is_some() {
-        return false;
-    }
-    interest.follows() || quic::is_handshake(o.payload)
+    flow.heed.recurs() && interest.recurs() || !o.segment.is_some() && interest.follows()
 }
 
 /// Who may read a payload as an end's first one.

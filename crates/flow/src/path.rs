@@ -191,12 +191,18 @@ impl Strands {
 
     /// What `side` sent, every packet counted once: of each path the fullest strand.
     pub(crate) fn sent(&self, side: usize) -> Counters {
-        let mut sum = Counters::default();
-        for (at, _) in self.0.iter().enumerate().filter(|(at, strand)| strand.path[side] == *at) {
-            let same = self.0[at..].iter().filter(|s| s.path[side] == at).map(|s| s.sent[side]);
-            sum += same.max_by_key(|c| (c.packets, c.frame_bytes)).unwrap_or_default();
+        if let [strand] = &*self.0 {
+            return strand.sent[side];
         }
-        sum
+        // A broadcast may pass any number of interfaces: each strand is looked at once.
+        let mut fullest = vec![Counters::default(); self.0.len()];
+        for strand in &self.0 {
+            let (best, sent) = (&mut fullest[strand.path[side]], strand.sent[side]);
+            if (sent.packets, sent.frame_bytes) >= (best.packets, best.frame_bytes) {
+                *best = sent;
+            }
+        }
+        fullest.into_iter().fold(Counters::default(), |sum, sent| sum + sent)
     }
 
     /// The strands, in no order that means anything.

@@ -42,7 +42,7 @@ impl SortKey {
             (SortKey::Bytes, _) => u128::from(total.ip_bytes),
             (SortKey::Rate, Some(pace)) => u128::from(pace.now as u64) << 64 | u128::from(total.ip_bytes),
             (SortKey::Rate, None) => {
-                let nanos = (flow.last.0 - flow.first.0).max(1_000_000) as u128;
+                let nanos = flow.last.0.saturating_sub(flow.first.0).max(1_000_000) as u128;
                 u128::from(total.ip_bytes) * 1_000_000_000 / nanos
             }
             (SortKey::Packets, _) => u128::from(total.packets),

@@ -7,7 +7,7 @@ use std::mem;
 use std::sync::Arc;
 
 use dissect::app::Depth;
-use dissect::packet::{NotTaken, Plain, Registry, Take};
+use dissect::packet::{Plain, Registry, Take};
 use dissect::{Direction, Dissection, Icmp, Ip, Packet, Stop, Tcp, Timestamp};
 
 use crate::delta::Delta;
@@ -58,6 +58,7 @@ pub struct FlowTable {
     totals: Totals,
     firsts: FirstFragments,
     messages: Messages,
+    /// The first and the last instant of which packets count.
     window: (Timestamp, Timestamp),
     capture: Reading,
     captures: Vec<CaptureRecord>,
@@ -148,9 +149,10 @@ impl FlowTable {
         self.totals.interface(interface).offload += more;
     }
 
-    /// Only packets from `since` to before `until` count.
-    pub fn set_window(&mut self, since: Timestamp, until: Timestamp) {
-        self.window = (since, until);
+    /// Only packets from `since` to before `until` count; without an end, all that follow.
+    pub fn set_window(&mut self, since: Timestamp, until: Option<Timestamp>) {
+        let last = until.map_or(i64::MAX, |until| until.0.saturating_sub(1));
+        self.window = (since, Timestamp(last));
     }
 
     /// Counts `packets`, in order.
@@ -164,7 +166,7 @@ impl FlowTable {
 
     /// Counts `packets` for their interfaces, the capture and their flows.
     fn count<'a, const LIVE: bool>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
-        let (since, until) = self.window;
+        let (since, last) = self.window;
         let registry = self.registry;
         let mut group = Group::default();
         let mut frame = self.capture.frames;
@@ -173,7 +175,7 @@ impl FlowTable {
         let mut whole_up_to = self.whole_up_to(0);
         for packet in packets {
             frame += 1;
-            if packet.timestamp < since || packet.timestamp >= until {
+            if packet.timestamp < since || packet.timestamp > last {
                 continue;
             }
             if packet.interface != run.interface {
@@ -187,17 +189,18 @@ impl FlowTable {
                 self.note_split(&packet, interface);
             }
             let place = self.tally.next(&mut group);
-            let taken = observe_plain::<LIVE>(&packet, registry, interface, &self.options.seed, place);
-            let Err(reason) = taken else {
+            let is_spoken = observe_plain::<LIVE>(&packet, registry, interface, &self.options.seed, place);
+            if is_spoken == Some(false) {
                 group.keep();
                 continue;
-            };
+            }
             // The account of this run has not been closed yet.
             let since = self.capture.start.min(run.start);
             let origin = Origin { timestamp: packet.timestamp, since, frame, interface };
-            match reason {
-                NotTaken::Spoken => self.observe_spoken::<LIVE>(&packet, origin, &mut group),
-                NotTaken::Unusual => self.observe_unusual::<LIVE>(&packet, origin, &mut group),
+            if is_spoken.is_some() {
+                self.read_message(&packet, origin, &mut group);
+            } else {
+                self.observe_unusual::<LIVE>(&packet, origin, &mut group);
             }
         }
         self.close_run(run);
@@ -229,20 +232,14 @@ impl FlowTable {
             + self.expiry.ended.len()
     }
 
-    /// Plain TCP and UDP whose payload somebody may read.
+    /// Reads the payload of a plain packet that was observed last, and which somebody may read.
     #[inline(never)]
-    fn observe_spoken<'a, const LIVE: bool>(
-        &mut self,
-        packet: &Packet<'a>,
-        origin: Origin,
-        group: &mut Group<'a>,
-    ) {
-        let Some(plain) = Plain::of(packet, self.registry) else { return };
-        let (ip, tcp) = (&plain.ip, plain.tcp.as_ref());
-        let observation = self.tally.next(group);
-        observe::<LIVE>(observation, packet, origin.interface, ip, tcp, FlowKey::of(ip), &self.options.seed);
-        observation.payload = plain.payload;
-        observation.spoken = self.messages.read(origin, ip, tcp, plain.payload);
+    fn read_message<'a>(&mut self, packet: &Packet<'a>, origin: Origin, group: &mut Group<'a>) {
+        // Handing it over would cost every packet more than reading these few again.
+        if let Some(plain) = Plain::of(packet, self.registry) {
+            let spoken = self.messages.read(origin, &plain.ip, plain.tcp.as_ref(), plain.payload);
+            self.tally.next(group).spoken = spoken;
+        }
         group.keep();
         self.tell_of_resolvers();
     }
@@ -272,7 +269,7 @@ impl FlowTable {
         }
         let Some(inner) = &d.ip else {
             let totals = self.totals.interface(origin.interface);
-            *totals.no_flow.entry(NoFlow::of(d)).or_default() += Frames::of(packet);
+            totals.note(NoFlow::of(d), Frames::of(packet));
             return;
         };
         if matches!(d.stop, Stop::Malformed { .. } | Stop::Truncated { .. } | Stop::TooDeep) {
@@ -382,7 +379,7 @@ impl FlowTable {
     }
 }
 
-/// Writes down a plain packet whose payload nobody reads.
+/// Writes down a plain packet; gives whether somebody may read its payload. `None` if it is not plain.
 #[inline(never)] // By itself it has registers enough; within the loop over packets it would keep half of its values in memory.
 fn observe_plain<'a, const LIVE: bool>(
     packet: &Packet<'a>,
@@ -390,7 +387,7 @@ fn observe_plain<'a, const LIVE: bool>(
     interface: InterfaceId,
     seed: &Seed,
     observation: &mut Observation<'a>,
-) -> Result<(), NotTaken> {
+) -> Option<bool> {
     Plain::read(packet, registry, Count::<LIVE> { packet, interface, seed, observation })
 }
 
@@ -403,14 +400,14 @@ struct Count<'t, 'a, const LIVE: bool> {
 }
 
 impl<'a, const LIVE: bool> Take<'a> for Count<'_, 'a, LIVE> {
-    type Out = ();
-    const SPOKEN: bool = false;
+    type Out = bool;
 
     #[inline(always)]
-    fn take(self, plain: Plain<'a>) {
+    fn take(self, plain: Plain<'a>, is_spoken: bool) -> bool {
         let (ip, tcp) = (&plain.ip, plain.tcp.as_ref());
         observe::<LIVE>(self.observation, self.packet, self.interface, ip, tcp, FlowKey::of(ip), self.seed);
         self.observation.payload = plain.payload;
+        is_spoken
     }
 }
 

@@ -72,6 +72,8 @@ pub(crate) struct TcpFacts {
 /// One more than 4 bits hold.
 const RESENT_STEP: u8 = 16;
 const LETTERS_SEEN: u16 = (1 << LETTERS.len()) - 1;
+/// What the side sent of an end was of a connection before.
+const ENDED_BEFORE: u16 = 1 << 12;
 /// A hole is open in what the side sent.
 const HOLE: u16 = 1 << 13;
 /// The side's `next` counts.
@@ -156,7 +158,7 @@ impl TcpState {
         let begins_again = self.begins_again(side, segment);
         if begins_again {
             // Both ends count anew.
-            self.seen = self.seen.map(|seen| seen & !(STARTED | HOLE));
+            self.seen = self.seen.map(|seen| seen & !(STARTED | HOLE) | ENDED_BEFORE);
         }
         if flags.has(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST) {
             self.note_control(events, side, at, flags);
@@ -201,6 +203,9 @@ impl TcpState {
 
     fn note_control(&mut self, events: &mut TcpEvents, side: Side, at: Timestamp, flags: TcpFlags) {
         let (syn, fin, rst) = (flags.has(TcpFlags::SYN), flags.has(TcpFlags::FIN), flags.has(TcpFlags::RST));
+        if fin || rst {
+            self.seen[side.index()] &= !ENDED_BEFORE;
+        }
         if syn && (fin || rst) {
             self.note(events, side, SYN_WITH_FIN);
         }
@@ -302,8 +307,10 @@ impl TcpState {
 
     /// Whether nothing more is to come: both sides have finished, or one has reset.
     pub(crate) fn is_over(&self) -> bool {
-        let both = |letter| self.saw(Side::Low, letter) && self.saw(Side::High, letter);
-        let either = |letter| self.saw(Side::Low, letter) || self.saw(Side::High, letter);
+        let ended =
+            |side: Side, letter| self.saw(side, letter) && self.seen[side.index()] & ENDED_BEFORE == 0;
+        let both = |letter| ended(Side::Low, letter) && ended(Side::High, letter);
+        let either = |letter| ended(Side::Low, letter) || ended(Side::High, letter);
         both(FIN) || either(RST)
     }
 
@@ -363,10 +370,16 @@ impl TcpFacts {
             (None, Some(resp)) => (resp.other(), resp),
             (None, None) => return "OTH",
         };
-        let (rst, fin) = (|s| self.state.saw(s, RST), |s| self.state.saw(s, FIN));
+        let (fin, content) = (|s| self.state.saw(s, FIN), |s| self.state.saw(s, CONTENT));
+        // A reset behind a FIN says nothing new, once the other side has finished too.
+        let rst = |s: Side| {
+            self.state.saw(s, RST)
+                && !(fin(s) && fin(s.other()) && self.place_of(s, FIN) < self.place_of(s, RST))
+        };
         match (asked.is_some(), self.state.saw(resp, SYN_ACK)) {
-            (true, true) if rst(orig) => "RSTO",
+            (true, true) if rst(orig) && rst(resp) && !content(orig) && !content(resp) => "REJ",
             (true, true) if rst(resp) => "RSTR",
+            (true, true) if rst(orig) => "RSTO",
             (true, true) => match (fin(orig), fin(resp)) {
                 (true, true) => "SF",
                 (true, false) => "S2",
@@ -382,6 +395,13 @@ impl TcpFacts {
             (false, _) if fin(resp) => "SHR",
             (false, _) => "OTH",
         }
+    }
+
+    /// Where a letter stands in the history.
+    fn place_of(&self, side: Side, letter: u8) -> Option<u32> {
+        let code = u64::from(letter) | (side.index() as u64) << 4;
+        let at = |place: u32| self.events.history[(place / A_WORD) as usize] >> (place % A_WORD * 5) & 31;
+        (0..self.state.letters()).find(|&place| at(place) == code)
     }
 
     /// Round-trip time of the handshake, from SYN to SYN-ACK as they passed the capture point.
@@ -485,6 +505,38 @@ mod tests {
         assert_eq!(t.state(A), "SF");
         assert_eq!(t.rtt(), Some(Duration::from_millis(7)));
         assert_eq!((t.retransmits(A), t.retransmits(B)), (0, 0));
+    }
+
+    /// As Zeek's TCP analyzer has them: its `conn_state`, and what its endpoints become by FIN and RST.
+    #[test]
+    fn resets_beside_and_behind_the_end() {
+        let open = [(A, 0, segment(2, 100, 0)), (B, 1, segment(0x12, 500, 0)), (A, 2, segment(0x10, 101, 0))];
+        let after = |more: &[(Side, u8)]| {
+            let more = more.iter().enumerate().map(|(n, &(side, flags))| {
+                let seq = if side == A { 101 } else { 501 };
+                (side, 10 + n as i64, segment(flags, seq, u32::from(flags == 0x18)))
+            });
+            run(&open.into_iter().chain(more).collect::<Vec<_>>()).state(A)
+        };
+        let (fin, rst, data) = (0x11, 4, 0x18);
+        assert_eq!(after(&[(A, fin), (B, fin), (A, rst)]), "SF");
+        assert_eq!(after(&[(A, fin), (A, rst), (B, fin)]), "SF");
+        assert_eq!(after(&[(A, fin), (A, rst)]), "RSTO");
+        assert_eq!(after(&[(A, data), (A, rst), (B, rst)]), "RSTR");
+        assert_eq!(after(&[(A, data), (B, rst), (A, rst)]), "RSTR");
+        assert_eq!(after(&[(A, rst), (B, rst)]), "REJ");
+        assert_eq!(after(&[(A, data), (A, rst)]), "RSTO");
+    }
+
+    #[test]
+    fn the_end_of_a_connection_is_not_the_next_one_s() {
+        let mut segments =
+            vec![(A, 0, segment(2, 100, 0)), (B, 1, segment(0x12, 5, 0)), (A, 2, segment(4, 101, 0))];
+        assert!(run(&segments).is_over());
+        segments.extend([(A, 9, segment(2, 70_000, 0)), (B, 10, segment(0x12, 900, 0))]);
+        assert!(!run(&segments).is_over());
+        segments.push((B, 11, segment(4, 901, 0)));
+        assert!(run(&segments).is_over());
     }
 
     #[test]

@@ -42,7 +42,12 @@ pub(crate) enum NoFlow {
     Truncated(&'static str),
     /// More layers than a dissection keeps.
     TooDeep,
+    /// One of the kinds beyond [`MOST_KINDS`].
+    Other,
 }
+
+/// Kinds of packets without a flow that are told apart on one interface: whoever sends packets may invent any number.
+const MOST_KINDS: usize = 1024;
 
 impl NoFlow {
     /// Why `d`, in which no IP header was found, ended.
@@ -62,7 +67,7 @@ impl NoFlow {
             NoFlow::Malformed(layer, reason) => Some(format!("{layer}: {reason}")),
             NoFlow::Truncated(layer) => Some(format!("{layer}: cut short")),
             NoFlow::TooDeep => Some("too many layers".to_owned()),
-            NoFlow::Protocol(_) | NoFlow::Unclaimed(_) => None,
+            NoFlow::Protocol(_) | NoFlow::Unclaimed(_) | NoFlow::Other => None,
         }
     }
 
@@ -71,6 +76,7 @@ impl NoFlow {
         match self {
             NoFlow::Protocol(name) => (*name).to_owned(),
             NoFlow::Unclaimed(claim) => dissect::names::claim(*claim),
+            NoFlow::Other => "other".to_owned(),
             _ => self.malformed().unwrap_or_default(),
         }
     }
@@ -95,9 +101,13 @@ impl InterfaceTotals {
         self.in_kernel += other.in_kernel;
         self.without_flow += other.without_flow;
         self.offload += other.offload;
-        for (why, frames) in other.no_flow {
-            *self.no_flow.entry(why).or_default() += frames;
-        }
+        other.no_flow.into_iter().for_each(|(why, frames)| self.note(why, frames));
+    }
+
+    /// Adds packets without a flow.
+    pub(crate) fn note(&mut self, why: NoFlow, frames: Frames) {
+        let is_told = self.no_flow.len() < MOST_KINDS || self.no_flow.contains_key(&why);
+        *self.no_flow.entry(if is_told { why } else { NoFlow::Other }).or_default() += frames;
     }
 }
 

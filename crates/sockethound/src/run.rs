@@ -36,6 +36,9 @@ pub fn run(plan: Plan) -> anyhow::Result<Exit> {
     }
     let writes: Vec<&Path> = json.as_deref().filter(|path| *path != Path::new("-")).into_iter().collect();
     let live = matches!(source, Source::Interfaces(_));
+    // Before anything takes long: a signal asks for an end or a report from the first moment on.
+    let watch = Watch::default();
+    let signals = Signals::listen(&watch).context("cannot listen to signals")?;
     let (input, total) = match source {
         Source::Files(files) => {
             if let Err(refusal) = start::confine_to(&files, &writes, quiet, no_sandbox) {
@@ -49,8 +52,6 @@ pub fn run(plan: Plan) -> anyhow::Result<Exit> {
             Err(refusal) => return Ok(refused(refusal)),
         },
     };
-    let watch = Watch::default();
-    let signals = Signals::listen(&watch).context("cannot listen to signals")?;
     let json_view = Ndjson::new(live).with_geo(geo).with_vendors(vendors);
     let sinks = sinks(report.as_ref(), json.as_deref(), json_view)?;
     if live && let Err(refusal) = start::confine(&writes, quiet, no_sandbox) {

@@ -32,7 +32,10 @@ impl When {
         match self {
             When::Offset(offset) => Timestamp(first.0.saturating_add(offset)),
             When::At(at) => at,
-            When::Civil(civil) => nanos(civil).unwrap_or(first),
+            // What no timestamp holds lies before or after all of them.
+            When::Civil(civil) => {
+                nanos(civil).unwrap_or(Timestamp(if civil.year() < 1970 { i64::MIN } else { i64::MAX }))
+            }
             When::Clock(time) => {
                 let day = jiff::Timestamp::from_nanosecond(i128::from(first.0));
                 let day = day.map(|t| t.to_zoned(zone.clone()).date());

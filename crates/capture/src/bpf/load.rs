@@ -89,7 +89,7 @@ impl Object {
         // It has read the kernel's types for itself; they are large, and no two copies are needed at a time.
         loader.btf(None);
         let btf = Btf::from_sys_fs().map_err(|e| Refusal::of("/sys/kernel/btf/vmlinux", &e))?;
-        loader.btf(Some(&btf)).verifier_log_level(VerifierLogLevel::DISABLE);
+        loader.btf(Some(&btf)).verifier_log_level(VerifierLogLevel::STATS);
         for (map, entries) in entries {
             loader.map_max_entries(map, *entries);
         }

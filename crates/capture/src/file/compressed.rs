@@ -5,6 +5,8 @@
 //!
 //! Not read: dictionaries, and zstd windows above 128 MiB.
 
+mod lz4;
+
 use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
@@ -13,6 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flate2::bufread::GzDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder as ZstdDecoder};
+
+use self::lz4::Lz4;
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
@@ -60,6 +64,17 @@ impl Format {
 /// A frame that carries nothing to decompress; zstd and lz4 share its magic.
 fn is_skippable(head: &[u8]) -> bool {
     matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
+}
+
+/// Bytes before what such a frame carries: its magic, and how much that is.
+const SKIPPABLE_HEADER: usize = 8;
+
+/// Passes over a frame of which [`is_skippable`] says that it is one.
+fn skip<R: Read>(source: &mut Source<R>) -> Result<(), Damage> {
+    let &[_, _, _, _, a, b, c, d] = source.peek(SKIPPABLE_HEADER).map_err(Damage::Io)? else {
+        return Err(Damage::Cut);
+    };
+    source.pass(SKIPPABLE_HEADER as u64 + u64::from(u32::from_le_bytes([a, b, c, d])))
 }
 
 /// Why decompression stopped.
@@ -127,9 +142,13 @@ impl<R: Read> Source<R> {
         Ok(())
     }
 
-    /// Takes `count` bytes that mean nothing; fewer if the input ends.
-    fn pass(&mut self, count: u64) -> io::Result<()> {
-        io::copy(&mut self.by_ref().take(count), &mut io::sink()).map(|_| ())
+    /// Takes `count` bytes that mean nothing.
+    fn pass(&mut self, count: u64) -> Result<(), Damage> {
+        match io::copy(&mut self.by_ref().take(count), &mut io::sink()) {
+            Ok(passed) if passed == count => Ok(()),
+            Ok(_) => Err(Damage::Cut),
+            Err(error) => Err(Damage::Io(error)),
+        }
     }
 
     /// What an error of the decompressor over this source means.
@@ -182,31 +201,38 @@ pub(super) enum Decoder<R: Read> {
     /// `None` only while one member gives way to the next.
     Gzip(Option<Box<GzDecoder<Source<R>>>>),
     Zstd(Zstd<R>),
-    Lz4 {
-        frame: Box<lz4_flex::frame::FrameDecoder<Source<R>>>,
-        inside: bool,
-        legacy: bool,
-    },
+    Lz4(Lz4<R>),
 }
 
 impl<R: Read> Decoder<R> {
-    /// Chooses by the first bytes, which it waits for.
+    /// Chooses by the first bytes that mean something, which it waits for.
     pub(super) fn detect(mut source: Source<R>) -> io::Result<Self> {
-        let head = source.peek(ZSTD.len())?;
-        let format = Format::of(head);
+        let mut damage = None;
+        let format = loop {
+            let head = source.peek(SKIPPABLE_HEADER)?;
+            let format = Format::of(head);
+            if !is_skippable(head) {
+                break format;
+            }
+            match skip(&mut source) {
+                Ok(()) if source.peek(1)?.is_empty() => break format,
+                Ok(()) => {}
+                Err(Damage::Io(error)) => return Err(error),
+                Err(cut) => {
+                    damage = Some(cut);
+                    break format;
+                }
+            }
+        };
         Ok(match format {
             None => Self::Plain(source),
             Some(Format::Gzip) => Self::Gzip(Some(Box::new(GzDecoder::new(source)))),
             Some(Format::Zstd) => {
                 let mut frame = Box::new(ZstdDecoder::new());
                 frame.set_max_window_size(WINDOW);
-                Self::Zstd(Zstd { source, frame, inside: false, damage: None })
+                Self::Zstd(Zstd { source, frame, inside: false, damage })
             }
-            Some(Format::Lz4) => Self::Lz4 {
-                frame: Box::new(lz4_flex::frame::FrameDecoder::new(source)),
-                inside: false,
-                legacy: false,
-            },
+            Some(Format::Lz4) => Self::Lz4(Lz4::new(source)),
         })
     }
 
@@ -216,7 +242,7 @@ impl<R: Read> Decoder<R> {
             Self::Plain(_) => None,
             Self::Gzip(_) => Some(Format::Gzip.name()),
             Self::Zstd(_) => Some(Format::Zstd.name()),
-            Self::Lz4 { .. } => Some(Format::Lz4.name()),
+            Self::Lz4(_) => Some(Format::Lz4.name()),
         }
     }
 
@@ -226,7 +252,7 @@ impl<R: Read> Decoder<R> {
             Self::Plain(source) => source.read(buffer).map_err(Damage::Io),
             Self::Gzip(member) => read_gzip(member, buffer),
             Self::Zstd(zstd) => zstd.read(buffer),
-            Self::Lz4 { frame, inside, legacy } => read_lz4(frame, inside, legacy, buffer),
+            Self::Lz4(lz4) => lz4.read(buffer),
         }
     }
 }
@@ -311,7 +337,7 @@ impl<R: Read> Zstd<R> {
             Ok(()) => self.inside = true,
             Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
                 length, ..
-            })) => self.source.pass(length.into()).map_err(Damage::Io)?,
+            })) => self.source.pass(length.into())?,
             Err(error) => return Err(self.source.damage(&error)),
         }
         Ok(())
@@ -322,37 +348,6 @@ impl<R: Read> Zstd<R> {
         let (stored, computed) = (self.frame.get_checksum_from_data(), self.frame.get_calculated_checksum());
         if self.damage.is_none() && stored.is_some() && stored != computed {
             self.damage = Some(Damage::Broken("checksum does not match".into()));
-        }
-    }
-}
-
-fn read_lz4<R: Read>(
-    frame: &mut lz4_flex::frame::FrameDecoder<Source<R>>,
-    inside: &mut bool,
-    legacy: &mut bool,
-    buffer: &mut [u8],
-) -> Result<usize, Damage> {
-    loop {
-        if !*inside {
-            let source = frame.get_mut();
-            let head = source.peek(8).map_err(Damage::Io)?;
-            match head {
-                [] => return Ok(0),
-                [_, _, _, _, a, b, c, d, ..] if is_skippable(head) => {
-                    let length = u32::from_le_bytes([*a, *b, *c, *d]);
-                    source.pass(8 + u64::from(length)).map_err(Damage::Io)?;
-                    continue;
-                }
-                _ => *legacy = head.starts_with(LZ4_LEGACY),
-            }
-            *inside = true;
-        }
-        match frame.read(buffer) {
-            // A frame ends with a mark; only the legacy kind ends with the file.
-            Ok(0) if frame.get_ref().ended && !*legacy => return Err(Damage::Cut),
-            Ok(0) => *inside = false,
-            Ok(count) => return Ok(count),
-            Err(error) => return Err(frame.get_mut().damage(&error)),
         }
     }
 }

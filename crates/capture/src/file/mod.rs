@@ -151,7 +151,7 @@ impl FileSource {
 
     /// Names for addresses that the file brought since this was asked last.
     pub fn take_names(&mut self) -> Vec<Name> {
-        std::mem::take(&mut self.notes.names)
+        self.notes.take_names()
     }
 
     /// Comments and other options that the file brought so far: the first 1 MiB of them.
@@ -208,7 +208,10 @@ impl FileSource {
             Ok(Fill::Got(_)) => Ok(true),
             Ok(Fill::Idle) => Ok(false),
             Ok(Fill::End) => self.begin_at_end(needed),
-            Err(error) => Err(self.read_error(error)),
+            Err(error) => {
+                self.begin_bare();
+                Err(self.read_error(error))
+            }
         }
     }
 
@@ -252,17 +255,23 @@ impl FileSource {
         }
     }
 
+    /// Takes on a pcap header of which only the records are missing: none, or a piece of one.
+    fn begin_bare(&mut self) -> bool {
+        let head = self.window.rest();
+        let pcap::Begun::Pcap(mut pcap, size) = pcap::Pcap::begin(head) else { return false };
+        pcap.choose_variant(head.get(size..).unwrap_or_default());
+        self.interfaces.push(pcap.interface());
+        self.window.advance_to(self.window.start() + size);
+        self.format = Format::Pcap(pcap);
+        true
+    }
+
     /// The stream ended before its header was settled.
     fn begin_at_end(&mut self, needed: usize) -> Result<bool, Error> {
-        let head = self.window.rest();
-        if let pcap::Begun::Pcap(mut pcap, size) = pcap::Pcap::begin(head) {
-            // Only the records are missing: none, or a piece of one.
-            pcap.choose_variant(head.get(size..).unwrap_or_default());
-            self.interfaces.push(pcap.interface());
-            self.window.advance_to(self.window.start() + size);
-            self.format = Format::Pcap(pcap);
+        if self.begin_bare() {
             return Ok(true);
         }
+        let head = self.window.rest();
         Err(if head.is_empty() {
             Error::Empty { path: self.path.clone() }
         } else if head.len() < 4 && !is_magic_prefix(head) {

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 /// Bytes of notes that are kept; a file can carry a comment on every packet.
 const NOTE_BYTES: usize = 1 << 20;
-/// Names that are kept until they are taken.
-const NAMES: usize = 1 << 16;
+/// Bytes of names that are kept until they are taken.
+const NAME_BYTES: usize = 8 << 20;
 
 /// A name that a pcapng file gives to an address (Name Resolution Block).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,17 +62,26 @@ pub(super) struct Notes {
     pub(super) names: Vec<Name>,
     pub(super) kept: Vec<Note>,
     bytes: usize,
+    name_bytes: usize,
     /// Notes and names that there was no room for.
     pub(super) lost: u64,
 }
 
 impl Notes {
     pub(super) fn name(&mut self, addr: IpAddr, name: &[u8]) {
-        if self.names.len() < NAMES {
+        let size = name.len() + size_of::<Name>();
+        if self.name_bytes + size <= NAME_BYTES {
+            self.name_bytes += size;
             self.names.push(Name { addr, name: String::from_utf8_lossy(name).into_owned() });
         } else {
             self.lost += 1;
         }
+    }
+
+    /// Takes the names.
+    pub(super) fn take_names(&mut self) -> Vec<Name> {
+        self.name_bytes = 0;
+        std::mem::take(&mut self.names)
     }
 
     pub(super) fn note(&mut self, subject: Subject, code: u16, enterprise: Option<u32>, value: &[u8]) {

@@ -38,6 +38,8 @@ const FRAME: usize = 12;
 const LONGEST_BLOCK: usize = 16 << 20;
 /// Interfaces over all sections.
 const MOST_INTERFACES: usize = 1 << 20;
+/// Bytes of an interface's name that are kept: Linux has 15, Windows 80 of them.
+const LONGEST_NAME: usize = 256;
 
 const OPT_END: u16 = 0;
 const OPT_COMMENT: u16 = 1;
@@ -337,7 +339,7 @@ impl Pcapng {
         let big_endian = body.big_endian;
         keep_options(body, finds.notes, Subject::Interface(index), |code, value| {
             match (code, value) {
-                (OPT_IF_NAME, text) => name = Some(text_of(text)),
+                (OPT_IF_NAME, text) => name = Some(text_of(text.get(..LONGEST_NAME).unwrap_or(text))),
                 (OPT_IF_TSRESOL, [resolution, ..]) => clock.set_resolution(*resolution),
                 (OPT_IF_TSOFFSET, value) => {
                     let Ok(value) = value.try_into() else { return false };

@@ -52,19 +52,9 @@ pub struct Plain<'a> {
 pub trait Take<'a> {
     /// What it gives.
     type Out;
-    /// Whether packets that an application dissector may read are taken too.
-    const SPOKEN: bool;
-    /// Takes a plain packet. Worth inlining: it is compiled for each kind of packet, of which half is known then.
-    fn take(self, plain: Plain<'a>) -> Self::Out;
-}
-
-/// Why a packet was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotTaken {
-    /// It is not plain.
-    Unusual,
-    /// Some application dissector is known by one of its ports, or may recognize it.
-    Spoken,
+    /// Takes a plain packet; `is_spoken` if some message dissector is known by one of its ports, or may recognize it. Worth
+    /// inlining: it is compiled for each kind of packet, of which half is known then.
+    fn take(self, plain: Plain<'a>, is_spoken: bool) -> Self::Out;
 }
 
 /// Takes every plain packet as it is.
@@ -72,10 +62,9 @@ struct AsIs;
 
 impl<'a> Take<'a> for AsIs {
     type Out = Plain<'a>;
-    const SPOKEN: bool = true;
 
     #[inline(always)]
-    fn take(self, plain: Plain<'a>) -> Plain<'a> {
+    fn take(self, plain: Plain<'a>, _is_spoken: bool) -> Plain<'a> {
         plain
     }
 }
@@ -84,24 +73,20 @@ impl<'a> Plain<'a> {
     /// Reads a plain packet; `None` sends it the general way.
     #[inline]
     pub fn of(packet: &Packet<'a>, registry: &Registry) -> Option<Self> {
-        Self::read(packet, registry, AsIs).ok()
+        Self::read(packet, registry, AsIs)
     }
 
     /// Reads a plain packet and has it taken.
     #[inline(always)]
-    pub fn read<T: Take<'a>>(packet: &Packet<'a>, registry: &Registry, taker: T) -> Result<T::Out, NotTaken> {
+    pub fn read<T: Take<'a>>(packet: &Packet<'a>, registry: &Registry, taker: T) -> Option<T::Out> {
         if packet.link_type != LinkType::ETHERNET {
-            return Err(NotTaken::Unusual);
+            return None;
         }
-        Self::read_ethernet(packet.bytes, registry, taker).unwrap_or(Err(NotTaken::Unusual))
+        Self::read_ethernet(packet.bytes, registry, taker)
     }
 
     #[inline(always)]
-    fn read_ethernet<T: Take<'a>>(
-        bytes: &'a [u8],
-        registry: &Registry,
-        taker: T,
-    ) -> Option<Result<T::Out, NotTaken>> {
+    fn read_ethernet<T: Take<'a>>(bytes: &'a [u8], registry: &Registry, taker: T) -> Option<T::Out> {
         let (ether_type, tags, rest) = behind_tags(bytes)?;
         let at = ETHERNET_HEADER + usize::from(tags) * TAG;
         match ether_type {
@@ -118,7 +103,7 @@ impl<'a> Plain<'a> {
         if at + 60 > usize::from(u16::MAX) {
             return None;
         }
-        Self::read_upper(plain_ipv4(bytes, at)?, bytes, 0, registry, AsIs)?.ok()
+        Self::read_upper(plain_ipv4(bytes, at)?, bytes, 0, registry, AsIs)
     }
 
     /// Reads what follows an IP header of so many bytes.
@@ -129,33 +114,29 @@ impl<'a> Plain<'a> {
         tags: u8,
         registry: &Registry,
         taker: T,
-    ) -> Option<Result<T::Out, NotTaken>> {
+    ) -> Option<T::Out> {
         let upper_at = ip.at + header_len as u16;
         let upper_len = ip.bytes as usize - header_len;
         let upper = rest.get(header_len..)?;
         let upper = upper.get(..upper_len).unwrap_or(upper);
         if ip.protocol == TCP {
             let (tcp, payload) = plain_tcp(upper, upper_len, &mut ip)?;
-            if !T::SPOKEN && registry.is_spoken(ip.src_port, ip.dst_port) {
-                return Some(Err(NotTaken::Spoken));
-            }
-            return Some(Ok(taker.take(Plain { ip, tcp: Some(tcp), payload, tags, upper_at })));
+            let is_spoken = registry.is_spoken(ip.src_port, ip.dst_port);
+            return Some(taker.take(Plain { ip, tcp: Some(tcp), payload, tags, upper_at }, is_spoken));
         }
         if ip.protocol != UDP {
             return None;
         }
         let payload = plain_udp(upper, &mut ip)?;
-        if registry.is_spoken(ip.src_port, ip.dst_port) {
+        let is_spoken = if registry.is_spoken(ip.src_port, ip.dst_port) {
             if registry.claims_udp_port(ip.src_port) || registry.claims_udp_port(ip.dst_port) {
                 return None;
             }
-            if !T::SPOKEN {
-                return Some(Err(NotTaken::Spoken));
-            }
-        } else if !T::SPOKEN && app::may_recognize(payload) {
-            return Some(Err(NotTaken::Spoken));
-        }
-        Some(Ok(taker.take(Plain { ip, tcp: None, payload, tags, upper_at })))
+            true
+        } else {
+            app::may_recognize(payload)
+        };
+        Some(taker.take(Plain { ip, tcp: None, payload, tags, upper_at }, is_spoken))
     }
 
     /// How many layers there are.

@@ -88,7 +88,7 @@ mod wlan;
 mod wlan_monitor;
 
 pub(crate) use fast::Outer;
-pub use fast::{NotTaken, Plain, Take};
+pub use fast::{Plain, Take};
 pub use registry::Registry;
 
 /// Every packet dissector.

@@ -52,7 +52,7 @@ impl FlowTable {
         // What encloses others was counted, not what is enclosed: that may be several flows'.
         let ip = d.outer.or(d.ip);
         let Some(ip) = ip.filter(|_| count.is_flow) else {
-            *self.totals.interface(interface).no_flow.entry(no_flow(count, &d)).or_default() += frames;
+            self.totals.interface(interface).note(no_flow(count, &d), frames);
             return None;
         };
         let observation = self.add_count(count, &d, &ip, interface);

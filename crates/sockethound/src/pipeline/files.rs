@@ -9,7 +9,8 @@ use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use capture::file::{FileSource, Name};
-use capture::{Interface, Next, PacketSource};
+use capture::{Batch, Interface, Next, PacketSource};
+use dissect::Packet;
 use flow::{CaptureEnd, Collector, Delta, FlowTable, InterfaceId, InterfaceName, NamedBy};
 
 use super::{EVENTS_AT_ONCE, Gone, Job, Observe, Output, PATIENCE, Watch, end_flows};
@@ -62,7 +63,9 @@ struct Worker<'a> {
     table: FlowTable,
     to: SyncSender<ToCollector>,
     /// Interfaces named so far, over all captures.
-    interfaces: u16,
+    interfaces: u32,
+    /// Those of the capture that is being read, or as many as there was a number for.
+    announced: usize,
     windowed: bool,
     next_report: Option<Instant>,
     end: Option<Instant>,
@@ -78,6 +81,7 @@ impl<'a> Worker<'a> {
             watch,
             to,
             interfaces: 0,
+            announced: 0,
             windowed: files.since.is_none() && files.until.is_none(),
             next_report: job.interval.map(|i| now + i),
             end: job.duration.map(|d| now + d),
@@ -107,7 +111,8 @@ impl<'a> Worker<'a> {
             name if name == "-" => "stdin".into(),
             name => name.into(),
         };
-        let first = self.interfaces;
+        let first = u16::try_from(self.interfaces).unwrap_or(u16::MAX);
+        self.announced = 0;
         self.table.begin_capture(Arc::clone(&path), InterfaceId(first));
         let streaming = source.size().is_none();
         let stop = loop {
@@ -118,11 +123,11 @@ impl<'a> Worker<'a> {
             match next {
                 Ok(Next::Batch(batch)) => {
                     if !self.windowed
-                        && let Some(packet) = batch.packets().next()
+                        && let Some(packet) = first_with_time(&batch)
                     {
                         self.open_window(packet.timestamp);
                     }
-                    self.announce(batch.interfaces, first, &path)?;
+                    self.announce(batch.interfaces, &path)?;
                     batch.read_by(Observe(&mut self.table));
                 }
                 Ok(Next::Idle) => {}
@@ -141,7 +146,7 @@ impl<'a> Worker<'a> {
             }
             self.after_batch(source, streaming)?;
         };
-        self.announce(source.interfaces(), first, &path)?;
+        self.announce(source.interfaces(), &path)?;
         self.after_batch(source, streaming)?;
         self.consumed_before += source.stats().consumed;
         self.packets_before += source.stats().received;
@@ -149,13 +154,18 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Says how the capture's interfaces are called that were not spoken of yet; its first is the run's `first`.
-    fn announce(&mut self, interfaces: &[Interface], first: u16, path: &Arc<str>) -> Result<(), Gone> {
-        let known = usize::from(self.interfaces - first);
-        for interface in interfaces.get(known..).unwrap_or_default() {
-            let name = interface.name.as_deref().map(Into::into);
+    /// Says how the capture's interfaces are called that were not spoken of yet. All beyond the last number share it, and
+    /// have no name.
+    fn announce(&mut self, interfaces: &[Interface], path: &Arc<str>) -> Result<(), Gone> {
+        const LAST: u32 = u16::MAX as u32;
+        for interface in interfaces.get(self.announced..).unwrap_or_default() {
+            self.announced += 1;
+            if self.interfaces > LAST {
+                continue;
+            }
+            let name = interface.name.as_deref().filter(|_| self.interfaces < LAST).map(Into::into);
             self.send(ToCollector::Interface(InterfaceName { file: Some(Arc::clone(path)), name }))?;
-            self.interfaces = self.interfaces.saturating_add(1);
+            self.interfaces += 1;
         }
         Ok(())
     }
@@ -185,10 +195,9 @@ impl<'a> Worker<'a> {
     }
 
     fn open_window(&mut self, first: dissect::Timestamp) {
-        let resolve = |when: Option<When>, open| when.map_or(open, |w| w.resolve(first, self.files.utc));
-        let since = resolve(self.files.since, dissect::Timestamp(i64::MIN));
-        let until = resolve(self.files.until, dissect::Timestamp(i64::MAX));
-        self.table.set_window(since, until);
+        let resolve = |when: Option<When>| when.map(|when| when.resolve(first, self.files.utc));
+        let since = resolve(self.files.since).unwrap_or(dissect::Timestamp(i64::MIN));
+        self.table.set_window(since, resolve(self.files.until));
         self.windowed = true;
     }
 
@@ -199,6 +208,12 @@ impl<'a> Worker<'a> {
     fn send(&self, message: ToCollector) -> Result<(), Gone> {
         self.to.send(message).map_err(|_| Gone)
     }
+}
+
+/// The first packet that has a time: some blocks of pcapng have none.
+fn first_with_time<'a>(batch: &Batch<'a>) -> Option<Packet<'a>> {
+    let timed = batch.packets().find(|packet| packet.timestamp.0 != 0);
+    timed.or_else(|| batch.packets().next())
 }
 
 /// Merges what comes in; sends on events as they happen, snapshots when asked, and all that stands at the end.

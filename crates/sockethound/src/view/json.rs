@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use dissect::Timestamp;
 
+use super::text::is_hidden;
+
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
@@ -67,6 +69,9 @@ impl Json {
 
     /// A string, with its quotes.
     pub(super) fn string(&mut self, text: &str) -> &mut Self {
+        if !text.is_ascii() {
+            return self.string_of_any(text);
+        }
         self.text.push(b'"');
         let bytes = text.as_bytes();
         let mut written = 0;
@@ -90,6 +95,24 @@ impl Json {
             }
         }
         self.text.extend_from_slice(&bytes[written..]);
+        self.text.push(b'"');
+        self
+    }
+
+    /// The same of text with other characters: those that a terminal takes for commands, or that hide, are escaped too.
+    fn string_of_any(&mut self, text: &str) -> &mut Self {
+        self.text.push(b'"');
+        for c in text.chars() {
+            match c {
+                '"' | '\\' => self.text.extend_from_slice(&[b'\\', c as u8]),
+                c if is_hidden(c) => {
+                    for unit in c.encode_utf16(&mut [0; 2]) {
+                        self.text.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
+                    }
+                }
+                c => self.text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
         self.text.push(b'"');
         self
     }
@@ -228,7 +251,7 @@ mod tests {
         for text in ["", "plain", "\"", "a\\b", "\u{1b}[31m", "\u{7f}", &all] {
             let json = written(|j| _ = j.string(text));
             assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
-            assert!(!json.bytes().any(|b| b < b' ' || b == 0x7f), "{json}");
+            assert!(!json.chars().any(is_hidden), "{json}");
         }
     }
 

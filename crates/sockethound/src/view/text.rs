@@ -30,7 +30,7 @@ pub(super) fn visible(text: &str) -> Cow<'_, str> {
 
 /// Controls; characters that turn the writing direction round (UAX #9, section 2); separators of lines; invisible
 /// characters that stand alone: fillers, joiners, variation selectors, tags.
-fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     !matches!(c, ' '..='~')
         && (c.is_control()
             || matches!(

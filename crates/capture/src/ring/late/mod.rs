@@ -46,7 +46,7 @@ use self::extended::{Charge, Maps};
 use self::memory::{ENTRY, LINKS, REST, RESTS, STATE, USE};
 use self::sys::Words;
 use super::block::HEADER_OF_BLOCK;
-use super::link::{Links, start};
+use super::link::{Links, arphrd, start};
 use super::program::Instruction;
 use super::sys::{Blocks, Socket};
 use crate::bpf::Refusal;
@@ -168,7 +168,7 @@ impl Late {
         let entries = (bytes / SHARE / (ENTRY * 8)).clamp(LEAST, MOST).next_power_of_two().min(MOST);
         let places = entries * PLACES;
         let mut loader = EbpfLoader::new();
-        loader.btf(None).verifier_log_level(VerifierLogLevel::DISABLE);
+        loader.btf(None).verifier_log_level(VerifierLogLevel::STATS);
         loader.map_max_entries("late_entries", 2 * entries as u32);
         loader.map_max_entries("late_index", 2 * places as u32);
         let mut ebpf = loader.load(OBJECT).map_err(|e| Refusal::of("", &e))?;
@@ -227,13 +227,15 @@ impl Late {
     pub(super) fn set_links(&self, links: &Links, taken: impl Fn(u32) -> bool) -> bool {
         let mut table = vec![0; LINKS];
         let mut all = true;
-        // Those that are taken come last: they put others out.
-        for wanted in [false, true] {
-            for (number, link) in links.all().filter(|&(number, _)| taken(number) == wanted) {
-                let place = &mut table[number as usize % LINKS];
-                all &= !(wanted && memory::is_taken(*place));
-                *place = memory::link(number, link.hatype, wanted, start(link.hatype));
-            }
+        let mut links: Vec<_> = links.all().collect();
+        // Those that are taken come last, they put others out; and the loopback behind them: of the two copies of its packets
+        // one must not be taken, which only what is told of it says.
+        links.sort_by_key(|&(number, link)| (taken(number), link.hatype == arphrd::LOOPBACK));
+        for (number, link) in links {
+            let wanted = taken(number);
+            let place = &mut table[number as usize % LINKS];
+            all &= !(wanted && memory::is_taken(*place));
+            *place = memory::link(number, link.hatype, wanted, start(link.hatype));
         }
         for (place, link) in self.links.all().iter().zip(table) {
             place.store(link, Relaxed);

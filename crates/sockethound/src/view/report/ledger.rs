@@ -3,6 +3,8 @@
 //! Live, what was seen, dropped and split by the interfaces themselves is told apart; of the counted packets' frame bytes,
 //! it says which parts have an owner, pass through, are the kernel's, and are not known.
 
+use std::collections::BTreeMap;
+
 use std::io;
 
 use anstyle::Style as Ansi;
@@ -125,13 +127,9 @@ fn malformed(ledger: &Ledger) -> Vec<(String, u64)> {
 
 /// Counts of all interfaces, most first.
 fn merged<'a>(counts: impl Iterator<Item = &'a (String, u64)>) -> Vec<(String, u64)> {
-    let mut all: Vec<(String, u64)> = Vec::new();
-    for (what, n) in counts {
-        match all.iter_mut().find(|(known, _)| known == what) {
-            Some((_, sum)) => *sum += n,
-            None => all.push((what.clone(), *n)),
-        }
-    }
+    let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+    counts.for_each(|(what, n)| *sums.entry(what).or_default() += n);
+    let mut all: Vec<_> = sums.into_iter().map(|(what, sum)| (what.to_owned(), sum)).collect();
     all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     all
 }
