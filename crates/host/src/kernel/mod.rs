@@ -9,9 +9,12 @@
 //! given again; processes by pid, start and the programs they have executed.
 
 mod accounts;
+mod arena;
 mod cgroups;
+mod ends;
 mod facts;
 mod table;
+mod tasks;
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -24,9 +27,9 @@ use flow::ProcessSockets;
 
 use self::accounts::Accounts;
 use self::facts::Facts;
-use self::table::{Ends, Held, Table};
+use self::ends::Ends;
+use self::table::{Held, Table};
 use crate::owner::OwnerReader;
-use crate::sockets::plain;
 use crate::{Answer, Attributed, Change, End, Evidence, Owner, Protocol, Question, Reason};
 
 /// So long it is waited for the process that uses a socket which it has not made, before who made it is told.
@@ -120,7 +123,7 @@ impl Told {
         let mut events = 0;
         kernel.read(&mut |event| {
             events += 1;
-            take(table, facts, event, unmet);
+            take(table, facts, &event, unmet);
         });
         // First all events are read, since what a process has executed meanwhile is among them.
         for task in std::mem::take(unmet) {
@@ -145,7 +148,7 @@ impl Told {
     fn snapshot(&mut self) {
         let Self { kernel, table, facts, unmet, .. } = self;
         table.begin_snapshot();
-        if kernel.snapshot(&mut |event| take(table, facts, event, unmet)).is_ok() {
+        if kernel.snapshot(&mut |event| take(table, facts, &event, unmet)).is_ok() {
             table.end_snapshot();
         }
     }
@@ -162,32 +165,31 @@ impl Told {
             return None;
         }
         let home = self.kernel.home();
-        let (source, destination) = (plain(question.source), plain(question.destination));
-        let protocol = question.protocol.0;
-        let here = |own, other| self.table.find(home, protocol, own, other);
-        let away = |own, other| self.table.find_elsewhere(home, protocol, own, other);
-        let at_source = here(source, destination);
-        let at_destination = here(destination, source);
+        let source = Ends::new(question.protocol.0, question.source, question.destination);
+        let destination = Ends::new(question.protocol.0, question.destination, question.source);
+        let away = |ends| self.table.find_elsewhere(home, ends);
+        let at_source = self.table.find(home, &source);
+        let at_destination = self.table.find(home, &destination);
         let (end, held, peer) = match (at_source, at_destination) {
             (Some(held), peer) => {
-                let beyond = || if local.destination { None } else { away(destination, source) };
+                let beyond = || if local.destination { None } else { away(&destination) };
                 (End::Source, held, peer.or_else(beyond))
             }
             (None, Some(held)) => {
-                let peer = if local.source { None } else { away(source, destination) };
+                let peer = if local.source { None } else { away(&source) };
                 (End::Destination, held, peer)
             }
             // Whoever has the address here is not told: what is at the other end does not stand in for it.
             (None, None) if local.source || local.destination => return None,
-            (None, None) => match (away(source, destination), away(destination, source)) {
+            (None, None) => match (away(&source), away(&destination)) {
                 (Some(held), peer) => (End::Source, held, peer),
                 (None, Some(held)) => (End::Destination, held, None),
                 (None, None) => return None,
             },
         };
         let ends = match end {
-            End::Source => (protocol, source, destination),
-            End::Destination => (protocol, destination, source),
+            End::Source => source,
+            End::Destination => destination,
         };
         self.settle(end, ends, held, peer.filter(|peer| peer.cookie != held.cookie), reader, now)
     }
@@ -207,13 +209,13 @@ impl Told {
             if !self.kernel.tells_use() {
                 return None;
             }
-            if !held.ended && !self.table.asked_since(held.cookie, now, PATIENCE) {
+            if !held.ended && !self.table.asked_since(&held, now, PATIENCE) {
                 return Some(Answer::None(Reason::Deferred));
             }
             evidence = Evidence::ToldListener;
         }
         let owner = self.owner(held.task, reader)?;
-        self.table.mark_answered(held.cookie, ends);
+        self.table.mark_answered(&held, ends);
         let peer = peer.and_then(|peer| self.owner(peer.task, reader));
         Some(Answer::Owner(Attributed { owner, end, evidence, peer }))
     }
@@ -232,11 +234,10 @@ impl Told {
     pub(crate) fn take_changes(&mut self, reader: &mut OwnerReader) -> Vec<Change> {
         let mut changes = Vec::new();
         for changed in self.table.take_changes() {
-            let Some(held) = self.table.held(changed.cookie) else { continue };
-            let evidence =
-                if held.known == Known::Inherited { Evidence::ToldListener } else { Evidence::Told };
-            let Some(owner) = self.owner(held.task, reader) else { continue };
-            let (protocol, own, other) = changed.ends;
+            let Some((task, known)) = self.table.owner(changed.cookie) else { continue };
+            let evidence = if known == Known::Inherited { Evidence::ToldListener } else { Evidence::Told };
+            let Some(owner) = self.owner(task, reader) else { continue };
+            let (protocol, own, other) = changed.ends.parts();
             let protocol = Protocol(protocol);
             changes.push(Change { protocol, own, other, owner, evidence, another: changed.another });
         }
@@ -244,19 +245,18 @@ impl Told {
     }
 
     fn owner(&mut self, task: u32, reader: &mut OwnerReader) -> Option<Arc<Owner>> {
-        let task = self.table.task(task)?;
+        let task = self.table.task(task).filter(|task| task.pid != 0)?;
         self.facts.owner(task, reader)
     }
 }
 
 /// Notes an event; `unmet` are the processes that were not known.
-fn take(table: &mut Table, facts: &mut Facts, event: Event, unmet: &mut Vec<Process>) {
+fn take(table: &mut Table, facts: &mut Facts, event: &Event, unmet: &mut Vec<Process>) {
     if let Kind::Exec(path) = &event.kind {
         return facts.executed(&event.process, path);
     }
-    if event.process.pid != 0 && !facts.knows(&event.process) {
-        facts.note(&event.process);
-        unmet.push(event.process.clone());
+    if event.process.pid != 0 && facts.note(&event.process) {
+        unmet.push(event.process);
     }
     table.take(event);
 }

@@ -86,7 +86,7 @@ fn at(text: &str) -> SocketAddr {
 }
 
 fn process(pid: u32, exec: u32) -> Process {
-    let name = format!("process-{pid}");
+    let name = format!("process-{pid}").as_str().into();
     Process { pid, start: 7_000_000_000, exec, parent: 1, uid: 33, cgroup: 0, name }
 }
 
