@@ -78,7 +78,7 @@ static __always_inline void tell(struct owned *o, const struct ends *ends)
 	e->remote_port = ends->remote_port;
 	__builtin_memcpy(e->local, ends->local, 16);
 	__builtin_memcpy(e->remote, ends->remote, 16);
-	bpf_ringbuf_submit(e, wakeup());
+	bpf_ringbuf_submit(e, wakeup(WAKE_ALWAYS));
 }
 
 static __always_inline void tell_owner(struct owned *o)
@@ -86,7 +86,7 @@ static __always_inline void tell_owner(struct owned *o)
 	struct event *e = begin(KIND_OWNER, o);
 
 	if (e)
-		bpf_ringbuf_submit(e, wakeup());
+		bpf_ringbuf_submit(e, wakeup(WAKE_ALWAYS));
 }
 
 static __always_inline void tell_end(struct owned *o)
@@ -100,7 +100,7 @@ static __always_inline void tell_end(struct owned *o)
 	o->ended = 1;
 	e = begin(KIND_END, o);
 	if (e)
-		bpf_ringbuf_submit(e, wakeup());
+		bpf_ringbuf_submit(e, wakeup(WAKE_ALWAYS));
 }
 
 static __always_inline int is_owner(const struct owned *o, struct task_struct *task)
@@ -365,6 +365,23 @@ static __always_inline int dissect_plain(struct __sk_buff *skb, struct ends *e, 
 	return ports(e, l4, l4 + sizeof(l4), sent);
 }
 
+/* Whether a packet has the own address that its socket was told with for any far end. */
+static __always_inline int is_own(struct __sk_buff *skb, const struct owned *o, int sent)
+{
+	const __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	const __u32 *own;
+
+	if (data + 40 <= end && o->any_version == 6 && skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		own = (const __u32 *)(data + (sent ? 8 : 24));
+		return own[0] == o->any[0] && own[1] == o->any[1] && own[2] == o->any[2] && own[3] == o->any[3];
+	}
+	if (data + 20 <= end && o->any_version == 4 && skb->protocol == bpf_htons(ETH_P_IP)) {
+		own = (const __u32 *)(data + (sent ? 12 : 16));
+		return own[0] == o->any[0];
+	}
+	return 0;
+}
+
 static __always_inline int packet(struct __sk_buff *skb, int sent, int plain)
 {
 	struct bpf_sock *sk = skb->sk;
@@ -380,12 +397,12 @@ static __always_inline int packet(struct __sk_buff *skb, int sent, int plain)
 	told = o->round == this_round();
 	if (!told)
 		settle(o, bpf_get_socket_cookie(skb));
-	if (counting) {
-		__sync_fetch_and_add(&o->account.packets[sent], 1);
-		__sync_fetch_and_add(&o->account.bytes[sent], skb->len);
-	}
+	if (counting)
+		count(o, sent, skb->len);
 	/* The five-tuple of a connected socket stays what it is until it is connected again. */
 	if (told && sk->dst_port && !o->raw)
+		return 1;
+	if (told && !plain && !sk->dst_port && !o->raw && o->any_port == sk->src_port && is_own(skb, o, sent))
 		return 1;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
@@ -400,9 +417,12 @@ static __always_inline int packet(struct __sk_buff *skb, int sent, int plain)
 	if (!(plain ? dissect_plain(skb, &ends, sent) : dissect(skb, &ends, sent)))
 		return 1;
 	/* Whatever passes an unconnected socket's own end is its: to tell each far end would say no more. */
-	if (!sk->dst_port && !o->shared && (ends.protocol == IPPROTO_UDP || ends.protocol == IPPROTO_UDPLITE)) {
+	if (!sk->dst_port && !o->shared && !o->raw && (ends.protocol == IPPROTO_UDP || ends.protocol == IPPROTO_UDPLITE)) {
 		ends.remote_port = 0;
 		__builtin_memset(ends.remote, 0, sizeof(ends.remote));
+		__builtin_memcpy(o->any, ends.local, sizeof(o->any));
+		o->any_port = ends.local_port;
+		o->any_version = ends.version;
 	}
 	tell(o, &ends);
 	return 1;
@@ -512,8 +532,10 @@ static __always_inline int io(struct sock *sk)
 	o->raw = sk->sk_type == SOCK_RAW;
 	if (o->told[0])
 		o->sk = (__u64)sk;
-	if (!o->shared && reuses_port(sk))
+	if (!o->shared && reuses_port(sk)) {
 		o->shared = 1;
+		o->any_version = 0;
+	}
 	if (!o->told[0] && connected(sk, &ends))
 		tell(o, &ends);
 	return 0;
@@ -568,7 +590,7 @@ static __always_inline int went_wrong(struct sock *sk, int retransmitted)
 	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, 0);
 
 	if (o)
-		__sync_fetch_and_add(retransmitted ? &o->account.retransmits : &o->account.drops, 1);
+		__sync_fetch_and_add(retransmitted ? &o->passed.retransmits : &o->passed.drops, 1);
 	return 0;
 }
 
@@ -610,7 +632,7 @@ int sched_process_exec(__u64 *ctx)
 	x->event.owner.cgroup = bpf_get_current_cgroup_id();
 	x->path[0] = 0;
 	bpf_probe_read_kernel_str(x->path, PATH, bprm->filename);
-	bpf_ringbuf_submit(x, wakeup());
+	bpf_ringbuf_submit(x, wakeup(WAKE_EXEC));
 	return 0;
 }
 
@@ -647,6 +669,7 @@ int there(struct bpf_iter__task_file *ctx)
 	settle(o, bpf_get_socket_cookie(sk));
 	o->netns = sk->__sk_common.skc_net.net->net_cookie;
 	o->shared = reuses_port(sk);
+	o->any_version = 0;
 	/* Of several holders, the first that is not init, until one uses it. */
 	if (o->known != KNOWN_USED && (!o->owner.pid || o->owner.pid == 1)) {
 		current(&o->owner, task);
@@ -683,7 +706,7 @@ int open_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct rtt r = {};
 
 	/* Of many sockets nearly all are idle: these cost no more than to look here. */
-	if (!sk || !o || !did_something(&o->account))
+	if (!sk || !o || !did_something(&o->passed))
 		return 0;
 	o = bpf_sk_storage_get(&owners, sk, 0, 0);
 	if (!o)

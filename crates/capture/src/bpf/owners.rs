@@ -76,12 +76,24 @@ impl Default for Options {
     }
 }
 
+/// What whoever waits for events is woken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// Nothing: it reads by the clock.
+    Never,
+    /// A process executed a program.
+    Executed,
+    /// Whatever is told.
+    Anything,
+}
+
 /// Programs that are loaded and tell.
 pub struct Hooks {
     /// Holds the links. The kernel's types, by which they were loaded, are large, and not kept.
     _programs: Ebpf,
     events: RingBuf<MapData>,
     state: Array<MapData, [u64; 2]>,
+    wake: Array<MapData, u32>,
     snapshot: Option<OwnedFd>,
     accounts: Option<Accounts>,
     cgroup: Option<OwnedFd>,
@@ -116,10 +128,11 @@ impl Hooks {
         let mut map = |name: &str| {
             programs.take_map(name).ok_or_else(|| Refusal::of(name, &io::Error::other("no such map")))
         };
-        let (events, state) = (map("events")?, map("state")?);
+        let (events, state, wake) = (map("events")?, map("state")?, map("wake")?);
         Ok(Self {
             events: RingBuf::try_from(events).map_err(|e| Refusal::of("events", &e))?,
             state: Array::try_from(state).map_err(|e| Refusal::of("state", &e))?,
+            wake: Array::try_from(wake).map_err(|e| Refusal::of("wake", &e))?,
             _programs: programs,
             snapshot,
             accounts,
@@ -152,6 +165,13 @@ impl Hooks {
                 each(event);
             }
         }
+    }
+
+    /// Has the descriptor become readable with the next event of this kind, once; it does so anyway where room begins to fill.
+    /// What was told before is to be read after this.
+    pub fn wake_for(&mut self, next: Wake) {
+        // Where that fails, nobody is woken, as before.
+        let _ = self.wake.set(0, next as u32, 0);
     }
 
     /// How many events found no room since it was asked last.
@@ -192,7 +212,7 @@ impl Hooks {
 }
 
 impl AsFd for Hooks {
-    /// Readable when the room for events begins to fill.
+    /// Readable when the room for events begins to fill, and as [`Hooks::wake_for`] says.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.events.as_fd()
     }

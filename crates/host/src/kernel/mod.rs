@@ -21,7 +21,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use capture::bpf::{Event, Kind, Known, Process, RoundTrip, Total};
+pub use capture::bpf::{Event, Kind, Known, Process, RoundTrip, Total, Wake};
 
 use flow::ProcessSockets;
 
@@ -36,11 +36,20 @@ use crate::{Answer, Attributed, Change, End, Evidence, Owner, Protocol, Question
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two snapshots after events were lost.
 const HEALING: Duration = Duration::from_secs(2);
+/// How often what is told is read while processes turn up that were not known, so that `/proc` is read while they live …
+const SOON: Duration = Duration::from_millis(20);
+/// … and otherwise while anything is told.
+const LATER: Duration = Duration::from_millis(100);
+/// Without any for so long, the next one wakes the reader.
+const CALM: Duration = Duration::from_secs(1);
 
 /// Whoever reads what programs in the kernel tell. No call blocks.
 pub trait Kernel: std::fmt::Debug {
     /// Gives what was told since, in order.
     fn read(&mut self, each: &mut dyn FnMut(Event));
+
+    /// Has [`Self::as_fd`] become readable with the next event of this kind, once.
+    fn wake_for(&mut self, next: Wake);
 
     /// How many events were lost since it was asked last.
     fn take_lost(&mut self) -> u64;
@@ -70,7 +79,7 @@ pub trait Kernel: std::fmt::Debug {
     /// The root folder of the cgroups (version 2).
     fn cgroups(&self) -> Option<BorrowedFd<'_>>;
 
-    /// Readable when much waits to be read.
+    /// Readable when much waits to be read, and as [`Self::wake_for`] says.
     fn as_fd(&self) -> BorrowedFd<'_>;
 }
 
@@ -87,6 +96,11 @@ pub(crate) struct Told {
     ill: bool,
     /// Processes of which nothing was read yet.
     unmet: Vec<Process>,
+    /// When anything was told last, and when of a process that was not known.
+    told: Option<Instant>,
+    met: Option<Instant>,
+    /// What the kernel was last asked to wake for.
+    wake: Wake,
 }
 
 /// What is known of the addresses of a question's ends.
@@ -102,8 +116,19 @@ impl Told {
         let facts = Facts::new(kernel.cgroups());
         let table = Table::default();
         let accounts = Accounts::default();
-        let (lost, healed, ill, unmet) = (0, None, false, Vec::new());
-        let mut told = Self { kernel, table, facts, accounts, lost, healed, ill, unmet };
+        let mut told = Self {
+            kernel,
+            table,
+            facts,
+            accounts,
+            lost: 0,
+            healed: None,
+            ill: false,
+            unmet: Vec::new(),
+            told: None,
+            met: None,
+            wake: Wake::Never,
+        };
         told.snapshot();
         told
     }
@@ -125,12 +150,48 @@ impl Told {
             events += 1;
             take(table, facts, &event, unmet);
         });
+        if events > 0 {
+            self.told = Some(now);
+            // If it was to wake for one of these, it has.
+            self.wake = Wake::Never;
+        }
+        if !self.unmet.is_empty() {
+            self.met = Some(now);
+        }
         // First all events are read, since what a process has executed meanwhile is among them.
-        for task in std::mem::take(unmet) {
+        for task in self.unmet.drain(..) {
             self.facts.meet(&task, reader);
         }
         self.heal(now);
         events
+    }
+
+    /// How long nothing needs to be read; `None`: until [`Kernel::as_fd`] is readable.
+    pub(crate) fn rest(&mut self, reader: &mut OwnerReader, now: Instant) -> Option<Duration> {
+        let wake = self.wanted(now);
+        if std::mem::replace(&mut self.wake, wake) != wake {
+            self.kernel.wake_for(wake);
+            // What was told before that has woken nobody.
+            if wake == Wake::Anything && self.read(reader, now) > 0 {
+                return self.rest(reader, now);
+            }
+        }
+        match wake {
+            Wake::Never => Some(SOON),
+            Wake::Executed => Some(LATER),
+            Wake::Anything => None,
+        }
+    }
+
+    /// What is worth being woken for.
+    fn wanted(&self, now: Instant) -> Wake {
+        let lately = |at: Option<Instant>| at.is_some_and(|at| now < at + CALM);
+        // A snapshot has met processes that were not read of yet.
+        match (lately(self.met) || !self.unmet.is_empty(), lately(self.told) || self.ill) {
+            (true, _) => Wake::Never,
+            (false, true) => Wake::Executed,
+            (false, false) => Wake::Anything,
+        }
     }
 
     /// Looks after lost events.

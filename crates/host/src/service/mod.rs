@@ -36,11 +36,6 @@ const TOGETHER: usize = 1 << 20;
 const MANY: usize = 16 * 1024;
 /// … within this time.
 const MORE: Duration = Duration::from_millis(3);
-/// How often what the kernel tells is read while nobody asks, so that `/proc` is read while processes live …
-const SOON: Duration = Duration::from_millis(20);
-/// … and after some time without any event.
-const LATER: Duration = Duration::from_millis(100);
-const CALM: Duration = Duration::from_secs(1);
 
 /// What the service says of itself before it answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,10 +77,9 @@ pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK];
     let mut pending: Vec<Pending> = Vec::new();
     let mut told = Told::default();
-    let mut active = Instant::now();
     let mut lost = 0;
     loop {
-        let patience = patience(owners, &pending, active);
+        let patience = patience(owners, &pending);
         if wait(&stream, owners.told_fd(), patience)? {
             match stream.read(&mut chunk) {
                 Ok(0) => return Ok(()),
@@ -96,8 +90,8 @@ pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
                 Err(error) if is_idle(&error) => {}
                 Err(error) => return Err(error),
             }
-        } else if owners.read_told(Instant::now()) > 0 {
-            active = Instant::now();
+        } else {
+            owners.read_told(Instant::now());
         }
         let due = Instant::now();
         let (mut barriers, mut accounts) = (0, Vec::new());
@@ -166,11 +160,10 @@ fn take_waiting(stream: &UnixStream, chunk: &mut [u8], input: &mut Vec<u8>) -> i
 }
 
 /// How long nothing needs to be done if nobody asks.
-fn patience(owners: &Owners, pending: &[Pending], active: Instant) -> Option<Duration> {
-    let told = owners.told_fd().map(|_| if active.elapsed() < CALM { SOON } else { LATER });
-    let again = pending.iter().map(|pending| pending.due).min();
-    let again = again.map(|due| due.saturating_duration_since(Instant::now()));
-    told.into_iter().chain(again).min()
+fn patience(owners: &mut Owners, pending: &[Pending]) -> Option<Duration> {
+    let now = Instant::now();
+    let again = pending.iter().map(|pending| pending.due.saturating_duration_since(now)).min();
+    owners.rest(now).into_iter().chain(again).min()
 }
 
 /// Waits for a question, or until `told` or the time wants attention; gives whether it is a question.
