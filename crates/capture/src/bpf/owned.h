@@ -66,33 +66,38 @@ struct total {
 	struct account account;
 };
 
-/* What is kept of a socket. */
+/*
+ * What is kept of a socket. What each packet and each call wants comes first: the kernel puts it behind eight bytes of its
+ * own at the beginning of a cache line.
+ */
 struct owned {
-	struct owner owner;
+	/* The round in which it was last told of. */
+	__u64 round;
 	struct passed passed;
+	/* Its address, for comparing, and the owner's number and programs, once it was told of and the owner uses it. */
+	__u64 sk;
+	__u32 pid;
+	__u32 exec;
+	/* How its owner is known: enum known. */
+	__u8 known;
+	/* SOCK_RAW */
+	__u8 raw;
+	/* IP version of `any`; 0 if there is none. */
+	__u8 any_version;
+	/* Others may be bound to the same port: SO_REUSEPORT. */
+	__u8 shared;
+	/* The own end that an unconnected socket was told with for any far end. */
+	__u16 any_port;
+	__u8 changes;
+	__u8 ended;
+	__u32 any[4];
+	struct owner owner;
 	/* The socket's own: a clone has its listener's until it is seen. */
 	__u64 cookie;
 	__u64 netns;
 	__u64 changed;
 	__u64 told[TOLD];
-	/* The round in which it was last told of. */
-	__u64 round;
-	/* Its address, from when it was used by its owner; for comparing. */
-	__u64 sk;
 	__u32 next;
-	/* How its owner is known: enum known. */
-	__u8 known;
-	__u8 changes;
-	__u8 ended;
-	/* Others may be bound to the same port: SO_REUSEPORT. */
-	__u8 shared;
-	/* SOCK_RAW */
-	__u8 raw;
-	/* IP version of `any`; 0 if there is none. */
-	__u8 any_version;
-	/* The own end that an unconnected socket was told with for any far end. */
-	__u16 any_port;
-	__u32 any[4];
 };
 
 enum known {
@@ -183,39 +188,33 @@ struct {
 	__type(value, struct total);
 } totals SEC(".maps");
 
-/* [0]: events that found no room. [1]: the round of telling, which a snapshot ends. */
-enum { STATE_LOST, STATE_ROUND, STATES };
-
+/* Events that found no room. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u64[STATES]);
-} state SEC(".maps");
+	__type(value, __u64);
+} lost SEC(".maps");
+
+/* Rounds of telling so far: a snapshot ends one. */
+static volatile __u64 rounds = 0;
 
 /* Whether what sockets do is added up; set before the programs are loaded, so that it costs nothing where it is not. */
 const volatile __u8 counting = 0;
 
-static __always_inline __u64 *states(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&state, &zero);
-}
-
+/* Never 0. */
 static __always_inline __u64 this_round(void)
 {
-	__u64 *s = states();
-
-	return s ? s[STATE_ROUND] + 1 : 0;
+	return rounds + 1;
 }
 
 static __always_inline void lose(void)
 {
-	__u64 *s = states();
+	__u32 zero = 0;
+	__u64 *l = bpf_map_lookup_elem(&lost, &zero);
 
-	if (s)
-		__sync_fetch_and_add(&s[STATE_LOST], 1);
+	if (l)
+		__sync_fetch_and_add(l, 1);
 }
 
 /* What the reader wants to be woken for; it reads by the clock while much is told. */

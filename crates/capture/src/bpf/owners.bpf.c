@@ -136,6 +136,7 @@ static __always_inline void use(struct owned *o, struct task_struct *task)
 	}
 	if (!same) {
 		add_up(o);
+		o->sk = 0;
 		current(&o->owner, task);
 		o->owner.cgroup = bpf_get_current_cgroup_id();
 	}
@@ -523,15 +524,18 @@ static __always_inline int io(struct sock *sk)
 		return 0;
 	o = bpf_sk_storage_get(&owners, sk, 0, 0);
 	/* Nearly always: whoever used it last uses it again. A clone has another address than its listener. */
-	if (o && o->sk == (__u64)sk && is_user(o, task))
+	if (o && o->sk == (__u64)sk && o->pid == (__u32)task->tgid && o->exec == (__u32)task->self_exec_id)
 		return 0;
 	o = of_file(sk);
 	if (!o)
 		return 0;
 	use(o, task);
 	o->raw = sk->sk_type == SOCK_RAW;
-	if (o->told[0])
+	if (o->told[0] && is_user(o, task)) {
+		o->pid = o->owner.pid;
+		o->exec = o->owner.exec;
 		o->sk = (__u64)sk;
+	}
 	if (!o->shared && reuses_port(sk)) {
 		o->shared = 1;
 		o->any_version = 0;
@@ -638,6 +642,16 @@ int sched_process_exec(__u64 *ctx)
 
 /* ---- what was there before ---- */
 
+/* Of several holders, until one uses it: who made it, whose cgroup is known; else the one that began first but init. */
+static __always_inline int holds_better(const struct owned *o, struct task_struct *task)
+{
+	if (!o->owner.pid)
+		return 1;
+	if (o->owner.cgroup || task->tgid == 1)
+		return 0;
+	return o->owner.pid == 1 || task->group_leader->start_boottime < o->owner.start;
+}
+
 SEC("iter/task_file")
 int there(struct bpf_iter__task_file *ctx)
 {
@@ -648,13 +662,9 @@ int there(struct bpf_iter__task_file *ctx)
 	struct socket *socket;
 	struct owned *o;
 	struct sock *sk;
-	__u64 *s;
 
-	if (ctx->meta->seq_num == 0) {
-		s = states();
-		if (s)
-			__sync_fetch_and_add(&s[STATE_ROUND], 1);
-	}
+	if (ctx->meta->seq_num == 0)
+		__sync_fetch_and_add(&rounds, 1);
 	if (!task || !file || task->pid != task->tgid)
 		return 0;
 	socket = bpf_sock_from_file(file);
@@ -670,8 +680,7 @@ int there(struct bpf_iter__task_file *ctx)
 	o->netns = sk->__sk_common.skc_net.net->net_cookie;
 	o->shared = reuses_port(sk);
 	o->any_version = 0;
-	/* Of several holders, the first that is not init, until one uses it. */
-	if (o->known != KNOWN_USED && (!o->owner.pid || o->owner.pid == 1)) {
+	if (o->known != KNOWN_USED && holds_better(o, task)) {
 		current(&o->owner, task);
 		o->owner.cgroup = 0;
 		o->known = KNOWN_MADE;
@@ -712,6 +721,8 @@ int open_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 	if (!o)
 		return 0;
 	add_up(o);
+	if (sk->sk_protocol != IPPROTO_TCP)
+		return 0;
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp || !tcp->srtt_us)
 		return 0;

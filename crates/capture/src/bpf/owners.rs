@@ -14,9 +14,6 @@ use super::{cgroup, sys};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("owners.bpf.o");
 
-/// Where `state` counts events that found no room.
-const LOST: usize = 0;
-
 /// One program.
 struct Hook {
     name: &'static str,
@@ -92,7 +89,7 @@ pub struct Hooks {
     /// Holds the links. The kernel's types, by which they were loaded, are large, and not kept.
     _programs: Ebpf,
     events: RingBuf<MapData>,
-    state: Array<MapData, [u64; 2]>,
+    losses: Array<MapData, u64>,
     wake: Array<MapData, u32>,
     snapshot: Option<OwnedFd>,
     accounts: Option<Accounts>,
@@ -128,10 +125,10 @@ impl Hooks {
         let mut map = |name: &str| {
             programs.take_map(name).ok_or_else(|| Refusal::of(name, &io::Error::other("no such map")))
         };
-        let (events, state, wake) = (map("events")?, map("state")?, map("wake")?);
+        let (events, losses, wake) = (map("events")?, map("lost")?, map("wake")?);
         Ok(Self {
             events: RingBuf::try_from(events).map_err(|e| Refusal::of("events", &e))?,
-            state: Array::try_from(state).map_err(|e| Refusal::of("state", &e))?,
+            losses: Array::try_from(losses).map_err(|e| Refusal::of("lost", &e))?,
             wake: Array::try_from(wake).map_err(|e| Refusal::of("wake", &e))?,
             _programs: programs,
             snapshot,
@@ -176,9 +173,9 @@ impl Hooks {
 
     /// How many events found no room since it was asked last.
     pub fn take_lost(&mut self) -> u64 {
-        let Ok(state) = self.state.get(&0, 0) else { return 0 };
-        let before = std::mem::replace(&mut self.lost, state[LOST]);
-        state[LOST].saturating_sub(before)
+        let Ok(lost) = self.losses.get(&0, 0) else { return 0 };
+        let before = std::mem::replace(&mut self.lost, lost);
+        lost.saturating_sub(before)
     }
 
     /// Gives the sockets that processes have to `each`; what has a five-tuple is told anew with its next packet.

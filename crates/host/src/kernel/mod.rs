@@ -26,8 +26,8 @@ pub use capture::bpf::{Event, Kind, Known, Process, RoundTrip, Total, Wake};
 use flow::ProcessSockets;
 
 use self::accounts::Accounts;
-use self::facts::Facts;
 use self::ends::Ends;
+use self::facts::Facts;
 use self::table::{Held, Table};
 use crate::owner::OwnerReader;
 use crate::{Answer, Attributed, Change, End, Evidence, Owner, Protocol, Question, Reason};
@@ -97,7 +97,7 @@ pub(crate) struct Told {
     /// Processes of which nothing was read yet.
     unmet: Vec<Process>,
     /// When anything was told last, and when of a process that was not known.
-    told: Option<Instant>,
+    heard: Option<Instant>,
     met: Option<Instant>,
     /// What the kernel was last asked to wake for.
     wake: Wake,
@@ -125,7 +125,7 @@ impl Told {
             healed: None,
             ill: false,
             unmet: Vec::new(),
-            told: None,
+            heard: None,
             met: None,
             wake: Wake::Never,
         };
@@ -151,7 +151,7 @@ impl Told {
             take(table, facts, &event, unmet);
         });
         if events > 0 {
-            self.told = Some(now);
+            self.heard = Some(now);
             // If it was to wake for one of these, it has.
             self.wake = Wake::Never;
         }
@@ -187,7 +187,7 @@ impl Told {
     fn wanted(&self, now: Instant) -> Wake {
         let lately = |at: Option<Instant>| at.is_some_and(|at| now < at + CALM);
         // A snapshot has met processes that were not read of yet.
-        match (lately(self.met) || !self.unmet.is_empty(), lately(self.told) || self.ill) {
+        match (lately(self.met) || !self.unmet.is_empty(), lately(self.heard) || self.ill) {
             (true, _) => Wake::Never,
             (false, true) => Wake::Executed,
             (false, false) => Wake::Anything,

@@ -391,8 +391,7 @@ impl Table {
         let hash = self.hasher.hash_one(ends);
         // It is not in the arena any more, so the first one may be known by its place only.
         let tuples = &self.tuples;
-        let is_it =
-            |at: &u32| *at == place || tuples.get(*at).is_some_and(|tuple| tuple.ends == ends);
+        let is_it = |at: &u32| *at == place || tuples.get(*at).is_some_and(|tuple| tuple.ends == ends);
         let Ok(mut first) = self.by_ends.find_entry(hash, is_it) else { return };
         if *first.get() == place {
             if beside == NONE {
