@@ -515,9 +515,6 @@ int open_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 	/* Of many sockets nearly all are idle: these cost no more than to look here. */
 	if (!sk || !o || !did_something(&o->passed))
 		return 0;
-	o = bpf_sk_storage_get(&owners, sk, 0, 0);
-	if (!o)
-		return 0;
 	add_up(o);
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;
