@@ -1,11 +1,12 @@
 //! A socket's five-tuple, in few words.
 
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// A five-tuple as a socket sees it; a far end of zeros stands for any.
 ///
 /// IPv4 addresses are those that IPv6 has for them (`::ffff:0:0/96`), so that a socket of either family is found by either.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ends {
     own: [u64; 2],
     other: [u64; 2],
@@ -45,6 +46,18 @@ impl Ends {
     /// Whether `any` has the same own end.
     pub(super) fn is_own_end_of(&self, any: &Self) -> bool {
         (self.own, self.own_port, self.protocol) == (any.own, any.own_port, any.protocol)
+    }
+}
+
+impl Hash for Ends {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Arrays would add their lengths, and each small number be a word of its own.
+        let Self { own: [a, b], other: [c, d], .. } = *self;
+        let rest =
+            u64::from(self.own_port) << 32 | u64::from(self.other_port) << 16 | u64::from(self.protocol);
+        for word in [a, b, c, d, rest] {
+            state.write_u64(word);
+        }
     }
 }
 

@@ -228,21 +228,15 @@ impl Told {
         let home = self.kernel.home();
         let source = Ends::new(question.protocol.0, question.source, question.destination);
         let destination = Ends::new(question.protocol.0, question.destination, question.source);
-        let away = |ends| self.table.find_elsewhere(home, ends);
-        let at_source = self.table.find(home, &source);
-        let at_destination = self.table.find(home, &destination);
-        let (end, held, peer) = match (at_source, at_destination) {
+        let (from, to) = (self.table.look(home, &source), self.table.look(home, &destination));
+        let (end, held, peer) = match (from.here, to.here) {
             (Some(held), peer) => {
-                let beyond = || if local.destination { None } else { away(&destination) };
-                (End::Source, held, peer.or_else(beyond))
+                (End::Source, held, peer.or_else(|| to.away.filter(|_| !local.destination)))
             }
-            (None, Some(held)) => {
-                let peer = if local.source { None } else { away(&source) };
-                (End::Destination, held, peer)
-            }
+            (None, Some(held)) => (End::Destination, held, from.away.filter(|_| !local.source)),
             // Whoever has the address here is not told: what is at the other end does not stand in for it.
             (None, None) if local.source || local.destination => return None,
-            (None, None) => match (away(&source), away(&destination)) {
+            (None, None) => match (from.away, to.away) {
                 (Some(held), peer) => (End::Source, held, peer),
                 (None, Some(held)) => (End::Destination, held, None),
                 (None, None) => return None,

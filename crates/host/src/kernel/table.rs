@@ -84,6 +84,15 @@ pub(super) struct Held {
     tuple: u32,
 }
 
+/// The sockets that have some ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// In the own namespace.
+    pub(super) here: Option<Held>,
+    /// In another one, if there is one socket only.
+    pub(super) away: Option<Held>,
+}
+
 /// What was told of sockets.
 #[derive(Debug, Default)]
 pub(super) struct Table {
@@ -304,20 +313,25 @@ impl Table {
         }
     }
 
-    /// The socket in `namespace` that has these ends.
-    pub(super) fn find(&self, namespace: u64, ends: &Ends) -> Option<Held> {
-        let at = |ends: &Ends| self.find_in(self.hasher.hash_one(ends), ends, namespace);
-        self.held_at(at(ends).or_else(|| at(&ends.of_any()))?)
-    }
-
-    /// The one in another namespace, if there is one only.
-    pub(super) fn find_elsewhere(&self, home: u64, ends: &Ends) -> Option<Held> {
+    /// The sockets that have these ends: the very five-tuple first, then those that have any far end.
+    pub(super) fn look(&self, home: u64, ends: &Ends) -> Found {
         let any = ends.of_any();
         let exact = self.places(self.hasher.hash_one(ends), ends);
         let all = exact.chain(self.places(self.hasher.hash_one(any), &any));
-        let mut others = all.filter(|(_, tuple)| tuple.namespace != home);
-        let (place, tuple) = others.next()?;
-        others.all(|(_, other)| other.socket == tuple.socket).then(|| self.held_at(place))?
+        let (mut here, mut away, mut several) = (None, None, false);
+        for (place, tuple) in all {
+            if tuple.namespace == home {
+                here = here.or(Some(place));
+            } else {
+                let (_, first) = *away.get_or_insert((place, tuple.socket));
+                several |= first != tuple.socket;
+            }
+        }
+        let held = |place: u32| self.held_at(place);
+        Found {
+            here: here.and_then(held),
+            away: away.filter(|_| !several).and_then(|(place, _)| held(place)),
+        }
     }
 
     fn held_at(&self, place: u32) -> Option<Held> {

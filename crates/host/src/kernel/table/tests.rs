@@ -29,11 +29,11 @@ fn what_is_forgotten_leaves_nothing_behind() {
         table.take(&event(cookie, cookie % 3, cookie as u32 % 7, Kind::End));
     }
     assert_eq!(table.ended.len(), 300, "each ends once");
-    assert!(table.find(1, &ends(100, 9)).is_some_and(|held| held.ended && held.cookie == 100));
+    assert!(table.look(1, &ends(100, 9)).here.is_some_and(|held| held.ended && held.cookie == 100));
     table.forget_old(301 + AFTERLIFE);
     assert_eq!((table.sockets.len(), table.tuples.len()), (0, 0));
     assert_eq!((table.by_cookie.len(), table.by_ends.len()), (0, 0));
-    assert_eq!(table.find(1, &ends(100, 9)), None);
+    assert_eq!(table.look(1, &ends(100, 9)).here, None);
     // The end of what nobody knows is no news.
     table.take(&event(7, 0, 1, Kind::End));
     assert_eq!(table.sockets.len(), 0);
@@ -45,16 +45,16 @@ fn the_latest_socket_of_a_namespace_has_the_ends() {
     for (cookie, namespace) in [(1, 1), (2, 2), (3, 1), (4, 3)] {
         table.take(&event(cookie, namespace, 10, tuple(53, 9)));
     }
-    let cookie = |table: &Table, namespace| table.find(namespace, &ends(53, 9)).map(|held| held.cookie);
+    let cookie = |table: &Table, namespace| table.look(namespace, &ends(53, 9)).here.map(|held| held.cookie);
     assert_eq!([1, 2, 3, 4].map(|namespace| cookie(&table, namespace)), [Some(3), Some(2), Some(4), None]);
-    assert_eq!(table.find_elsewhere(1, &ends(53, 9)), None, "it may be either of two");
+    assert_eq!(table.look(1, &ends(53, 9)).away, None, "it may be either of two");
     // One that had them and is forgotten takes nothing along.
     for gone in [1, 2] {
         table.take(&event(gone, gone, 10, Kind::End));
         assert!(table.forget_one());
     }
     assert_eq!([1, 2, 3].map(|namespace| cookie(&table, namespace)), [Some(3), None, Some(4)]);
-    assert_eq!(table.find_elsewhere(1, &ends(53, 9)).map(|held| held.cookie), Some(4));
+    assert_eq!(table.look(1, &ends(53, 9)).away.map(|held| held.cookie), Some(4));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn who_takes_over_an_own_end_takes_over_its_flows_alone() {
     table.take(&event(1, 1, 10, any(53)));
     table.take(&event(1, 1, 10, any(54)));
     for flow in [ends(53, 1), ends(54, 1), ends(53, 2)] {
-        let held = table.find(1, &flow).unwrap();
+        let held = table.look(1, &flow).here.unwrap();
         table.mark_answered(&held, flow);
     }
     table.take(&event(2, 1, 11, any(53)));
