@@ -16,8 +16,8 @@ fn main() {
                 match source.next_batch(Duration::from_secs(1))? {
                     Next::Batch(batch) => {
                         batches += 1;
-                        packets += batch.records.len() as u64;
-                        bytes += batch.records.iter().map(|r| u64::from(r.wire_len)).sum::<u64>();
+                        packets += batch.len() as u64;
+                        bytes += batch.packets().map(|packet| u64::from(packet.wire_len)).sum::<u64>();
                     }
                     Next::Idle => {}
                     Next::End => return Ok(()),

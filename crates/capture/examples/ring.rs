@@ -26,8 +26,8 @@ fn main() -> Result<(), Error> {
     while Instant::now() < end {
         if let Next::Batch(batch) = source.next_batch(Duration::from_millis(200))? {
             batches += 1;
-            packets += batch.records.len() as u64;
-            bytes += batch.records.iter().map(|r| u64::from(r.wire_len)).sum::<u64>();
+            packets += batch.len() as u64;
+            bytes += batch.packets().map(|packet| u64::from(packet.wire_len)).sum::<u64>();
             names = batch.interfaces.iter().map(|i| i.name.clone().unwrap_or_default()).collect();
         }
         for change in source.take_changes() {

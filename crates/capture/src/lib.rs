@@ -4,6 +4,7 @@
 //! know whether they came from a file, a pipe or a ring.
 #![deny(unsafe_code)]
 
+mod batch;
 #[cfg(target_os = "linux")]
 pub mod bpf;
 pub mod file;
@@ -13,4 +14,5 @@ pub mod memory;
 pub mod ring;
 mod source;
 
-pub use source::{Batch, CaptureStats, Interface, Next, PacketSource, Record};
+pub use batch::{Batch, InPlace, Reader, Record, Records};
+pub use source::{CaptureStats, Interface, Next, PacketSource};

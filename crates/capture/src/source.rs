@@ -2,27 +2,9 @@
 
 use std::time::Duration;
 
-use dissect::{Direction, LinkType, Packet, Timestamp};
+use dissect::LinkType;
 
-/// Where one packet of a batch lies in the batch's buffer, and what the source knows of it.
-#[derive(Clone, Copy, Debug)]
-pub struct Record {
-    /// When it was captured.
-    pub timestamp: Timestamp,
-    /// First byte in [`Batch::buffer`].
-    pub start: u32,
-    /// Captured length, in bytes.
-    pub captured: u32,
-    /// Length on the wire, in bytes; may be more than `captured` (snaplen), and less: in damaged
-    /// files, and where metadata that was not on the wire stands before the frame.
-    pub wire_len: u32,
-    /// Index into [`Batch::interfaces`].
-    pub interface: u32,
-    /// The VLAN tag that the kernel took out of the frame, if any.
-    pub vlan_tci: Option<u16>,
-    /// Which way it passed the interface, where the source knows.
-    pub direction: Direction,
-}
+use crate::batch::Batch;
 
 /// One interface of a source: what its packets begin with, and how it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,45 +16,6 @@ pub struct Interface {
     /// The longest IP packet that passes the wire, in bytes, where the interface itself splits longer ones that it is
     /// given, and puts together what it receives; `None` where that is not so, or not known.
     pub splits_at: Option<u32>,
-}
-
-/// Packets that lie in one buffer, in the order in which they came.
-///
-/// They are lent until the source is asked again, so a reader may look at many at once.
-#[derive(Clone, Copy, Debug)]
-pub struct Batch<'a> {
-    /// The bytes that the records point into.
-    pub buffer: &'a [u8],
-    /// One entry a packet; each lies wholly inside `buffer`.
-    pub records: &'a [Record],
-    /// Every interface of the source so far.
-    pub interfaces: &'a [Interface],
-}
-
-impl<'a> Batch<'a> {
-    /// The packets, in order.
-    #[inline]
-    pub fn packets(&self) -> impl Iterator<Item = Packet<'a>> + Clone + use<'a> {
-        let (buffer, interfaces) = (self.buffer, self.interfaces);
-        let link_type = move |n: u32| interfaces.get(n as usize).map_or(LinkType::NULL, |i| i.link_type);
-        // Most packets come from the same interface as the one before.
-        let mut last = (0, link_type(0));
-        self.records.iter().map(move |r| {
-            if r.interface != last.0 {
-                last = (r.interface, link_type(r.interface));
-            }
-            let start = r.start as usize;
-            Packet {
-                timestamp: r.timestamp,
-                link_type: last.1,
-                wire_len: r.wire_len,
-                bytes: buffer.get(start..start + r.captured as usize).unwrap_or_default(),
-                interface: r.interface,
-                vlan_tci: r.vlan_tci,
-                direction: r.direction,
-            }
-        })
-    }
 }
 
 /// What a source has to say when it is asked.

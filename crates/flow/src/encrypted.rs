@@ -8,6 +8,7 @@ mod announced;
 mod count;
 mod known;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use dissect::Endpoint;
@@ -143,7 +144,7 @@ impl Encrypted {
     /// Whether [`Self::of`] may find anything in a flow of which nothing but its ends is known.
     pub(crate) fn may_be(flow: &Flow, announced: &Announced) -> bool {
         let port = flow.key.port(server(flow));
-        port == HTTPS || DOQ.contains(&port) || !announced.is_empty()
+        is_usual(port) || announced.may_be_on(port)
     }
 
     /// Counts a payload of the flow.
@@ -187,11 +188,18 @@ type Told = (DnsKind, DnsBy, Option<Arc<str>>);
 /// The responder, unless only the initiator has a port of encrypted DNS: the flow was picked up in its middle.
 fn server(flow: &Flow) -> Side {
     let (initiator, responder) = (flow.initiator, flow.initiator.other());
-    let has = |side: Side| {
-        let port = flow.key.port(side);
-        port == HTTPS || DOQ.contains(&port)
-    };
+    let has = |side: Side| is_usual(flow.key.port(side));
     if has(initiator) && !has(responder) { initiator } else { responder }
+}
+
+/// A port of encrypted DNS.
+fn is_usual(port: u16) -> bool {
+    port == HTTPS || DOQ.contains(&port)
+}
+
+/// Names are compared without regard to case; most stand in lower case.
+fn in_lower_case(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|b| b.is_ascii_uppercase()) { name.to_ascii_lowercase().into() } else { name.into() }
 }
 
 /// Told by the ends' own words and the port.

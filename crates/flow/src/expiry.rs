@@ -97,7 +97,7 @@ mod tests {
     const SECOND: i64 = 1_000_000_000;
 
     fn flow(hash: u32, flags: &[u8]) -> Flow {
-        let mut flow = Flow::new(FlowKey::default().on(hash as u16), hash, Timestamp(0), Side::Low);
+        let mut flow = Flow::new(FlowKey::default().on(hash as u16 + 1), hash, Timestamp(0), Side::Low);
         for &flags in flags {
             let tcp = Tcp { seq: 1, ack: 0, window: 1, flags: TcpFlags(flags), payload_len: 0 };
             flow.observe_tcp(Side::Low, Timestamp(0), &Segment::of(&tcp));

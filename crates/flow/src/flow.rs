@@ -3,7 +3,7 @@
 use dissect::{Icmp, TcpFlags, Timestamp};
 
 use crate::key::{FlowKey, Side};
-use crate::tcp::{Segment, TcpState};
+use crate::tcp::{Segment, TcpEvents, TcpFacts, TcpState};
 
 /// Packets and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,31 +122,33 @@ impl Heed {
 
 /// One flow, in three cache lines.
 ///
-/// The first holds the key and what changes with every packet, the second the
-/// rest of the counters, the third what only TCP needs. Facts that few flows
-/// have stand in side tables, by number.
+/// The first two hold the key and what changes with every packet. The third holds what changes seldom, and is not read for
+/// most packets: on a million flows, each line that is costs a wait for memory. Facts that few flows have stand in side
+/// tables, by number.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Flow {
-    /// Who talks to whom.
+    /// Who talks to whom; of a flow that is gone, nobody ([`FlowKey::NOBODY`]).
     pub(crate) key: FlowKey,
     pub(crate) last: Timestamp,
     pub(crate) frame_bytes: [u64; 2],
     pub(crate) ip_bytes: [u64; 2],
     pub(crate) packets: [u64; 2],
+    tcp: TcpState,
+    pub(crate) heed: Heed,
+    pub(crate) initiator: Side,
+    /// Bits of [`LOCAL`].
+    pub(crate) local: u8,
     pub(crate) first: Timestamp,
+    tcp_events: TcpEvents,
     pub(crate) hash: u32,
     /// Number of what else is known of it ([`crate::store::More`]), +1; 0 for nothing.
     pub(crate) more: u32,
     pub(crate) interface: u16,
     pub(crate) icmp: Icmp,
-    pub(crate) initiator: Side,
-    /// Bits of [`LOCAL`].
-    pub(crate) local: u8,
-    pub(crate) in_use: bool,
-    pub(crate) heed: Heed,
-    tcp: TcpState,
 }
+
+const _: () = assert!(size_of::<Flow>() == 192 && std::mem::offset_of!(Flow, first) == 128);
 
 impl Flow {
     /// A flow that begins at `first` with a packet from `initiator`, not counted yet.
@@ -164,15 +166,31 @@ impl Flow {
             icmp: Icmp::default(),
             initiator,
             local: 0,
-            in_use: true,
             heed: Heed::of(key.protocol()),
             tcp: TcpState::default(),
+            tcp_events: TcpEvents::default(),
         }
     }
 
     /// What its TCP headers told; `None` where there was none.
-    pub(crate) fn tcp(&self) -> Option<&TcpState> {
-        self.tcp.began().then_some(&self.tcp)
+    pub(crate) fn tcp(&self) -> Option<TcpFacts> {
+        self.tcp.began().then_some(TcpFacts { state: self.tcp, events: self.tcp_events })
+    }
+
+    /// Whether it is one, and not the place of one that is gone.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.key != FlowKey::NOBODY
+    }
+
+    /// Notes when a packet passed.
+    #[inline(always)]
+    pub(crate) fn pass(&mut self, at: Timestamp) {
+        if at < self.last {
+            self.first = self.first.min(at);
+        } else {
+            self.last = at;
+        }
     }
 
     /// Whether bytes that `side` sent before others have not come yet.
@@ -188,20 +206,20 @@ impl Flow {
     /// Adds what one segment told. Where it begins another connection of the same five-tuple, that has an opening of its own.
     #[inline]
     pub(crate) fn observe_tcp(&mut self, side: Side, at: Timestamp, segment: &Segment) {
-        if self.tcp.observe(side, at, segment) {
+        if self.tcp.observe(&mut self.tcp_events, side, at, segment) {
             self.heed.begin_again();
         }
     }
 
     /// Notes that `side` sent these flags, in segments of which no more is known.
     pub(crate) fn note_tcp_flags(&mut self, side: Side, at: Timestamp, flags: TcpFlags) {
-        self.tcp.note_end(side, at, flags);
+        self.tcp.note_end(&mut self.tcp_events, side, at, flags);
     }
 
-    /// Reads a line of it ahead of its use.
+    /// Reads what most packets need of it ahead of its use.
     #[inline]
     pub(crate) fn warm(&self) -> u64 {
-        self.frame_bytes[0] ^ self.first.0 as u64 ^ u64::from(self.tcp.retransmits(Side::Low))
+        self.frame_bytes[0] ^ self.packets[1]
     }
 
     /// What `side` sent.
@@ -222,7 +240,7 @@ impl Flow {
             self.interface = part.interface;
         }
         if of_tcp && part.tcp.began() {
-            self.tcp = part.tcp;
+            (self.tcp, self.tcp_events) = (part.tcp, part.tcp_events);
         }
         self.last = self.last.max(part.last);
         self.local |= part.local;
@@ -245,7 +263,9 @@ impl Flow {
         self.frame_bytes.reverse();
         self.ip_bytes.reverse();
         self.packets.reverse();
-        self.tcp.flip();
+        let mut tcp = TcpFacts { state: self.tcp, events: self.tcp_events };
+        tcp.flip();
+        (self.tcp, self.tcp_events) = (tcp.state, tcp.events);
     }
 
     /// Whether the source of packets knew the end on `side` to be on its own host.
@@ -268,5 +288,3 @@ impl Flow {
         (self.packets, self.ip_bytes, self.frame_bytes) = ([0; 2], [0; 2], [0; 2]);
     }
 }
-
-const _: () = assert!(size_of::<Flow>() == 192);

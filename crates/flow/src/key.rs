@@ -47,6 +47,9 @@ pub(crate) struct FlowKey {
 }
 
 impl FlowKey {
+    /// No flow's: of IP version 0.
+    pub(crate) const NOBODY: Self = FlowKey { words: [0; 5] };
+
     /// The key of `ip`'s five-tuple, and which side sent it.
     #[inline]
     pub(crate) fn of(ip: &Ip) -> (Self, Side) {

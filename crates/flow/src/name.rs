@@ -152,7 +152,8 @@ impl Names {
                 self.learned.remove(&oldest);
             }
         }
-        let namings = self.learned.entry(addr).or_default();
+        // Most addresses have one name.
+        let namings = self.learned.entry(addr).or_insert_with(|| Vec::with_capacity(1));
         if namings.len() == MAX_NAMINGS {
             let same = |a: &Naming, b: &Naming| a.asker == b.asker && a.name == b.name;
             let repeated = |at: &usize| namings[at + 1..].iter().any(|later| same(&namings[*at], later));

@@ -147,7 +147,10 @@ impl Openings {
         if flow.heed.is_told() {
             return;
         }
-        self.look_for_lookups(flows, number, o);
+        // Nobody has read anything: all that may tell is where it goes.
+        if Encrypted::may_be(flow, &self.announced) {
+            self.look_for_lookups(flows, number, o);
+        }
         let flow = flows.get_mut(number);
         if o.segment.is_some() && flow.misses_earlier(o.side) {
             // It may have begun with a segment that is still to come.
@@ -281,8 +284,11 @@ impl Openings {
 /// bytes, here, where the flow and the packet are at hand.
 #[inline(never)]
 pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, openings: &Openings) -> bool {
-    if flow.heed.is_pending() || flow.heed.is_counted() || o.spoken.is_some() {
+    if flow.heed.is_pending() || flow.heed.is_counted() {
         return true;
+    }
+    if o.spoken.is_some() {
+        return !flow.heed.is_told();
     }
     let Some(&first) = o.payload.first() else { return false };
     if !flow.heed.is_told() {

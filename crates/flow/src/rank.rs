@@ -9,7 +9,6 @@ use crate::flow::Flow;
 use crate::key::FlowKey;
 use crate::key::Side;
 use crate::pace::Pace;
-use crate::tcp::TcpState;
 
 /// What rows are sorted by; the greatest comes first, but for `First`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -38,7 +37,6 @@ pub(crate) type Place = (Reverse<u128>, Timestamp, FlowKey);
 impl SortKey {
     /// Where `flow` stands; live, at this pace.
     pub(crate) fn place(self, flow: &Flow, pace: Option<&Pace>) -> Place {
-        let tcp = flow.tcp();
         let total = flow.total();
         let score = match (self, pace) {
             (SortKey::Bytes, _) => u128::from(total.ip_bytes),
@@ -48,8 +46,9 @@ impl SortKey {
                 u128::from(total.ip_bytes) * 1_000_000_000 / nanos
             }
             (SortKey::Packets, _) => u128::from(total.packets),
-            (SortKey::Rtt, _) => tcp.and_then(TcpState::rtt).map_or(0, |rtt| rtt.as_nanos()),
-            (SortKey::Retrans, _) => tcp
+            (SortKey::Rtt, _) => flow.tcp().and_then(|tcp| tcp.rtt()).map_or(0, |rtt| rtt.as_nanos()),
+            (SortKey::Retrans, _) => flow
+                .tcp()
                 .map_or(0, |t| u128::from(t.retransmits(Side::Low)) + u128::from(t.retransmits(Side::High))),
             (SortKey::First, _) => 0,
             (SortKey::Last, _) => (i128::from(flow.last.0) - i128::from(i64::MIN)) as u128,

@@ -140,7 +140,7 @@ impl FlowStore {
     /// The flow that was guessed, if it is `key`'s: the guess may have been wrong, or be stale.
     #[inline]
     pub(crate) fn guessed(&mut self, guess: u32, key: &FlowKey) -> Option<&mut Flow> {
-        self.flows.get_mut(guess).filter(|flow| flow.key == *key && flow.in_use)
+        self.flows.get_mut(guess).filter(|flow| flow.key == *key)
     }
 
     #[inline]
@@ -160,6 +160,7 @@ impl FlowStore {
 
     /// Adds `flow`, whose key must not be there yet.
     pub(crate) fn insert(&mut self, flow: Flow) -> u32 {
+        debug_assert!(flow.is_open(), "somebody's flow");
         let number = if let Some(number) = self.free.pop() {
             self.flows[number] = flow;
             // They were another flow's.
@@ -180,7 +181,7 @@ impl FlowStore {
         let more = self.more.remove(flow.more);
         let removed = FlowParts { flow, more, prints: self.prints(number) };
         self.index.remove(flow.hash, number);
-        self.get_mut(number).in_use = false;
+        self.get_mut(number).key = FlowKey::NOBODY;
         self.free.push(number);
         removed
     }
@@ -221,22 +222,22 @@ impl FlowStore {
 
     /// The flow of a number, if there is one.
     pub(crate) fn open(&self, number: u32) -> Option<&Flow> {
-        self.flows.get(number).filter(|flow| flow.in_use)
+        self.flows.get(number).filter(|flow| flow.is_open())
     }
 
     /// The flows with their numbers, in no order that means anything.
     pub(crate) fn numbered(&self) -> impl Iterator<Item = (u32, &Flow)> {
-        (0..).zip(self.flows.iter()).filter(|(_, flow)| flow.in_use)
+        (0..).zip(self.flows.iter()).filter(|(_, flow)| flow.is_open())
     }
 
     /// The flows, in no order that means anything.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Flow> {
-        self.flows.iter().filter(|f| f.in_use)
+        self.flows.iter().filter(|f| f.is_open())
     }
 
     /// The flows, to be changed in anything but their keys.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Flow> {
-        self.flows.iter_mut().filter(|f| f.in_use)
+        self.flows.iter_mut().filter(|f| f.is_open())
     }
 
     /// Adds every flow of another store.
@@ -252,7 +253,7 @@ impl FlowStore {
     }
 
     fn numbers(&self) -> impl Iterator<Item = u32> {
-        (0..self.flows.len() as u32).filter(|&number| self.get(number).in_use)
+        (0..self.flows.len() as u32).filter(|&number| self.get(number).is_open())
     }
 
     /// Copies of the flows that counted something since the last call; their counters start again at zero.
@@ -269,7 +270,7 @@ impl FlowStore {
     /// The same of one flow; `None` if it counted nothing, or is gone.
     pub(crate) fn take_one(&mut self, number: u32) -> Option<FlowParts> {
         let flow = self.flows.get(number)?;
-        if !flow.in_use || flow.packets == [0; 2] {
+        if !flow.is_open() || flow.packets == [0; 2] {
             return None;
         }
         let part = self.copy(number);
@@ -285,7 +286,7 @@ impl FlowStore {
     /// The place that a clock hand points to, if a flow stands there.
     pub(crate) fn at_hand(&self, hand: usize) -> Option<(u32, &Flow)> {
         let number = (hand % self.flows.len().max(1)) as u32;
-        self.flows.get(number).filter(|f| f.in_use).map(|f| (number, f))
+        self.flows.get(number).filter(|f| f.is_open()).map(|f| (number, f))
     }
 
     pub(crate) fn tunnels(&self, flow: &Flow) -> &[TunnelHeader] {

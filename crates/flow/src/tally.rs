@@ -214,8 +214,7 @@ fn add(flow: &mut Flow, o: &Observation<'_>) {
     flow.packets[i] += 1;
     flow.ip_bytes[i] += u64::from(o.ip_bytes);
     flow.frame_bytes[i] += u64::from(o.frame_bytes);
-    flow.first = flow.first.min(o.at);
-    flow.last = flow.last.max(o.at);
+    flow.pass(o.at);
     flow.local |= o.local;
     flow.observe_tcp(o.side, o.at, &o.segment);
 }

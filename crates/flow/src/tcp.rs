@@ -34,24 +34,43 @@ const SYN_WITH_FIN: u8 = 10;
 /// Letters that one word of history holds, at 5 bits each.
 const A_WORD: u32 = 12;
 
-/// TCP facts of one flow, in one cache line.
+/// What any segment may change of a flow's TCP facts.
+///
+/// Packed, since it shares two cache lines with what every packet changes: 1 byte more would need a third.
 #[derive(Clone, Copy, Debug, Default)]
-#[repr(align(64))]
+#[repr(C, packed)]
 pub(crate) struct TcpState {
+    /// When `next` was reached.
+    advanced: [i64; 2],
     /// One past the highest sequence number seen, a side.
     next: [u32; 2],
-    /// When that was reached.
-    advanced: [i64; 2],
-    syn_at: i64,
-    /// Nanoseconds from SYN to SYN-ACK, +1; 0 for none. Saturates at 4.29 s.
-    rtt: u32,
-    retransmits: [u32; 2],
-    /// Letters in order of appearance: bit 4 is the side, bits 0–3 the letter.
-    history: [u64; 2],
     /// What was seen of a side: letters by their bits, then [`HOLE`] and [`STARTED`].
     seen: [u16; 2],
+    /// Retransmissions of a side beyond those in [`TcpEvents`]: 4 bits each.
+    resent: u8,
 }
 
+/// What few segments change.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TcpEvents {
+    syn_at: i64,
+    /// Letters in order of appearance: bit 4 is the side, bits 0–3 the letter.
+    history: [u64; 2],
+    /// Nanoseconds from SYN to SYN-ACK, +1; 0 for none. Saturates at 4.29 s.
+    rtt: u32,
+    /// Retransmissions, in steps of [`RESENT_STEP`].
+    retransmits: [u32; 2],
+}
+
+/// TCP facts of one flow.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TcpFacts {
+    pub(crate) state: TcpState,
+    pub(crate) events: TcpEvents,
+}
+
+/// One more than 4 bits hold.
+const RESENT_STEP: u8 = 16;
 const LETTERS_SEEN: u16 = (1 << LETTERS.len()) - 1;
 /// A hole is open in what the side sent.
 const HOLE: u16 = 1 << 13;
@@ -102,7 +121,13 @@ impl TcpState {
     /// Adds one segment that `side` sent; nothing, of a packet without TCP. Gives whether it begins another connection of the
     /// same five-tuple.
     #[inline]
-    pub(crate) fn observe(&mut self, side: Side, at: Timestamp, segment: &Segment) -> bool {
+    pub(crate) fn observe(
+        &mut self,
+        events: &mut TcpEvents,
+        side: Side,
+        at: Timestamp,
+        segment: &Segment,
+    ) -> bool {
         let i = side.index();
         let empty = segment.len == 0;
         // Most segments say nothing new but where the next one begins. Whether they carry data, or there is TCP at all, is
@@ -115,26 +140,32 @@ impl TcpState {
             self.advanced[i] = select_unpredictable(empty, self.advanced[i], at.0);
             return false;
         }
-        self.observe_event(side, at, segment)
+        self.observe_event(events, side, at, segment)
     }
 
     /// The same of a segment with anything to note.
     #[inline(never)]
-    fn observe_event(&mut self, side: Side, at: Timestamp, segment: &Segment) -> bool {
+    fn observe_event(
+        &mut self,
+        events: &mut TcpEvents,
+        side: Side,
+        at: Timestamp,
+        segment: &Segment,
+    ) -> bool {
         let flags = segment.flags;
         let begins_again = self.begins_again(side, segment);
         if begins_again {
             // Both ends count anew.
-            self.seen.iter_mut().for_each(|seen| *seen &= !(STARTED | HOLE));
+            self.seen = self.seen.map(|seen| seen & !(STARTED | HOLE));
         }
         if flags.has(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST) {
-            self.note_control(side, at, flags);
+            self.note_control(events, side, at, flags);
         }
         // The window of a reset says nothing.
         let unsaid = u16::from(flags.has(TcpFlags::RST)) << ZERO_WINDOW;
-        self.note_all(side, segment.expected & LETTERS_SEEN & !unsaid);
+        self.note_all(events, side, segment.expected & LETTERS_SEEN & !unsaid);
         if !flags.has(TcpFlags::RST) {
-            self.note_sequence(side, at, segment);
+            self.note_sequence(events, side, at, segment);
         }
         begins_again
     }
@@ -151,49 +182,49 @@ impl TcpState {
 
     /// Notes letters by their bits: mostly all of them stand there already.
     #[inline]
-    fn note_all(&mut self, side: Side, letters: u16) {
+    fn note_all(&mut self, events: &mut TcpEvents, side: Side, letters: u16) {
         let mut fresh = letters & !self.seen[side.index()];
         while fresh != 0 {
-            self.note(side, fresh.trailing_zeros() as u8);
+            self.note(events, side, fresh.trailing_zeros() as u8);
             fresh &= fresh - 1;
         }
     }
 
     /// Notes an end that is told by flags alone.
-    pub(crate) fn note_end(&mut self, side: Side, at: Timestamp, flags: TcpFlags) {
+    pub(crate) fn note_end(&mut self, events: &mut TcpEvents, side: Side, at: Timestamp, flags: TcpFlags) {
         for flag in [TcpFlags::FIN, TcpFlags::RST] {
             if flags.has(flag) {
-                self.note_control(side, at, TcpFlags(flag));
+                self.note_control(events, side, at, TcpFlags(flag));
             }
         }
     }
 
-    fn note_control(&mut self, side: Side, at: Timestamp, flags: TcpFlags) {
+    fn note_control(&mut self, events: &mut TcpEvents, side: Side, at: Timestamp, flags: TcpFlags) {
         let (syn, fin, rst) = (flags.has(TcpFlags::SYN), flags.has(TcpFlags::FIN), flags.has(TcpFlags::RST));
         if syn && (fin || rst) {
-            self.note(side, SYN_WITH_FIN);
+            self.note(events, side, SYN_WITH_FIN);
         }
         if rst {
-            self.note(side, if fin { INCONSISTENT } else { RST });
+            self.note(events, side, if fin { INCONSISTENT } else { RST });
         } else if syn && flags.has(TcpFlags::ACK) {
-            if self.saw(side.other(), SYN) && !self.saw(side, SYN_ACK) && self.syn_at != i64::MIN {
-                let rtt = at.0.saturating_sub(self.syn_at).clamp(0, i64::from(u32::MAX) - 1);
-                self.rtt = rtt as u32 + 1;
+            if self.saw(side.other(), SYN) && !self.saw(side, SYN_ACK) && events.syn_at != i64::MIN {
+                let rtt = at.0.saturating_sub(events.syn_at).clamp(0, i64::from(u32::MAX) - 1);
+                events.rtt = rtt as u32 + 1;
             }
-            self.note(side, SYN_ACK);
+            self.note(events, side, SYN_ACK);
         } else if syn {
             // A second SYN makes it unclear which of them was answered (Karn's rule, RFC 6298, section 3).
-            self.syn_at = if self.saw(side, SYN) { i64::MIN } else { at.0 };
-            self.note(side, SYN);
+            events.syn_at = if self.saw(side, SYN) { i64::MIN } else { at.0 };
+            self.note(events, side, SYN);
         }
         if fin {
-            self.note(side, FIN);
+            self.note(events, side, FIN);
         }
     }
 
     /// Follows the sequence space: what is new, what was there before, what is missing.
     #[inline]
-    fn note_sequence(&mut self, side: Side, at: Timestamp, segment: &Segment) {
+    fn note_sequence(&mut self, events: &mut TcpEvents, side: Side, at: Timestamp, segment: &Segment) {
         let (i, seq, flags) = (side.index(), segment.seq, segment.flags);
         let phantom = u32::from(flags.has(TcpFlags::SYN)) + u32::from(flags.has(TcpFlags::FIN));
         let len = segment.len + phantom;
@@ -212,7 +243,7 @@ impl TcpState {
         }
         let fresh = end.wrapping_sub(self.next[i]) as i32 > 0;
         if ahead > 0 {
-            self.note(side, GAP);
+            self.note(events, side, GAP);
             self.seen[i] |= HOLE;
         } else if ahead < 0 {
             // RFC 9293, section 3.8.4: a keep-alive repeats the last byte, or none, before the next.
@@ -220,8 +251,8 @@ impl TcpState {
             let hole = self.seen[i] & HOLE != 0;
             let reordered = hole && !fresh && at.0.saturating_sub(self.advanced[i]) < REORDERING;
             if !keep_alive && !reordered {
-                self.retransmits[i] = self.retransmits[i].saturating_add(1);
-                self.note(side, RETRANSMIT);
+                self.note_resent(events, i);
+                self.note(events, side, RETRANSMIT);
             }
         }
         if fresh {
@@ -229,13 +260,26 @@ impl TcpState {
         }
     }
 
+    /// One segment more whose bytes were sent before.
     #[inline]
-    fn note(&mut self, side: Side, letter: u8) {
+    fn note_resent(&mut self, events: &mut TcpEvents, i: usize) {
+        let one = 1 << (4 * i);
+        let all = one * (RESENT_STEP - 1);
+        if self.resent & all == all {
+            events.retransmits[i] = events.retransmits[i].saturating_add(u32::from(RESENT_STEP));
+            self.resent &= !all;
+        } else {
+            self.resent += one;
+        }
+    }
+
+    #[inline]
+    fn note(&mut self, events: &mut TcpEvents, side: Side, letter: u8) {
         if !self.saw(side, letter) {
             let place = self.letters();
             let code = u64::from(letter) | (side.index() as u64) << 4;
             self.seen[side.index()] |= 1 << letter;
-            self.history[(place / A_WORD) as usize] |= code << (place % A_WORD * 5);
+            events.history[(place / A_WORD) as usize] |= code << (place % A_WORD * 5);
         }
     }
 
@@ -247,19 +291,8 @@ impl TcpState {
     /// How many letters the history has.
     #[inline]
     fn letters(&self) -> u32 {
-        self.seen.iter().map(|seen| (seen & LETTERS_SEEN).count_ones()).sum()
-    }
-
-    /// Exchanges the sides.
-    pub(crate) fn flip(&mut self) {
-        const SIDE: u64 = 1 << 4;
-        self.next.reverse();
-        self.advanced.reverse();
-        self.retransmits.reverse();
-        self.seen.reverse();
-        for place in 0..self.letters() {
-            self.history[(place / A_WORD) as usize] ^= SIDE << (place % A_WORD * 5);
-        }
+        let [low, high] = self.seen;
+        (low & LETTERS_SEEN).count_ones() + (high & LETTERS_SEEN).count_ones()
     }
 
     /// Whether there is, or was, a hole in what `side` sent.
@@ -282,31 +315,56 @@ impl TcpState {
     /// Whether there was a segment.
     #[inline]
     pub(crate) fn began(&self) -> bool {
-        self.seen != [0; 2]
+        let seen = self.seen;
+        seen != [0; 2]
+    }
+}
+
+impl TcpFacts {
+    /// Exchanges the sides.
+    pub(crate) fn flip(&mut self) {
+        const SIDE: u64 = 1 << 4;
+        let TcpState { advanced, next, seen, resent } = self.state;
+        let turned = |[low, high]: [u32; 2]| [high, low];
+        self.state = TcpState {
+            advanced: [advanced[1], advanced[0]],
+            next: turned(next),
+            seen: [seen[1], seen[0]],
+            resent: resent.rotate_left(4),
+        };
+        self.events.retransmits = turned(self.events.retransmits);
+        for place in 0..self.state.letters() {
+            self.events.history[(place / A_WORD) as usize] ^= SIDE << (place % A_WORD * 5);
+        }
+    }
+
+    /// Whether nothing more is to come: both sides have finished, or one has reset.
+    pub(crate) fn is_over(&self) -> bool {
+        self.state.is_over()
     }
 
     /// The history letters; upper case is what `initiator` sent.
     pub(crate) fn history(&self, initiator: Side) -> String {
         let letter = |place: u32| {
-            let code = self.history[(place / A_WORD) as usize] >> (place % A_WORD * 5);
+            let code = self.events.history[(place / A_WORD) as usize] >> (place % A_WORD * 5);
             let letter = char::from(LETTERS[(code & 15) as usize]);
             if (code >> 4 & 1) as usize == initiator.index() { letter } else { letter.to_ascii_lowercase() }
         };
-        (0..self.letters()).map(letter).collect()
+        (0..self.state.letters()).map(letter).collect()
     }
 
     /// How the flow stands, as Zeek's `conn_state`.
     pub(crate) fn state(&self, initiator: Side) -> &'static str {
         // Who answered a SYN is the responder, also where the SYN itself was missed.
-        let answered = [Side::Low, Side::High].into_iter().find(|&s| self.saw(s, SYN_ACK));
-        let asked = [initiator, initiator.other()].into_iter().find(|&s| self.saw(s, SYN));
+        let answered = [Side::Low, Side::High].into_iter().find(|&s| self.state.saw(s, SYN_ACK));
+        let asked = [initiator, initiator.other()].into_iter().find(|&s| self.state.saw(s, SYN));
         let (orig, resp) = match (asked, answered) {
             (Some(orig), _) => (orig, orig.other()),
             (None, Some(resp)) => (resp.other(), resp),
             (None, None) => return "OTH",
         };
-        let (rst, fin) = (|s| self.saw(s, RST), |s| self.saw(s, FIN));
-        match (asked.is_some(), self.saw(resp, SYN_ACK)) {
+        let (rst, fin) = (|s| self.state.saw(s, RST), |s| self.state.saw(s, FIN));
+        match (asked.is_some(), self.state.saw(resp, SYN_ACK)) {
             (true, true) if rst(orig) => "RSTO",
             (true, true) if rst(resp) => "RSTR",
             (true, true) => match (fin(orig), fin(resp)) {
@@ -318,7 +376,7 @@ impl TcpState {
             (true, false) if rst(resp) => "REJ",
             (true, false) if rst(orig) => "RSTOS0",
             (true, false) if fin(orig) => "SH",
-            (true, false) if self.saw(resp, PURE_ACK) || self.saw(resp, CONTENT) => "OTH",
+            (true, false) if self.state.saw(resp, PURE_ACK) || self.state.saw(resp, CONTENT) => "OTH",
             (true, false) => "S0",
             (false, _) if rst(resp) => "RSTRH",
             (false, _) if fin(resp) => "SHR",
@@ -330,18 +388,18 @@ impl TcpState {
     ///
     /// `None` without both, or where the SYN was sent more than once.
     pub(crate) fn rtt(&self) -> Option<Duration> {
-        (self.rtt > 0).then(|| Duration::from_nanos(u64::from(self.rtt - 1)))
+        (self.events.rtt > 0).then(|| Duration::from_nanos(u64::from(self.events.rtt - 1)))
     }
 
     /// Segments with bytes that `side` had sent before.
     ///
     /// Keep-alives do not count, nor what fills a hole within 3 ms (reordering).
     pub(crate) fn retransmits(&self, side: Side) -> u32 {
-        self.retransmits[side.index()]
+        let i = side.index();
+        let few = self.state.resent >> (4 * i) & (RESENT_STEP - 1);
+        self.events.retransmits[i].saturating_add(u32::from(few))
     }
 }
-
-const _: () = assert!(size_of::<TcpState>() == 64);
 
 #[cfg(test)]
 mod tests {
@@ -353,21 +411,31 @@ mod tests {
         Tcp { seq, ack: 0, window: 100, flags: TcpFlags(flags), payload_len }
     }
 
-    fn run(segments: &[(Side, i64, Tcp)]) -> TcpState {
-        let mut state = TcpState::default();
+    fn run(segments: &[(Side, i64, Tcp)]) -> TcpFacts {
+        let mut facts = TcpFacts::default();
         for (side, at, tcp) in segments {
-            state.observe(*side, Timestamp(*at), &Segment::of(tcp));
+            facts.observe(*side, Timestamp(*at), &Segment::of(tcp));
         }
-        state
+        facts
     }
 
     use Side::{High as B, Low as A};
+
+    impl TcpFacts {
+        fn observe(&mut self, side: Side, at: Timestamp, segment: &Segment) {
+            self.state.observe(&mut self.events, side, at, segment);
+        }
+
+        fn observe_event(&mut self, side: Side, at: Timestamp, segment: &Segment) {
+            self.state.observe_event(&mut self.events, side, at, segment);
+        }
+    }
 
     proptest::proptest! {
         /// The short way gives what the long one gives.
         #[test]
         fn both_ways_agree(segments in proptest::collection::vec((0..2u8, 0..9u8, 0..4u32, 0..4u32, 0..5u16), 0..60)) {
-            let (mut short, mut long) = (TcpState::default(), TcpState::default());
+            let (mut short, mut long) = (TcpFacts::default(), TcpFacts::default());
             for (n, (side, flags, seq, payload_len, window)) in segments.into_iter().enumerate() {
                 let side = if side == 0 { A } else { B };
                 let flags = [0x10, 0x18, 0x10, 0x18, 0x10, 0x02, 0x11, 0x04, 0x00][usize::from(flags)];
@@ -383,7 +451,7 @@ mod tests {
         /// The same segments, observed with the sides exchanged.
         #[test]
         fn sides_can_be_exchanged(segments in proptest::collection::vec((0..2u8, 0..9u8, 0..4u32, 0..4u32, 0..5u16), 0..60)) {
-            let (mut one, mut other) = (TcpState::default(), TcpState::default());
+            let (mut one, mut other) = (TcpFacts::default(), TcpFacts::default());
             for (n, (side, flags, seq, payload_len, window)) in segments.into_iter().enumerate() {
                 let side = if side == 0 { A } else { B };
                 let flags = [0x10, 0x18, 0x12, 0x07, 0x10, 0x02, 0x11, 0x04, 0x00][usize::from(flags)];
@@ -458,6 +526,14 @@ mod tests {
     }
 
     #[test]
+    fn every_retransmission_counts() {
+        let again = segment(0x18, 100, 100);
+        let sent: Vec<_> = (0..1000).map(|n| (if n % 3 == 0 { B } else { A }, n * 50 * MS, again)).collect();
+        let t = run(&sent);
+        assert_eq!((t.retransmits(A), t.retransmits(B)), (665, 333));
+    }
+
+    #[test]
     fn sequence_numbers_wrap() {
         let t = run(&[(A, 0, segment(0x18, u32::MAX - 9, 10)), (A, 1, segment(0x18, 0, 10))]);
         assert_eq!(t.history(A), "D");
@@ -466,10 +542,10 @@ mod tests {
 
     #[test]
     fn history_holds_every_letter_of_both_sides() {
-        let mut t = TcpState::default();
+        let mut t = TcpFacts::default();
         for side in [A, B] {
             for letter in 0..LETTERS.len() as u8 {
-                t.note(side, letter);
+                t.state.note(&mut t.events, side, letter);
             }
         }
         assert_eq!(t.history(A), "SHADFRGTWIQshadfrgtwiq");

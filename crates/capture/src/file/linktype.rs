@@ -7,7 +7,7 @@
 
 use dissect::LinkType;
 
-use crate::source::Record;
+use crate::batch::Record;
 
 /// Link type of a file that may carry a system's own DLT_ number instead.
 ///
@@ -48,7 +48,7 @@ pub(super) fn longest(link_type: LinkType) -> u32 {
 
 /// A stored wire length, bounded as Wireshark bounds it: none above is meant.
 #[inline]
-pub(super) fn wire_len(stored: u32) -> u32 {
+pub(crate) fn wire_len(stored: u32) -> u32 {
     stored.min(i32::MAX as u32)
 }
 

@@ -13,10 +13,11 @@ mod clock;
 mod compressed;
 mod error;
 mod input;
-mod linktype;
+pub(crate) mod linktype;
 mod notes;
 mod pcap;
 mod pcapng;
+pub(crate) mod record;
 mod scan;
 mod window;
 
@@ -29,10 +30,11 @@ use std::time::{Duration, Instant};
 pub use error::{Error, Unit};
 pub use notes::{Name, Note, Subject};
 
-use crate::source::{Batch, CaptureStats, Interface, Next, PacketSource, Record};
+use crate::batch::Batch;
+use crate::source::{CaptureStats, Interface, Next, PacketSource};
 use input::{Fill, Input};
 use notes::Notes;
-use scan::{Fault, More, Scan, Short};
+use scan::{Fault, Found, More, Scan, Short};
 use window::Window;
 
 /// Packets in a batch at most.
@@ -47,7 +49,7 @@ pub struct FileSource {
     input: Input,
     window: Window,
     format: Format,
-    records: Vec<Record>,
+    found: Found,
     interfaces: Vec<Interface>,
     notes: Notes,
     /// Packets handed out.
@@ -112,7 +114,7 @@ impl FileSource {
             input,
             window: Window::new(),
             format: Format::Unknown,
-            records: Vec::with_capacity(BATCH),
+            found: Found::default(),
             interfaces: Vec::new(),
             notes: Notes::default(),
             received: 0,
@@ -228,7 +230,7 @@ impl FileSource {
     /// Takes on a first section, unless more bytes are needed.
     fn begin_pcapng(&mut self, mut pcapng: pcapng::Pcapng) -> Result<Option<usize>, Error> {
         let mut finds = pcapng::Finds {
-            records: &mut self.records,
+            records: &mut self.found.records,
             interfaces: &mut self.interfaces,
             notes: &mut self.notes,
             before: 0,
@@ -278,10 +280,10 @@ impl FileSource {
     fn scan(&mut self) -> Scan {
         let (bytes, start) = (self.window.bytes(), self.window.start());
         match &mut self.format {
-            Format::Pcap(pcap) => pcap.scan(bytes, start, &mut self.records, BATCH),
+            Format::Pcap(pcap) => pcap.scan(bytes, start, &mut self.found, BATCH),
             Format::Pcapng(pcapng) => {
                 let mut finds = pcapng::Finds {
-                    records: &mut self.records,
+                    records: &mut self.found.records,
                     interfaces: &mut self.interfaces,
                     notes: &mut self.notes,
                     before: self.received,
@@ -292,9 +294,9 @@ impl FileSource {
         }
     }
 
-    /// Makes `records` the next batch; false if nothing came in time. No records are the end.
+    /// Finds the packets of the next batch; false if nothing came in time. No packets are the end.
     fn advance(&mut self, timeout: Duration) -> Result<bool, Error> {
-        self.records.clear();
+        self.found.clear();
         let mut deadline = None;
         loop {
             let more = if matches!(self.format, Format::Unknown) {
@@ -321,7 +323,7 @@ impl FileSource {
                 }
             };
             // Filling moves the bytes that the records point to.
-            if !self.records.is_empty() {
+            if self.found.len() > 0 {
                 return Ok(true);
             }
             let wait = left(&mut deadline, timeout, &self.input);
@@ -359,7 +361,7 @@ impl FileSource {
     /// Names the place of a fault: the first unparsed byte, the packet after those in hand.
     fn fault(&self, fault: Fault) -> Error {
         let path = self.path.clone();
-        let packet = self.received + self.records.len() as u64 + 1;
+        let packet = self.received + self.found.len() as u64 + 1;
         let byte = self.window.offset();
         let (what, reason) = match fault {
             Fault::TooLong { claimed, snaplen, most } => {
@@ -411,14 +413,14 @@ impl PacketSource for FileSource {
                 return Err(error);
             }
         }
-        if self.records.is_empty() {
+        if self.found.len() == 0 {
             self.ended = true;
             return self.fault.take().map_or(Ok(Next::End), Err);
         }
-        self.received += self.records.len() as u64;
+        self.received += self.found.len() as u64;
         Ok(Next::Batch(Batch {
             buffer: self.window.bytes(),
-            records: &self.records,
+            records: self.found.places(),
             interfaces: &self.interfaces,
         }))
     }

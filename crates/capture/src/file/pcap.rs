@@ -10,11 +10,13 @@
 //! The header's time zone is never applied: no writer sets it to anything
 //! but 0, no reader believes it. AIX's padding before FDDI frames stays.
 
-use dissect::{LinkType, Timestamp};
+use dissect::LinkType;
 
 use super::linktype::{self, Lead};
-use super::scan::{Fault, More, Scan, Short};
-use crate::source::{Interface, Record};
+use super::record::{HEADER, Header};
+use super::scan::{Fault, Found, More, Scan, Short};
+use crate::batch::{InPlace, Record};
+use crate::source::Interface;
 
 const MICROS: u32 = 0xa1b2_c3d4;
 const NANOS: u32 = 0xa1b2_3c4d;
@@ -64,13 +66,6 @@ pub(super) enum Begun {
     More(usize),
     Version(u16, u16),
     Foreign,
-}
-
-struct Header {
-    seconds: u32,
-    fraction: u32,
-    captured: u32,
-    wire: u32,
 }
 
 impl Pcap {
@@ -177,75 +172,93 @@ impl Pcap {
     }
 
     fn read_header(&self, record: &[u8]) -> Option<Header> {
-        if self.big_endian {
-            self.header_in::<true, true>(record)
-        } else {
-            self.header_in::<false, true>(record)
-        }
+        if self.big_endian { self.header_in::<true>(record) } else { self.header_in::<false>(record) }
     }
 
     #[inline(always)]
-    fn header_in<const BIG: bool, const ODD: bool>(&self, record: &[u8]) -> Option<Header> {
-        let [s0, s1, s2, s3, f0, f1, f2, f3, c0, c1, c2, c3, w0, w1, w2, w3] = *record.first_chunk::<16>()?;
-        let word = |b| if BIG { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) };
-        let mut header = Header {
-            seconds: word([s0, s1, s2, s3]),
-            fraction: word([f0, f1, f2, f3]),
-            captured: word([c0, c1, c2, c3]),
-            wire: word([w0, w1, w2, w3]),
+    fn header_in<const BIG: bool>(&self, record: &[u8]) -> Option<Header> {
+        let bytes = record.first_chunk()?;
+        let mut header = if BIG { Header::big(bytes) } else { Header::little(bytes) };
+        let swap = match self.lengths {
+            Lengths::CapturedFirst => false,
+            Lengths::Either => header.captured > header.wire,
+            Lengths::WireFirst => true,
         };
-        let swap = ODD
-            && match self.lengths {
-                Lengths::CapturedFirst => false,
-                Lengths::Either => header.captured > header.wire,
-                Lengths::WireFirst => true,
-            };
         if swap {
             std::mem::swap(&mut header.captured, &mut header.wire);
         }
         Some(header)
     }
 
-    /// Appends the packets that lie wholly in `bytes` from `position` on, up to `most` of them.
-    pub(super) fn scan(&self, bytes: &[u8], position: usize, records: &mut Vec<Record>, most: usize) -> Scan {
-        let scan = match (self.big_endian, self.lengths == Lengths::CapturedFirst && self.header == 16) {
-            (false, true) => self.scan_in::<false, false>(bytes, position, records, most),
-            (true, true) => self.scan_in::<true, false>(bytes, position, records, most),
-            (false, false) => self.scan_in::<false, true>(bytes, position, records, most),
-            (true, false) => self.scan_in::<true, true>(bytes, position, records, most),
+    /// Finds the packets that lie wholly in `bytes` from `position` on, up to `most` of them.
+    pub(super) fn scan(&self, bytes: &[u8], position: usize, found: &mut Found, most: usize) -> Scan {
+        let is_usual = !self.big_endian && self.lengths == Lengths::CapturedFirst && self.header == HEADER;
+        if is_usual && self.lead == Lead::None {
+            return self.pass(bytes, position, found, most);
+        }
+        let records = &mut found.records;
+        let scan = if self.big_endian {
+            self.list::<true>(bytes, position, records, most)
+        } else {
+            self.list::<false>(bytes, position, records, most)
         };
         if self.lead == Lead::None { scan } else { self.settle(bytes, records, scan) }
     }
 
-    /// The loop over records: no branch in it but for what a record may do wrong.
+    /// Passes over packets that can be read where they lie.
+    fn pass(&self, bytes: &[u8], start: usize, found: &mut Found, most: usize) -> Scan {
+        let mut rest = bytes.get(start..).unwrap_or_default();
+        let mut count = 0;
+        let end = loop {
+            if count >= most {
+                break Ok(());
+            }
+            let Some((header, _)) = rest.split_first_chunk() else {
+                break Err(Short::More(More::header(HEADER)));
+            };
+            match self.behind(rest, HEADER, Header::little(header).captured) {
+                Ok(behind) => rest = behind,
+                Err(short) => break Err(short),
+            }
+            count += 1;
+        };
+        let position = bytes.len() - rest.len();
+        found.in_place = Some(InPlace { start, end: position, count, unit: self.unit });
+        Scan { position, end }
+    }
+
+    /// What follows a packet of `captured` bytes behind its record header of `size`.
     #[inline(always)]
-    fn scan_in<const BIG: bool, const ODD: bool>(
+    fn behind<'a>(&self, record: &'a [u8], size: usize, captured: u32) -> Result<&'a [u8], Short> {
+        if captured > self.most {
+            let fault = Fault::TooLong { claimed: captured, snaplen: self.snaplen, most: self.most };
+            return Err(Short::Fault(fault));
+        }
+        record.get(size + captured as usize..).ok_or(Short::More(More::packet(size, captured)))
+    }
+
+    /// Lists packets, of whatever form.
+    fn list<const BIG: bool>(
         &self,
         bytes: &[u8],
         position: usize,
         records: &mut Vec<Record>,
         most: usize,
     ) -> Scan {
-        let size = if ODD { self.header } else { 16 };
+        let size = self.header;
         let mut rest = bytes.get(position..).unwrap_or_default();
         let end = loop {
             if records.len() >= most {
                 break Ok(());
             }
-            let header = if ODD && rest.len() < size { None } else { self.header_in::<BIG, ODD>(rest) };
+            let header = if rest.len() < size { None } else { self.header_in::<BIG>(rest) };
             let Some(header) = header else { break Err(Short::More(More::header(size))) };
-            if header.captured > self.most {
-                let fault =
-                    Fault::TooLong { claimed: header.captured, snaplen: self.snaplen, most: self.most };
-                break Err(Short::Fault(fault));
-            }
-            let Some(behind) = rest.get(size + header.captured as usize..) else {
-                break Err(Short::More(More::packet(size, header.captured)));
+            let behind = match self.behind(rest, size, header.captured) {
+                Ok(behind) => behind,
+                Err(short) => break Err(short),
             };
-            // A fraction above a second carries; in 32 bits, as Wireshark has it.
-            let nanos = header.fraction.wrapping_mul(self.unit);
             records.push(Record {
-                timestamp: Timestamp(i64::from(header.seconds) * 1_000_000_000 + i64::from(nanos)),
+                timestamp: header.timestamp(self.unit),
                 start: (bytes.len() - rest.len() + size) as u32,
                 captured: header.captured,
                 wire_len: linktype::wire_len(header.wire),

@@ -18,7 +18,8 @@ use super::error::Unit;
 use super::linktype::{self, Lead};
 use super::notes::{Notes, Subject};
 use super::scan::{Fault, More, Scan, Short};
-use crate::source::{Interface, Record};
+use crate::batch::Record;
+use crate::source::Interface;
 
 /// Reads the same in both byte orders.
 pub(super) const SECTION: u32 = 0x0a0d_0d0a;

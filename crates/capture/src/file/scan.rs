@@ -1,6 +1,32 @@
 //! What parsing one window of a file gave.
 
 use super::error::Unit;
+use crate::batch::{InPlace, Record, Records};
+
+/// The packets that parsing found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Those that had to be listed.
+    pub(super) records: Vec<Record>,
+    /// Those that need not be, instead.
+    pub(super) in_place: Option<InPlace>,
+}
+
+impl Found {
+    pub(super) fn clear(&mut self) {
+        self.records.clear();
+        self.in_place = None;
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.in_place.map_or(self.records.len(), |found| found.count)
+    }
+
+    /// Where they lie.
+    pub(super) fn places(&self) -> Records<'_> {
+        self.in_place.map_or(Records::Listed(&self.records), Records::InPlace)
+    }
+}
 
 /// Where parsing stopped, and why.
 pub(super) struct Scan {

@@ -35,7 +35,7 @@ use self::link::{Link, Links, Start, arphrd};
 use self::program::{Instruction, RET_K};
 use self::sys::{Blocks, Socket};
 use crate::bpf::Refusal;
-use crate::{Batch, CaptureStats, Interface, Next, PacketSource, Record};
+use crate::{Batch, CaptureStats, Interface, Next, PacketSource, Record, Records};
 
 pub use self::counts::{KernelCounts, Unplaced};
 pub use self::error::Error;
@@ -467,7 +467,11 @@ impl PacketSource for RingSource {
         self.received += self.records.len() as u64;
         self.captured += self.records.iter().map(|r| u64::from(r.captured)).sum::<u64>();
         let buffer = self.blocks.get(self.at).unwrap_or_default();
-        Ok(Next::Batch(Batch { buffer, records: &self.records, interfaces: &self.interfaces }))
+        Ok(Next::Batch(Batch {
+            buffer,
+            records: Records::Listed(&self.records),
+            interfaces: &self.interfaces,
+        }))
     }
 
     fn stats(&self) -> CaptureStats {

@@ -99,11 +99,11 @@ fn a_pipe_gives_what_is_there() {
     let bytes = plain_pcap();
     writer.write_all(&bytes[..24 + 36 + 10]).unwrap();
     let Ok(Next::Batch(batch)) = source.next_batch(Duration::from_secs(10)) else { panic!("no packet") };
-    assert_eq!(batch.records.len(), 1);
+    assert_eq!(batch.len(), 1);
     assert!(matches!(source.next_batch(wait), Ok(Next::Idle)));
     writer.write_all(&bytes[70..]).unwrap();
     let Ok(Next::Batch(batch)) = source.next_batch(Duration::from_secs(10)) else { panic!("no packet") };
-    assert_eq!(batch.records.len(), 4);
+    assert_eq!(batch.len(), 4);
     assert!(matches!(source.next_batch(wait), Ok(Next::Idle)));
     drop(writer);
     assert!(matches!(source.next_batch(Duration::from_secs(10)), Ok(Next::End)));

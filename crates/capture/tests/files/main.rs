@@ -33,7 +33,7 @@ fn drain(source: &mut FileSource) -> (Vec<Seen>, Option<Error>) {
     loop {
         match source.next_batch(Duration::from_secs(20)) {
             Ok(Next::Batch(batch)) => {
-                assert!(!batch.records.is_empty(), "a batch has packets");
+                assert!(!batch.is_empty(), "a batch has packets");
                 seen.extend(batch.packets().map(|p| Seen {
                     nanos: p.timestamp.0,
                     bytes: p.bytes.to_vec(),

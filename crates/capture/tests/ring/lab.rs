@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use capture::ring::{Options, RingSource};
-use capture::{Next, PacketSource};
+use capture::{Next, PacketSource, Records};
 use dissect::Direction;
 
 /// Two namespaces: `va` in the first and `vb` in the second are the ends of a veth pair.
@@ -156,7 +156,8 @@ pub(crate) fn drain(source: &mut RingSource) -> Vec<Captured> {
     const QUIET: Duration = Duration::from_millis(250);
     let mut all = Vec::new();
     while let Next::Batch(batch) = source.next_batch(QUIET).unwrap() {
-        for (packet, record) in batch.packets().zip(batch.records) {
+        let Records::Listed(records) = batch.records else { panic!("a ring's packets are listed") };
+        for (packet, record) in batch.packets().zip(records) {
             assert_eq!(packet.bytes.len(), record.captured as usize);
             let interface = &batch.interfaces[packet.interface as usize];
             all.push(Captured {

@@ -86,7 +86,8 @@ fn root_the_kernel_drops_nothing() {
             }
             let mut sum = (0, 0);
             while let Next::Batch(batch) = source.next_batch(Duration::from_millis(250)).unwrap() {
-                sum = batch.records.iter().fold(sum, |sum, r| (sum.0 + 1, sum.1 + u64::from(r.wire_len)));
+                sum =
+                    batch.packets().fold(sum, |sum, packet| (sum.0 + 1, sum.1 + u64::from(packet.wire_len)));
             }
             let in_ring = sum;
             while source.has_counted() {

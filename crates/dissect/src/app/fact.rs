@@ -70,12 +70,18 @@ impl Name {
             Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
             _ => &self.name,
         };
-        let is_address = [host, &self.name].iter().any(|text| text.parse::<IpAddr>().is_ok());
+        let is_address = [host, &self.name].into_iter().any(is_address);
         if host.is_empty() || host.starts_with('[') || is_address {
             return None;
         }
         Some(if host.len() == self.name.len() { Arc::clone(&self.name) } else { host.into() })
     }
+}
+
+/// Most names are none, which their last byte and a look for a colon tell.
+fn is_address(text: &str) -> bool {
+    let may_be = text.ends_with(|last: char| last.is_ascii_digit()) || text.contains(':');
+    may_be && text.parse::<IpAddr>().is_ok()
 }
 
 /// One further thing that was said, under the name that records have for it.

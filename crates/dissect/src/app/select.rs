@@ -57,8 +57,7 @@ impl Candidates {
 
     /// Whether a protocol of which openings follow each other is usually spoken on this port of TCP.
     pub fn recur_on(port: u16) -> bool {
-        let recurring = TABLES.recur.each().flat_map(|(_, dissector)| dissector.ports());
-        recurring.into_iter().any(|&known| known == Port::Tcp(port))
+        TABLES.recur_on.contains(&port)
     }
 
     /// Nobody.
@@ -164,6 +163,8 @@ struct Tables {
     is_bound: Box<[u64; 1024]>,
     follow: Candidates,
     recur: Candidates,
+    /// Ports of TCP on which those are usually spoken.
+    recur_on: Vec<u16>,
 }
 
 static TABLES: LazyLock<Tables> = LazyLock::new(Tables::new);
@@ -179,6 +180,8 @@ impl Tables {
                 *word |= 1 << (port % 64);
             }
         }
+        let recurring = ALL.iter().filter(|d| d.recurs());
+        let tcp = |port: &Port| if let Port::Tcp(port) = port { Some(*port) } else { None };
         let on = |port| (port, Candidates::all(|d| d.only_on().contains(&port)));
         let begins = |transport| {
             by_byte(move |d, byte| d.transports().contains(&transport) && d.begins().may_be(byte))
@@ -192,6 +195,7 @@ impl Tables {
             is_bound,
             follow: Candidates::all(|d| d.follows_others()),
             recur: Candidates::all(|d| d.recurs()),
+            recur_on: recurring.flat_map(|d| d.ports()).filter_map(tcp).collect(),
         }
     }
 

@@ -8,7 +8,7 @@ use dissect::app::App;
 use dissect::app::dns::Service;
 use hashbrown::HashMap;
 
-use super::{DnsBy, DnsKind, Told, speaks};
+use super::{DnsBy, DnsKind, Told, in_lower_case, speaks};
 
 /// Announcements that are kept; beyond, all are learned anew.
 const MAX_KEPT: usize = 4096;
@@ -64,7 +64,10 @@ fn kind_of(alpn: &str) -> Option<(DnsKind, u16)> {
 #[derive(Debug, Default)]
 pub(crate) struct Announced {
     places: HashMap<(Endpoint, DnsKind), Option<Arc<str>>>,
-    names: HashMap<(Arc<str>, DnsKind), ()>,
+    /// In lower case, each with the kinds that it serves, a bit each.
+    names: HashMap<Arc<str>, u8>,
+    /// Bits of the places' ports, modulo 64.
+    ports: u64,
 }
 
 impl Announced {
@@ -74,13 +77,15 @@ impl Announced {
             *self = Announced::default();
         }
         if let Some(name) = &one.name {
-            self.names.insert((name.to_ascii_lowercase().into(), one.kind), ());
+            *self.names.entry(name.to_ascii_lowercase().into()).or_default() |= bit(one.kind);
         }
+        self.ports |= 1 << (one.at.port % 64);
         self.places.insert((one.at, one.kind), one.name);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+    /// Whether one of them may be on this port.
+    pub(super) fn may_be_on(&self, port: u16) -> bool {
+        self.ports >> (port % 64) & 1 != 0
     }
 
     /// Whether a flow to `server`, in which a client asked for `name`, is to one of them.
@@ -91,7 +96,7 @@ impl Announced {
         name: Option<&str>,
         app: Option<&App>,
     ) -> Option<Told> {
-        if self.is_empty() {
+        if self.places.is_empty() {
             return None;
         }
         let kinds: &[DnsKind] = match (transport, app.map(|app| app.protocol)) {
@@ -101,17 +106,22 @@ impl Announced {
             (UDP, None) => &[DnsKind::Crypt],
             _ => return None,
         };
-        let name: Option<Arc<str>> = name.map(|name| name.to_ascii_lowercase().into());
         let fits = |kind: DnsKind| kind != DnsKind::Tls || !speaks(app, super::is_http);
+        let by_name = name.and_then(|name| self.names.get_key_value(&*in_lower_case(name)));
         let found = kinds.iter().filter(|&&kind| fits(kind)).find_map(|&kind| {
-            let by_name = name.as_ref().filter(|name| self.names.contains_key(&(Arc::clone(name), kind)));
+            let by_name =
+                by_name.filter(|(_, kinds)| **kinds & bit(kind) != 0).map(|(name, _)| Arc::clone(name));
             let at = || self.places.get(&(server, kind)).cloned();
             // Who asks for another name asks another one at the same place.
             let by_place = || at().filter(|known| name.is_none() || known.is_none());
-            by_name.map(|name| Some(Arc::clone(name))).or_else(by_place).map(|name| (kind, name))
+            by_name.map(Some).or_else(by_place).map(|name| (kind, name))
         });
         found.map(|(kind, name)| (kind, DnsBy::Announced, name))
     }
+}
+
+fn bit(kind: DnsKind) -> u8 {
+    1 << kind as u8
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use hashbrown::{HashMap, HashSet};
 
+use super::in_lower_case;
+
 static KNOWN: LazyLock<Known> = LazyLock::new(|| Known::read(include_str!("../../data/resolvers.txt")));
 
 #[derive(Debug, Default)]
@@ -33,13 +35,7 @@ impl Known {
 
 /// Whether clients ask a well-known resolver by `name`.
 pub(super) fn is_resolver(name: &str) -> bool {
-    let lower;
-    let name = if name.bytes().any(|b| b.is_ascii_uppercase()) {
-        lower = name.to_ascii_lowercase();
-        lower.as_str()
-    } else {
-        name
-    };
+    let name = &*in_lower_case(name);
     let name = name.strip_suffix('.').unwrap_or(name);
     let mut domains = name.match_indices('.').map(|(at, _)| &name[at + 1..]);
     KNOWN.names.contains(name) || domains.any(|domain| KNOWN.domains.contains(domain))

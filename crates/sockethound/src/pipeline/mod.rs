@@ -25,8 +25,10 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use capture::Reader;
 use capture::file::Name;
-use flow::{Collector, Config, Event, NamedBy, Options, Snapshot};
+use dissect::Packet;
+use flow::{Collector, Config, Event, FlowTable, NamedBy, Options, Snapshot};
 
 pub use self::files::Files;
 pub use self::live::Live;
@@ -36,6 +38,16 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// Messages and evicted flows that a table holds before it hands them on: few enough to stay in the cache, many enough
 /// that handing on costs nothing.
 const EVENTS_AT_ONCE: usize = 1024;
+
+/// A table that counts batches.
+struct Observe<'t>(&'t mut FlowTable);
+
+impl<'a> Reader<'a> for Observe<'_> {
+    #[inline]
+    fn read(self, packets: impl Iterator<Item = Packet<'a>>) {
+        self.0.observe_batch(packets);
+    }
+}
 
 /// Where packets come from.
 #[derive(Debug)]

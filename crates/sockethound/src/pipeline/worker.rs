@@ -16,7 +16,7 @@ use capture::{Interface, Next, PacketSource};
 use flow::{Delta, FlowTable};
 
 use super::live::now;
-use super::{EVENTS_AT_ONCE, Gone, Job, PATIENCE, Watch};
+use super::{EVENTS_AT_ONCE, Gone, Job, Observe, PATIENCE, Watch};
 
 /// Messages and ended flows that a worker keeps at most while nobody takes them.
 const MAX_KEPT: usize = 2 * EVENTS_AT_ONCE;
@@ -158,7 +158,7 @@ impl<'a> Worker<'a> {
         Ok(match self.ring.next_batch(patience)? {
             Next::Batch(batch) => {
                 heed_interfaces(&mut self.table, &mut self.met, batch.interfaces);
-                self.table.observe_batch(batch.packets());
+                batch.read_by(Observe(&mut self.table));
                 if self.ring.is_counting_much() || self.is_report_due() {
                     self.take_counts()?;
                 }

@@ -81,7 +81,10 @@ pub(super) fn start(bytes: &[u8]) -> Start<'_> {
         return if is_text && METHODS.contains(&method) { Start::Cut } else { Start::Other };
     };
     let line = rest.get(..end).unwrap_or_default().trim_ascii();
-    let Some((target, [minor @ (b'0' | b'1')])) = split(line, b" HTTP/1.") else { return Start::Other };
+    let Some((rest, minor @ (b'0' | b'1'))) = line.split_last().map(|(last, rest)| (rest, *last)) else {
+        return Start::Other;
+    };
+    let Some(target) = rest.strip_suffix(b" HTTP/1.") else { return Start::Other };
     match (str::from_utf8(method), str::from_utf8(target.trim_ascii())) {
         (Ok(method), Ok(target)) if !target.is_empty() => {
             Start::Request { method, target, minor: minor - b'0' }
@@ -160,22 +163,12 @@ fn by_lines(bytes: &[u8]) -> (Fields<'_>, Option<usize>) {
         if line.is_empty() {
             return (fields, Some(at));
         }
-        if let Some((name, value)) = split(line, b":") {
-            fields.take(name.trim_ascii_end(), value);
+        if let Some(colon) = memchr::memchr(b':', line) {
+            let (name, value) = line.split_at(colon);
+            fields.take(name.trim_ascii_end(), value.get(1..).unwrap_or_default());
         }
     }
     (fields, None)
-}
-
-/// What stands before and behind the last `between`; for a single byte, the first.
-fn split<'a>(line: &'a [u8], between: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let mut places = line.windows(between.len());
-    let at = if between.len() == 1 {
-        places.position(|w| w == between)
-    } else {
-        places.rposition(|w| w == between)
-    }?;
-    Some((line.get(..at)?, line.get(at + between.len()..)?))
 }
 
 #[cfg(test)]
