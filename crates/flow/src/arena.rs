@@ -1,4 +1,4 @@
-//! Flows by number, in chunks that do not move, but for the first one while it is small.
+//! Flows, and what is known of them, by number, in chunks that do not move, but for the first one while it is small.
 //!
 //! One growing list would copy every flow each time it doubles, and touch twice the memory: on a hundred thousand
 //! flows that costs more than reading them again and again.
@@ -8,36 +8,42 @@ use std::ops::{Index, IndexMut};
 use crate::flow::Flow;
 
 /// Flows a chunk; a power of two, so that a number splits by its bits, and three large pages (2 MiB) of memory.
-const CHUNK: usize = 1 << 15;
+const FLOWS: usize = 1 << 15;
 
-/// Flows by number.
-#[derive(Debug, Default)]
-pub(crate) struct Arena {
+/// Things by number, `CHUNK` in one piece.
+#[derive(Debug)]
+pub(crate) struct Arena<T = Flow, const CHUNK: usize = FLOWS> {
     /// All but the last are full.
-    chunks: Vec<Vec<Flow>>,
+    chunks: Vec<Vec<T>>,
 }
 
-impl Arena {
-    /// How many flows there are.
+impl<T, const CHUNK: usize> Default for Arena<T, CHUNK> {
+    fn default() -> Self {
+        Self { chunks: Vec::new() }
+    }
+}
+
+impl<T, const CHUNK: usize> Arena<T, CHUNK> {
+    /// How many there are.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
     }
 
     #[inline]
-    pub(crate) fn get(&self, number: u32) -> Option<&Flow> {
+    pub(crate) fn get(&self, number: u32) -> Option<&T> {
         let number = number as usize;
         self.chunks.get(number / CHUNK)?.get(number % CHUNK)
     }
 
     #[inline]
-    pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut Flow> {
+    pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         let number = number as usize;
         self.chunks.get_mut(number / CHUNK)?.get_mut(number % CHUNK)
     }
 
-    /// Adds a flow and gives its number: the next one.
-    pub(crate) fn push(&mut self, flow: Flow) -> u32 {
+    /// Adds one and gives its number: the next one.
+    pub(crate) fn push(&mut self, thing: T) -> u32 {
         let number = self.len() as u32;
         if (number as usize).is_multiple_of(CHUNK) {
             // Few flows take little memory: the first chunk grows.
@@ -45,33 +51,33 @@ impl Arena {
             self.chunks.push(Vec::with_capacity(at_once));
         }
         if let Some(last) = self.chunks.last_mut() {
-            last.push(flow);
+            last.push(thing);
         }
         number
     }
 
-    /// The flows, by number.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Flow> {
+    /// All of them, by number.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.chunks.iter().flatten()
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Flow> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.chunks.iter_mut().flatten()
     }
 }
 
-impl Index<u32> for Arena {
-    type Output = Flow;
+impl<T, const CHUNK: usize> Index<u32> for Arena<T, CHUNK> {
+    type Output = T;
 
     #[inline]
-    fn index(&self, number: u32) -> &Flow {
+    fn index(&self, number: u32) -> &T {
         &self.chunks[number as usize / CHUNK][number as usize % CHUNK]
     }
 }
 
-impl IndexMut<u32> for Arena {
+impl<T, const CHUNK: usize> IndexMut<u32> for Arena<T, CHUNK> {
     #[inline]
-    fn index_mut(&mut self, number: u32) -> &mut Flow {
+    fn index_mut(&mut self, number: u32) -> &mut T {
         &mut self.chunks[number as usize / CHUNK][number as usize % CHUNK]
     }
 }
@@ -85,7 +91,8 @@ mod tests {
 
     #[test]
     fn numbers_go_on_over_chunks() {
-        let mut arena = Arena::default();
+        const CHUNK: usize = FLOWS;
+        let mut arena = Arena::<Flow>::default();
         let flow = |n| Flow::new(FlowKey::default(), n, Timestamp(0), Side::Low);
         for n in 0..2 * CHUNK as u32 + 3 {
             assert_eq!(arena.push(flow(n)), n);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use dissect::{Endpoint, FiveTuple, Timestamp};
 use hashbrown::{HashMap, HashSet};
 
+use crate::arena::Arena;
 use crate::attribution::{Answer, Change, End, Protocol, Question, Reason};
 use crate::dns::DnsEvent;
 use crate::flow::Flow;
@@ -20,6 +21,8 @@ use crate::pace::{Pace, RECENT};
 use crate::path::{Place, Strands};
 use crate::store::{FlowParts, FlowStore};
 
+/// Flows of which facts stand in one piece of memory.
+const FACTS: usize = 1 << 10;
 /// Questions that wait to be asked; beyond, flows are not asked about.
 const MAX_QUESTIONS: usize = 65_536;
 /// Pairs of flow and name of which it is known that they were told.
@@ -98,7 +101,7 @@ struct Alias {
 /// The flows of a live capture, beside their store.
 #[derive(Debug)]
 pub(crate) struct LiveFlows {
-    facts: Vec<Facts>,
+    facts: Arena<Facts, FACTS>,
     seed: Seed,
     aliases: HashMap<FlowKey, Alias>,
     forgotten: VecDeque<(Timestamp, FlowKey)>,
@@ -121,7 +124,7 @@ pub(crate) enum Changed {
 impl LiveFlows {
     pub(crate) fn new(seed: Seed) -> Self {
         LiveFlows {
-            facts: Vec::new(),
+            facts: Arena::default(),
             seed,
             aliases: HashMap::default(),
             forgotten: VecDeque::new(),
@@ -133,7 +136,7 @@ impl LiveFlows {
     }
 
     pub(crate) fn facts(&self, number: u32) -> Option<&Facts> {
-        self.facts.get(number as usize)
+        self.facts.get(number)
     }
 
     /// The number of a table's flow, if it is known, and where that was counted.
@@ -184,7 +187,7 @@ impl LiveFlows {
             None if flow.packets == [0; 2] => return None,
             None => self.begin(flows, &flow, ifindex),
         };
-        let facts = &mut self.facts[number as usize];
+        let facts = &mut self.facts[number];
         if let Some(alias) = alias {
             (facts.nat, facts.translated_by) = (Some(alias.translated), alias.initiator);
         }
@@ -202,15 +205,15 @@ impl LiveFlows {
         let mut flow = Flow::new(part.key, part.hash, part.first, part.initiator);
         (flow.interface, flow.icmp) = (part.interface, part.icmp);
         let number = flows.insert(flow);
-        if self.facts.len() <= number as usize {
-            self.facts.resize_with(number as usize + 1, Facts::default);
+        while self.facts.len() <= number as usize {
+            self.facts.push(Facts::default());
         }
-        self.facts[number as usize] = Facts::default();
+        self.facts[number] = Facts::default();
         if self.questions.len() < MAX_QUESTIONS {
             let ticket = Ticket { key: part.key, first: part.first };
             self.questions.push_back((ticket, question(&flow, ifindex)));
         } else {
-            self.facts[number as usize].answer = Some(Answer::None(Reason::Deferred));
+            self.facts[number].answer = Some(Answer::None(Reason::Deferred));
         }
         number
     }
@@ -221,7 +224,7 @@ impl LiveFlows {
         let goes_on = |facts: &Facts| facts.pace.recent[RECENT - 1] > 0;
         let deferred = |facts: &Facts| facts.answer == Some(Answer::None(Reason::Deferred));
         let again = flows.numbered().filter_map(|(number, flow)| {
-            let facts = self.facts.get(number as usize)?;
+            let facts = self.facts.get(number)?;
             let ticket = Ticket { key: flow.key, first: flow.first };
             (deferred(facts) && goes_on(facts)).then(|| (ticket, question(flow, 0)))
         });
@@ -239,7 +242,7 @@ impl LiveFlows {
         let alias = self.aliases.get(&ticket.key);
         let key = alias.map_or(ticket.key, |alias| alias.key);
         let Some(number) = flows.find(key.hash(&self.seed), &key) else { return };
-        let Some(facts) = self.facts.get_mut(number as usize) else { return };
+        let Some(facts) = self.facts.get_mut(number) else { return };
         // The same five-tuple may have been another flow's when the question was asked: that one began earlier.
         let same = flows.get(number).first <= ticket.first;
         // Beyond a translation nobody has a socket: that says nothing, unless somebody has.
@@ -258,7 +261,7 @@ impl LiveFlows {
         let tuple = FiveTuple { src: end(change.own), dst: end(change.other), protocol: change.protocol.0 };
         let (key, side) = FlowKey::of_tuple(&tuple);
         let Some(number) = flows.find(key.hash(&self.seed), &key) else { return Changed::Done };
-        let Some(facts) = self.facts.get_mut(number as usize) else { return Changed::Done };
+        let Some(facts) = self.facts.get_mut(number) else { return Changed::Done };
         let initiates = flows.get(number).initiator == side;
         let known = match &mut facts.answer {
             Some(Answer::Owner(known)) if (known.end == End::Source) == initiates => known,
@@ -311,7 +314,7 @@ impl LiveFlows {
     fn rejoin(&mut self, flows: &mut FlowStore, beyond: FlowKey, alias: &Alias) {
         let Some(number) = flows.find(beyond.hash(&self.seed), &beyond) else { return };
         let mut part = flows.remove(number);
-        let facts = mem::take(&mut self.facts[number as usize]);
+        let facts = mem::take(&mut self.facts[number]);
         if alias.flipped {
             part.flow.flip();
             part.more.flip();
@@ -320,13 +323,13 @@ impl LiveFlows {
         part.flow.hash = alias.key.hash(&self.seed);
         let joined = flows.find(part.flow.hash, &alias.key).unwrap_or_else(|| {
             let joined = self.begin(flows, &part.flow, 0);
-            let begun = &mut self.facts[joined as usize];
+            let begun = &mut self.facts[joined];
             // What was counted before the last interval is not of this one.
             (begun.pace, begun.counted) = (facts.pace, facts.counted);
             joined
         });
         let before = flows.get(joined).initiator;
-        let whole = &mut self.facts[joined as usize];
+        let whole = &mut self.facts[joined];
         flows.get_mut(joined).learn(&part.flow, whole.strands.iter().next().is_none());
         whole.strands.adopt(facts.strands, alias.flipped);
         (whole.nat, whole.translated_by) = (Some(alias.translated), alias.initiator);
@@ -365,7 +368,7 @@ impl LiveFlows {
 
     /// Notes that a table counts a flow no more; gives whether none does.
     pub(crate) fn end(&mut self, number: u32, place: Place, evicted: bool) -> bool {
-        let Some(facts) = self.facts.get_mut(number as usize) else { return false };
+        let Some(facts) = self.facts.get_mut(number) else { return false };
         facts.strands.end(place);
         facts.evicted = evicted;
         facts.strands.are_over()
@@ -384,7 +387,7 @@ impl LiveFlows {
     /// Takes a flow that is over out of `flows`, with its facts.
     pub(crate) fn take(&mut self, flows: &mut FlowStore, number: u32) -> (FlowParts, Facts) {
         let whole = flows.remove(number);
-        let mut facts = self.facts.get_mut(number as usize).map(mem::take).unwrap_or_default();
+        let mut facts = self.facts.get_mut(number).map(mem::take).unwrap_or_default();
         facts.close(&whole.flow);
         (whole, facts)
     }

@@ -74,7 +74,7 @@ impl OwnerReader {
         let owner = Owner {
             pid: task.pid,
             start,
-            name: whole_name(&task.name, executable.as_deref(), &[]),
+            name: whole_name(&task.name.text(), executable.as_deref(), &[]),
             user: None,
             executable,
             command_line: Vec::new(),

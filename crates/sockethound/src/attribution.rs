@@ -14,9 +14,9 @@ const MAX_WAITING: usize = 16_384;
 
 /// So often what sockets did is read at most.
 const READING: Duration = Duration::from_secs(5);
-/// Of the time, reading it takes one part in so many at most: the kernel looks at every socket, and there may be
-/// thousands that do nothing.
-const READING_SHARE: u32 = 1000;
+/// Of the time, reading it takes one part in so many at most, from the reading on that the account began with: the kernel
+/// looks at every socket, and there may be thousands that do nothing.
+const READING_SHARE: u32 = 4000;
 
 /// How long a report waits at most for what the kernel has told of owners.
 const CATCHING_UP: Duration = Duration::from_millis(100);
@@ -30,14 +30,29 @@ pub struct Attribution {
     pub conntrack: Option<host::Conntrack>,
     /// The kernel tells of owners by itself, also of changes.
     told: bool,
-    /// It counts at sockets.
-    counts: bool,
-    /// When that was read, and how long it took.
-    read: Option<(Instant, Duration)>,
+    /// When what is counted at sockets was read last, where it is.
+    read: Option<Reading>,
     /// Lost events that the user was told of.
     lost_said: u64,
     asked: Asked,
     unasked: VecDeque<(Ticket, Question)>,
+}
+
+/// A reading of what sockets did.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    begun: Instant,
+    took: Duration,
+    /// The account began with it.
+    is_first: bool,
+}
+
+impl Reading {
+    /// Whether it is time for another one.
+    fn is_old(&self) -> bool {
+        let pause = if self.is_first { Duration::ZERO } else { READING };
+        self.begun.elapsed() >= pause.max(self.took * READING_SHARE)
+    }
 }
 
 impl fmt::Debug for Attribution {
@@ -50,22 +65,27 @@ impl Attribution {
     /// These sources.
     ///
     /// `told`: whether the kernel tells the one who looks up owners of them.
-    /// `counts`: whether it also counts at sockets, since now.
-    pub fn new(owners: Option<Client>, told: bool, counts: bool, conntrack: Option<host::Conntrack>) -> Self {
-        Attribution { owners, conntrack, told, counts, ..Self::default() }
+    /// `counts`: if it also counts at sockets, when that began, which has just been read.
+    pub fn new(
+        owners: Option<Client>,
+        told: bool,
+        counts: Option<Instant>,
+        conntrack: Option<host::Conntrack>,
+    ) -> Self {
+        let read = counts.map(|begun| Reading { begun, took: begun.elapsed(), is_first: true });
+        Attribution { owners, conntrack, told, read, ..Self::default() }
     }
 
     /// Whether there is an account at sockets.
     pub(crate) fn counts(&self) -> bool {
-        self.counts
+        self.read.is_some()
     }
 
     /// Tells `collector` what sockets have done by now, unless that was just told and is not the `last` time; gives whether
     /// it was.
     pub(crate) fn tell_sockets(&mut self, collector: &mut Collector, last: bool) -> bool {
-        let (Some(client), true) = (&mut self.owners, self.counts) else { return false };
-        let is_due = |(at, took): (Instant, Duration)| at.elapsed() >= READING.max(took * READING_SHARE);
-        if !last && !self.read.is_none_or(is_due) {
+        let (Some(client), Some(read)) = (&mut self.owners, self.read) else { return false };
+        if !last && !read.is_old() {
             return false;
         }
         let begun = Instant::now();
@@ -75,7 +95,7 @@ impl Attribution {
                 collector.answer(ticket, answer);
             }
         });
-        self.read = Some((begun, begun.elapsed()));
+        self.read = Some(Reading { begun, took: begun.elapsed(), is_first: false });
         // Whoever has ended is missed when it is asked for owners.
         collector.tell_sockets(told.unwrap_or_default());
         true

@@ -1,7 +1,7 @@
 //! How a live run begins: everything that takes privileges is opened, then they are given up.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use capture::ring::{self, RingSource, Snaplen};
 use flow::LiveConfig;
@@ -51,7 +51,9 @@ pub(crate) fn open(
     let conntrack = host::Conntrack::open().ok();
     let rings = RingSource::open_group(&options, interfaces.workers).map_err(refusal)?;
     // Both accounts begin now: what waits in the rings meanwhile is in both.
-    let counts = greeting.counts && owners.as_mut().is_some_and(|o| o.begin_accounts(LOADING).is_ok());
+    let begun = Instant::now();
+    let begin = || owners.as_mut()?.begin_accounts(LOADING).ok().map(|()| begun);
+    let counts = greeting.counts.then(begin).flatten();
     // Only now: where nothing can be captured, that is all there is to say.
     greeting.lines.iter().filter(|_| !quiet).for_each(|line| say(line));
     if let Some(refusal) = rings.iter().find_map(RingSource::refusal).filter(|_| !quiet) {

@@ -1,5 +1,7 @@
 //! What programs tell, and how it is read from bytes.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -7,8 +9,38 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// Size of `struct event`.
 pub(super) const EVENT: usize = 120;
 
+/// A process's name, cut to 15 bytes by the kernel.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Comm([u8; 16]);
+
+impl Comm {
+    /// What of it is UTF-8; the rest is marked.
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(until_zero(&self.0))
+    }
+
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.0[0] == 0
+    }
+}
+
+impl From<&str> for Comm {
+    fn from(text: &str) -> Self {
+        let mut name = [0; 16];
+        name.iter_mut().zip(text.bytes().take(15)).for_each(|(to, byte)| *to = byte);
+        Self(name)
+    }
+}
+
+impl fmt::Debug for Comm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text().fmt(f)
+    }
+}
+
 /// A process, as it was when it used a socket.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Process {
     /// Its number; 0 if not known.
     pub pid: u32,
@@ -22,8 +54,8 @@ pub struct Process {
     pub uid: u32,
     /// Id of its cgroup (version 2); 0 if not known.
     pub cgroup: u64,
-    /// Its name, cut to 15 bytes by the kernel; empty if not known.
-    pub name: String,
+    /// Its name; empty if not known.
+    pub name: Comm,
 }
 
 /// What happened.
@@ -125,17 +157,16 @@ impl Fields<'_> {
     }
 }
 
-/// Text up to its zero.
-fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end]).into_owned()
+/// What is before the first zero.
+fn until_zero(bytes: &[u8]) -> &[u8] {
+    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 /// Reads a `struct owner`.
 pub(super) fn process(from: &mut Fields<'_>) -> Option<Process> {
     let (start, cgroup) = (from.u64()?, from.u64()?);
     let (pid, parent, uid, exec) = (from.u32()?, from.u32()?, from.u32()?, from.u32()?);
-    let name = text(&from.take::<16>()?);
+    let name = Comm(from.take()?);
     Some(Process { pid, start, exec, parent, uid, cgroup, name })
 }
 
@@ -162,7 +193,7 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Event> {
         1 => tuple,
         2 => Kind::Owner,
         3 => Kind::End,
-        4 => Kind::Exec(text(from.0)),
+        4 => Kind::Exec(String::from_utf8_lossy(until_zero(from.0)).into_owned()),
         5 if version != 0 => tuple,
         5 => Kind::There,
         _ => return None,

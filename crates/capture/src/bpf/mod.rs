@@ -13,7 +13,7 @@ mod sys;
 mod trampolines;
 
 pub use self::accounts::{Account, RoundTrip, Total};
-pub use self::event::{Event, Kind, Known, Process};
+pub use self::event::{Comm, Event, Kind, Known, Process};
 pub use self::load::{Object, Place, Refusal};
-pub use self::owners::{Hooks, Options, hooks, is_counting, namespace_cookie};
+pub use self::owners::{Hooks, Options, Wake, hooks, is_counting, namespace_cookie};
 pub use self::trampolines::probe as probe_trampolines;

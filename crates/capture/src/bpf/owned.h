@@ -40,6 +40,18 @@ struct account {
 	__u64 drops;
 };
 
+/* The same of one socket, since it was last added to its owner's total. */
+struct passed {
+	/* [0]: received, [1]: sent; packets and bytes in one word, so that each packet takes one addition. */
+	__u64 ip[2];
+	__u32 retransmits;
+	__u32 drops;
+};
+
+/* Where packets are in that word: above 1 TiB. Before so many have passed that either might not fit, they are added up. */
+#define PACKETS 40
+#define MANY_PACKETS (1ULL << 20)
+
 /* A process that has executed a number of programs, in a network namespace. */
 struct whose {
 	__u64 start;
@@ -54,29 +66,38 @@ struct total {
 	struct account account;
 };
 
-/* What is kept of a socket. */
+/*
+ * What is kept of a socket. What each packet and each call wants comes first: the kernel puts it behind eight bytes of its
+ * own at the beginning of a cache line.
+ */
 struct owned {
+	/* The round in which it was last told of. */
+	__u64 round;
+	struct passed passed;
+	/* Its address, for comparing, and the owner's number and programs, once it was told of and the owner uses it. */
+	__u64 sk;
+	__u32 pid;
+	__u32 exec;
+	/* How its owner is known: enum known. */
+	__u8 known;
+	/* SOCK_RAW */
+	__u8 raw;
+	/* IP version of `any`; 0 if there is none. */
+	__u8 any_version;
+	/* Others may be bound to the same port: SO_REUSEPORT. */
+	__u8 shared;
+	/* The own end that an unconnected socket was told with for any far end. */
+	__u16 any_port;
+	__u8 changes;
+	__u8 ended;
+	__u32 any[4];
 	struct owner owner;
-	/* What it did since it was last added to its owner's total. */
-	struct account account;
 	/* The socket's own: a clone has its listener's until it is seen. */
 	__u64 cookie;
 	__u64 netns;
 	__u64 changed;
 	__u64 told[TOLD];
-	/* The round in which it was last told of. */
-	__u64 round;
-	/* Its address, from when it was used by its owner; for comparing. */
-	__u64 sk;
 	__u32 next;
-	/* How its owner is known: enum known. */
-	__u8 known;
-	__u8 changes;
-	__u8 ended;
-	/* Others may be bound to the same port: SO_REUSEPORT. */
-	__u8 shared;
-	/* SOCK_RAW */
-	__u8 raw;
 };
 
 enum known {
@@ -167,46 +188,56 @@ struct {
 	__type(value, struct total);
 } totals SEC(".maps");
 
-/* [0]: events that found no room. [1]: the round of telling, which a snapshot ends. */
-enum { STATE_LOST, STATE_ROUND, STATES };
+/* Events that found no room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} lost SEC(".maps");
+
+/* Rounds of telling so far: a snapshot ends one. */
+static volatile __u64 rounds = 0;
+
+/* Whether what sockets do is added up; set before the programs are loaded, so that it costs nothing where it is not. */
+const volatile __u8 counting = 0;
+
+/* Never 0. */
+static __always_inline __u64 this_round(void)
+{
+	return rounds + 1;
+}
+
+static __always_inline void lose(void)
+{
+	__u32 zero = 0;
+	__u64 *l = bpf_map_lookup_elem(&lost, &zero);
+
+	if (l)
+		__sync_fetch_and_add(l, 1);
+}
+
+/* What the reader wants to be woken for; it reads by the clock while much is told. */
+enum { WAKE_NEVER, WAKE_EXEC, WAKE_ALWAYS };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u64[STATES]);
-} state SEC(".maps");
+	__type(value, __u32);
+} wake SEC(".maps");
 
-/* Whether what sockets do is added up; set before the programs are loaded, so that it costs nothing where it is not. */
-const volatile __u8 counting = 0;
-
-static __always_inline __u64 *states(void)
+/* Wakes the reader if it wants that, once, or if the ring begins to fill. */
+static __always_inline __u64 wakeup(__u32 least)
 {
-	__u32 zero = 0;
+	__u32 zero = 0, *wanted = bpf_map_lookup_elem(&wake, &zero);
+	__u64 size;
 
-	return bpf_map_lookup_elem(&state, &zero);
-}
-
-static __always_inline __u64 this_round(void)
-{
-	__u64 *s = states();
-
-	return s ? s[STATE_ROUND] + 1 : 0;
-}
-
-static __always_inline void lose(void)
-{
-	__u64 *s = states();
-
-	if (s)
-		__sync_fetch_and_add(&s[STATE_LOST], 1);
-}
-
-/* Nobody is woken for an event, unless the ring begins to fill. */
-static __always_inline __u64 wakeup(void)
-{
-	__u64 size = bpf_ringbuf_query(&events, BPF_RB_RING_SIZE);
-
+	if (wanted && *wanted >= least) {
+		*wanted = WAKE_NEVER;
+		return BPF_RB_FORCE_WAKEUP;
+	}
+	size = bpf_ringbuf_query(&events, BPF_RB_RING_SIZE);
 	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > size / 4 ? BPF_RB_FORCE_WAKEUP
 									  : BPF_RB_NO_WAKEUP;
 }
@@ -229,21 +260,20 @@ static __always_inline struct event *begin(__u32 kind, const struct owned *o)
 	return e;
 }
 
-static __always_inline __u64 taken(__u64 *count)
+static __always_inline void add(struct account *to, struct passed *from)
 {
-	return *count ? __sync_lock_test_and_set(count, 0) : 0;
-}
-
-static __always_inline void add(struct account *to, struct account *from)
-{
+	__u64 ip;
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		__sync_fetch_and_add(&to->packets[i], taken(&from->packets[i]));
-		__sync_fetch_and_add(&to->bytes[i], taken(&from->bytes[i]));
+		ip = from->ip[i] ? __sync_lock_test_and_set(&from->ip[i], 0) : 0;
+		__sync_fetch_and_add(&to->packets[i], ip >> PACKETS);
+		__sync_fetch_and_add(&to->bytes[i], ip & ((1ULL << PACKETS) - 1));
 	}
-	__sync_fetch_and_add(&to->retransmits, taken(&from->retransmits));
-	__sync_fetch_and_add(&to->drops, taken(&from->drops));
+	if (from->retransmits)
+		__sync_fetch_and_add(&to->retransmits, __sync_lock_test_and_set(&from->retransmits, 0));
+	if (from->drops)
+		__sync_fetch_and_add(&to->drops, __sync_lock_test_and_set(&from->drops, 0));
 }
 
 static __always_inline struct whose whose(const struct owned *o)
@@ -253,19 +283,18 @@ static __always_inline struct whose whose(const struct owned *o)
 	return w;
 }
 
-static __always_inline int did_something(const struct account *a)
+static __always_inline int did_something(const struct passed *p)
 {
-	return (a->packets[0] | a->packets[1] | a->retransmits | a->drops) != 0;
+	return (p->ip[0] | p->ip[1] | p->retransmits | p->drops) != 0;
 }
 
 /* Adds what a socket did to its owner's total. */
 static __always_inline void add_up(struct owned *o)
 {
 	struct whose key = whose(o);
-	struct account *a = &o->account;
 	struct total *t, none = {};
 
-	if (!counting || !did_something(a))
+	if (!counting || !did_something(&o->passed))
 		return;
 	t = bpf_map_lookup_elem(&totals, &key);
 	if (!t) {
@@ -278,7 +307,16 @@ static __always_inline void add_up(struct owned *o)
 		t = bpf_map_lookup_elem(&totals, &key);
 	}
 	if (t)
-		add(&t->account, a);
+		add(&t->account, &o->passed);
+}
+
+/* Counts a packet. */
+static __always_inline void count(struct owned *o, int sent, __u32 length)
+{
+	__u64 before = __sync_fetch_and_add(&o->passed.ip[sent], (1ULL << PACKETS) + length);
+
+	if (before >> PACKETS >= MANY_PACKETS)
+		add_up(o);
 }
 
 /* The process that runs. Only for hooks in process context. */
@@ -300,13 +338,14 @@ static __always_inline void settle(struct owned *o, __u64 cookie)
 	if (o->cookie == cookie)
 		return;
 	/* What its listener counted is its listener's. */
-	__builtin_memset(&o->account, 0, sizeof(o->account));
+	__builtin_memset(&o->passed, 0, sizeof(o->passed));
 	o->cookie = cookie;
 	o->known = KNOWN_INHERITED;
 	o->changes = 0;
 	o->ended = 0;
 	o->round = 0;
 	o->next = 0;
+	o->any_version = 0;
 	__builtin_memset(o->told, 0, sizeof(o->told));
 }
 

@@ -4,40 +4,9 @@
 // itself; where one is refused, the others tell less, but nothing wrong.
 //
 // What runs in softIRQ never asks for the current task: it is somebody else's.
-#include "owned.h"
+#include "ends.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
-
-/* One packet's ends, as its socket sees them. */
-struct ends {
-	__u8 local[16];
-	__u8 remote[16];
-	__u16 local_port;
-	__u16 remote_port;
-	__u8 protocol;
-	__u8 version;
-};
-
-static __always_inline __u64 mix(__u64 a, __u64 b)
-{
-	a = (a ^ b) * 0x9E3779B97F4A7C15ULL;
-	return a ^ (a >> 29);
-}
-
-static __always_inline __u64 fingerprint(const struct ends *e)
-{
-	const __u64 *local = (const __u64 *)e->local, *remote = (const __u64 *)e->remote;
-	__u64 f = (__u64)e->local_port << 48 | (__u64)e->remote_port << 32 | e->protocol << 8 | e->version;
-
-	f ^= this_round() << 16;
-	f = mix(f, local[0]);
-	f = mix(f, remote[0]);
-	if (e->version == 6) {
-		f = mix(f, local[1]);
-		f = mix(f, remote[1]);
-	}
-	return f | 1;
-}
 
 /* Whether `o` was told with this fingerprint before; from now on it was. */
 static __always_inline int was_told(struct owned *o, __u64 f)
@@ -78,7 +47,7 @@ static __always_inline void tell(struct owned *o, const struct ends *ends)
 	e->remote_port = ends->remote_port;
 	__builtin_memcpy(e->local, ends->local, 16);
 	__builtin_memcpy(e->remote, ends->remote, 16);
-	bpf_ringbuf_submit(e, wakeup());
+	bpf_ringbuf_submit(e, wakeup(WAKE_ALWAYS));
 }
 
 static __always_inline void tell_owner(struct owned *o)
@@ -86,7 +55,7 @@ static __always_inline void tell_owner(struct owned *o)
 	struct event *e = begin(KIND_OWNER, o);
 
 	if (e)
-		bpf_ringbuf_submit(e, wakeup());
+		bpf_ringbuf_submit(e, wakeup(WAKE_ALWAYS));
 }
 
 static __always_inline void tell_end(struct owned *o)
@@ -100,7 +69,7 @@ static __always_inline void tell_end(struct owned *o)
 	o->ended = 1;
 	e = begin(KIND_END, o);
 	if (e)
-		bpf_ringbuf_submit(e, wakeup());
+		bpf_ringbuf_submit(e, wakeup(WAKE_ALWAYS));
 }
 
 static __always_inline int is_owner(const struct owned *o, struct task_struct *task)
@@ -136,6 +105,7 @@ static __always_inline void use(struct owned *o, struct task_struct *task)
 	}
 	if (!same) {
 		add_up(o);
+		o->sk = 0;
 		current(&o->owner, task);
 		o->owner.cgroup = bpf_get_current_cgroup_id();
 	}
@@ -218,151 +188,42 @@ static __always_inline int connects(struct bpf_sock_addr *ctx, int plain)
 	return 1;
 }
 
-SEC("cgroup/sock_create")
-int sock_create(struct bpf_sock *sk)
-{
-	return makes(sk, 0);
-}
+/* A program, and its like for where CAP_PERFMON is missing. */
+#define BOTH(section, name, context, does)                                                                             \
+	SEC(section)                                                                                                   \
+	int name(context *ctx)                                                                                         \
+	{                                                                                                              \
+		return does(ctx, 0);                                                                                   \
+	}                                                                                                              \
+                                                                                                                       \
+	SEC(section)                                                                                                   \
+	int name##_plain(context *ctx)                                                                                 \
+	{                                                                                                              \
+		return does(ctx, 1);                                                                                   \
+	}
 
-SEC("cgroup/sock_release")
-int sock_release(struct bpf_sock *sk)
-{
-	return releases(sk, 0);
-}
-
-SEC("cgroup/connect4")
-int connect4(struct bpf_sock_addr *ctx)
-{
-	return connects(ctx, 0);
-}
-
-SEC("cgroup/connect6")
-int connect6(struct bpf_sock_addr *ctx)
-{
-	return connects(ctx, 0);
-}
-
-SEC("cgroup/sock_create")
-int sock_create_plain(struct bpf_sock *sk)
-{
-	return makes(sk, 1);
-}
-
-SEC("cgroup/sock_release")
-int sock_release_plain(struct bpf_sock *sk)
-{
-	return releases(sk, 1);
-}
-
-SEC("cgroup/connect4")
-int connect4_plain(struct bpf_sock_addr *ctx)
-{
-	return connects(ctx, 1);
-}
-
-SEC("cgroup/connect6")
-int connect6_plain(struct bpf_sock_addr *ctx)
-{
-	return connects(ctx, 1);
-}
+BOTH("cgroup/sock_create", sock_create, struct bpf_sock, makes)
+BOTH("cgroup/sock_release", sock_release, struct bpf_sock, releases)
+BOTH("cgroup/connect4", connect4, struct bpf_sock_addr, connects)
+BOTH("cgroup/connect6", connect6, struct bpf_sock_addr, connects)
 
 /* ---- packets: also in softIRQ ---- */
 
-/* Reads the ports, or an echo's identifier, which has no remote. */
-static __always_inline int ports(struct ends *e, const __u8 *l4, const void *end, int sent)
-{
-	__u16 a, b;
-
-	if (e->protocol == IPPROTO_ICMP || e->protocol == IPPROTO_ICMPV6) {
-		if (l4 + 6 > (const __u8 *)end)
-			return 0;
-		if (l4[0] == 8 || l4[0] == 0 || l4[0] == 128 || l4[0] == 129)
-			e->local_port = l4[4] << 8 | l4[5];
-		return 1;
-	}
-	if (e->protocol != IPPROTO_TCP && e->protocol != IPPROTO_UDP && e->protocol != IPPROTO_UDPLITE &&
-	    e->protocol != IPPROTO_SCTP)
-		return 1;
-	if (l4 + 4 > (const __u8 *)end)
-		return 0;
-	a = l4[0] << 8 | l4[1];
-	b = l4[2] << 8 | l4[3];
-	e->local_port = sent ? a : b;
-	e->remote_port = sent ? b : a;
-	return 1;
-}
-
-static __always_inline int dissect(struct __sk_buff *skb, struct ends *e, int sent)
+/* Whether a packet has the own address that its socket was told with for any far end. */
+static __always_inline int is_own(struct __sk_buff *skb, const struct owned *o, int sent)
 {
 	const __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	__u8 *source = sent ? e->local : e->remote, *destination = sent ? e->remote : e->local;
-	__u8 next;
-	int i;
+	const __u32 *own;
 
-	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		if (data + 20 > end)
-			return 0;
-		e->version = 4;
-		e->protocol = data[9];
-		__builtin_memcpy(source, data + 12, 4);
-		__builtin_memcpy(destination, data + 16, 4);
-		return ports(e, data + ((data[0] & 15) << 2), end, sent);
+	if (data + 40 <= end && o->any_version == 6 && skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		own = (const __u32 *)(data + (sent ? 8 : 24));
+		return own[0] == o->any[0] && own[1] == o->any[1] && own[2] == o->any[2] && own[3] == o->any[3];
 	}
-	if (data + 40 > end)
-		return 0;
-	e->version = 6;
-	__builtin_memcpy(source, data + 8, 16);
-	__builtin_memcpy(destination, data + 24, 16);
-	next = data[6];
-	data += 40;
-	/* Hop-by-hop, routing, destination options (RFC 8200, section 4). */
-	for (i = 0; i < 4 && (next == 0 || next == 43 || next == 60); i++) {
-		if (data + 2 > end)
-			return 0;
-		next = data[0];
-		data += (data[1] + 1) << 3;
+	if (data + 20 <= end && o->any_version == 4 && skb->protocol == bpf_htons(ETH_P_IP)) {
+		own = (const __u32 *)(data + (sent ? 12 : 16));
+		return own[0] == o->any[0];
 	}
-	e->protocol = next;
-	return ports(e, data, end, sent);
-}
-
-/* The same by copying, where pointers into packets may not be moved: without CAP_PERFMON. */
-static __always_inline int dissect_plain(struct __sk_buff *skb, struct ends *e, int sent)
-{
-	__u8 *source = sent ? e->local : e->remote, *destination = sent ? e->remote : e->local;
-	__u8 head[40] = {}, l4[8] = {};
-	__u32 at;
-	int i;
-
-	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		if (bpf_skb_load_bytes(skb, 0, head, 20))
-			return 0;
-		e->version = 4;
-		e->protocol = head[9];
-		__builtin_memcpy(source, head + 12, 4);
-		__builtin_memcpy(destination, head + 16, 4);
-		at = (head[0] & 15) << 2;
-	} else {
-		if (bpf_skb_load_bytes(skb, 0, head, 40))
-			return 0;
-		e->version = 6;
-		__builtin_memcpy(source, head + 8, 16);
-		__builtin_memcpy(destination, head + 24, 16);
-		l4[0] = head[6];
-		at = 40;
-		for (i = 0; i < 4 && (l4[0] == 0 || l4[0] == 43 || l4[0] == 60); i++) {
-			__u32 here = at;
-
-			if (bpf_skb_load_bytes(skb, here, l4, 2))
-				return 0;
-			at += (l4[1] + 1) << 3;
-		}
-		e->protocol = l4[0];
-	}
-	/* What is shorter has neither ports nor an identifier. */
-	if (bpf_skb_load_bytes(skb, at, l4, 8))
-		__builtin_memset(l4, 0, sizeof(l4));
-	return ports(e, l4, l4 + sizeof(l4), sent);
+	return 0;
 }
 
 static __always_inline int packet(struct __sk_buff *skb, int sent, int plain)
@@ -380,12 +241,12 @@ static __always_inline int packet(struct __sk_buff *skb, int sent, int plain)
 	told = o->round == this_round();
 	if (!told)
 		settle(o, bpf_get_socket_cookie(skb));
-	if (counting) {
-		__sync_fetch_and_add(&o->account.packets[sent], 1);
-		__sync_fetch_and_add(&o->account.bytes[sent], skb->len);
-	}
+	if (counting)
+		count(o, sent, skb->len);
 	/* The five-tuple of a connected socket stays what it is until it is connected again. */
 	if (told && sk->dst_port && !o->raw)
+		return 1;
+	if (told && !plain && !sk->dst_port && !o->raw && o->any_port == sk->src_port && is_own(skb, o, sent))
 		return 1;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
@@ -400,73 +261,31 @@ static __always_inline int packet(struct __sk_buff *skb, int sent, int plain)
 	if (!(plain ? dissect_plain(skb, &ends, sent) : dissect(skb, &ends, sent)))
 		return 1;
 	/* Whatever passes an unconnected socket's own end is its: to tell each far end would say no more. */
-	if (!sk->dst_port && !o->shared && (ends.protocol == IPPROTO_UDP || ends.protocol == IPPROTO_UDPLITE)) {
+	if (!sk->dst_port && !o->shared && !o->raw && (ends.protocol == IPPROTO_UDP || ends.protocol == IPPROTO_UDPLITE)) {
 		ends.remote_port = 0;
 		__builtin_memset(ends.remote, 0, sizeof(ends.remote));
+		__builtin_memcpy(o->any, ends.local, sizeof(o->any));
+		o->any_port = ends.local_port;
+		o->any_version = ends.version;
 	}
 	tell(o, &ends);
 	return 1;
 }
 
-SEC("cgroup_skb/egress")
-int sent(struct __sk_buff *skb)
+static __always_inline int sends(struct __sk_buff *skb, int plain)
 {
-	return packet(skb, 1, 0);
+	return packet(skb, 1, plain);
 }
 
-SEC("cgroup_skb/ingress")
-int received(struct __sk_buff *skb)
+static __always_inline int receives(struct __sk_buff *skb, int plain)
 {
-	return packet(skb, 0, 0);
+	return packet(skb, 0, plain);
 }
 
-SEC("cgroup_skb/egress")
-int sent_plain(struct __sk_buff *skb)
-{
-	return packet(skb, 1, 1);
-}
-
-SEC("cgroup_skb/ingress")
-int received_plain(struct __sk_buff *skb)
-{
-	return packet(skb, 0, 1);
-}
+BOTH("cgroup_skb/egress", sent, struct __sk_buff, sends)
+BOTH("cgroup_skb/ingress", received, struct __sk_buff, receives)
 
 /* ---- first use, in the process that sends or receives ---- */
-
-static __always_inline int is_inet(struct sock *sk)
-{
-	__u16 family = sk->__sk_common.skc_family;
-
-	return family == AF_INET || family == AF_INET6;
-}
-
-/* A connected socket's ends; 0 if it has no remote. */
-static __always_inline int connected(struct sock *sk, struct ends *e)
-{
-	struct sock_common *c = &sk->__sk_common;
-	__u32 *local = (__u32 *)e->local, *remote = (__u32 *)e->remote;
-	int mapped;
-
-	e->protocol = sk->sk_protocol;
-	e->local_port = c->skc_num;
-	e->remote_port = bpf_ntohs(c->skc_dport);
-	if (!e->remote_port || !e->local_port)
-		return 0;
-	mapped = c->skc_family == AF_INET6 && !c->skc_v6_daddr.in6_u.u6_addr32[0] &&
-		 !c->skc_v6_daddr.in6_u.u6_addr32[1] &&
-		 c->skc_v6_daddr.in6_u.u6_addr32[2] == bpf_htonl(0xffff);
-	if (c->skc_family == AF_INET || mapped) {
-		e->version = 4;
-		local[0] = c->skc_rcv_saddr;
-		remote[0] = c->skc_daddr;
-		return 1;
-	}
-	e->version = 6;
-	__builtin_memcpy(e->local, &c->skc_v6_rcv_saddr, 16);
-	__builtin_memcpy(e->remote, &c->skc_v6_daddr, 16);
-	return 1;
-}
 
 static __always_inline int reuses_port(struct sock *sk)
 {
@@ -503,17 +322,22 @@ static __always_inline int io(struct sock *sk)
 		return 0;
 	o = bpf_sk_storage_get(&owners, sk, 0, 0);
 	/* Nearly always: whoever used it last uses it again. A clone has another address than its listener. */
-	if (o && o->sk == (__u64)sk && is_user(o, task))
+	if (o && o->sk == (__u64)sk && o->pid == (__u32)task->tgid && o->exec == (__u32)task->self_exec_id)
 		return 0;
 	o = of_file(sk);
 	if (!o)
 		return 0;
 	use(o, task);
 	o->raw = sk->sk_type == SOCK_RAW;
-	if (o->told[0])
+	if (o->told[0] && is_user(o, task)) {
+		o->pid = o->owner.pid;
+		o->exec = o->owner.exec;
 		o->sk = (__u64)sk;
-	if (!o->shared && reuses_port(sk))
+	}
+	if (!o->shared && reuses_port(sk)) {
 		o->shared = 1;
+		o->any_version = 0;
+	}
 	if (!o->told[0] && connected(sk, &ends))
 		tell(o, &ends);
 	return 0;
@@ -568,7 +392,7 @@ static __always_inline int went_wrong(struct sock *sk, int retransmitted)
 	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, 0);
 
 	if (o)
-		__sync_fetch_and_add(retransmitted ? &o->account.retransmits : &o->account.drops, 1);
+		__sync_fetch_and_add(retransmitted ? &o->passed.retransmits : &o->passed.drops, 1);
 	return 0;
 }
 
@@ -610,11 +434,21 @@ int sched_process_exec(__u64 *ctx)
 	x->event.owner.cgroup = bpf_get_current_cgroup_id();
 	x->path[0] = 0;
 	bpf_probe_read_kernel_str(x->path, PATH, bprm->filename);
-	bpf_ringbuf_submit(x, wakeup());
+	bpf_ringbuf_submit(x, wakeup(WAKE_EXEC));
 	return 0;
 }
 
 /* ---- what was there before ---- */
+
+/* Of several holders, until one uses it: who made it, whose cgroup is known; else the one that began first but init. */
+static __always_inline int holds_better(const struct owned *o, struct task_struct *task)
+{
+	if (!o->owner.pid)
+		return 1;
+	if (o->owner.cgroup || task->tgid == 1)
+		return 0;
+	return o->owner.pid == 1 || task->group_leader->start_boottime < o->owner.start;
+}
 
 SEC("iter/task_file")
 int there(struct bpf_iter__task_file *ctx)
@@ -626,13 +460,9 @@ int there(struct bpf_iter__task_file *ctx)
 	struct socket *socket;
 	struct owned *o;
 	struct sock *sk;
-	__u64 *s;
 
-	if (ctx->meta->seq_num == 0) {
-		s = states();
-		if (s)
-			__sync_fetch_and_add(&s[STATE_ROUND], 1);
-	}
+	if (ctx->meta->seq_num == 0)
+		__sync_fetch_and_add(&rounds, 1);
 	if (!task || !file || task->pid != task->tgid)
 		return 0;
 	socket = bpf_sock_from_file(file);
@@ -647,8 +477,8 @@ int there(struct bpf_iter__task_file *ctx)
 	settle(o, bpf_get_socket_cookie(sk));
 	o->netns = sk->__sk_common.skc_net.net->net_cookie;
 	o->shared = reuses_port(sk);
-	/* Of several holders, the first that is not init, until one uses it. */
-	if (o->known != KNOWN_USED && (!o->owner.pid || o->owner.pid == 1)) {
+	o->any_version = 0;
+	if (o->known != KNOWN_USED && holds_better(o, task)) {
 		current(&o->owner, task);
 		o->owner.cgroup = 0;
 		o->known = KNOWN_MADE;
@@ -683,12 +513,11 @@ int open_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct rtt r = {};
 
 	/* Of many sockets nearly all are idle: these cost no more than to look here. */
-	if (!sk || !o || !did_something(&o->account))
-		return 0;
-	o = bpf_sk_storage_get(&owners, sk, 0, 0);
-	if (!o)
+	if (!sk || !o || !did_something(&o->passed))
 		return 0;
 	add_up(o);
+	if (sk->sk_protocol != IPPROTO_TCP)
+		return 0;
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp || !tcp->srtt_us)
 		return 0;

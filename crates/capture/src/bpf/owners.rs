@@ -14,9 +14,6 @@ use super::{cgroup, sys};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("owners.bpf.o");
 
-/// Where `state` counts events that found no room.
-const LOST: usize = 0;
-
 /// One program.
 struct Hook {
     name: &'static str,
@@ -76,12 +73,24 @@ impl Default for Options {
     }
 }
 
+/// What whoever waits for events is woken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// Nothing: it reads by the clock.
+    Never,
+    /// A process executed a program.
+    Executed,
+    /// Whatever is told.
+    Anything,
+}
+
 /// Programs that are loaded and tell.
 pub struct Hooks {
     /// Holds the links. The kernel's types, by which they were loaded, are large, and not kept.
     _programs: Ebpf,
     events: RingBuf<MapData>,
-    state: Array<MapData, [u64; 2]>,
+    losses: Array<MapData, u64>,
+    wake: Array<MapData, u32>,
     snapshot: Option<OwnedFd>,
     accounts: Option<Accounts>,
     cgroup: Option<OwnedFd>,
@@ -116,10 +125,11 @@ impl Hooks {
         let mut map = |name: &str| {
             programs.take_map(name).ok_or_else(|| Refusal::of(name, &io::Error::other("no such map")))
         };
-        let (events, state) = (map("events")?, map("state")?);
+        let (events, losses, wake) = (map("events")?, map("lost")?, map("wake")?);
         Ok(Self {
             events: RingBuf::try_from(events).map_err(|e| Refusal::of("events", &e))?,
-            state: Array::try_from(state).map_err(|e| Refusal::of("state", &e))?,
+            losses: Array::try_from(losses).map_err(|e| Refusal::of("lost", &e))?,
+            wake: Array::try_from(wake).map_err(|e| Refusal::of("wake", &e))?,
             _programs: programs,
             snapshot,
             accounts,
@@ -154,11 +164,18 @@ impl Hooks {
         }
     }
 
+    /// Has the descriptor become readable with the next event of this kind, once; it does so anyway where room begins to fill.
+    /// What was told before is to be read after this.
+    pub fn wake_for(&mut self, next: Wake) {
+        // Where that fails, nobody is woken, as before.
+        let _ = self.wake.set(0, next as u32, 0);
+    }
+
     /// How many events found no room since it was asked last.
     pub fn take_lost(&mut self) -> u64 {
-        let Ok(state) = self.state.get(&0, 0) else { return 0 };
-        let before = std::mem::replace(&mut self.lost, state[LOST]);
-        state[LOST].saturating_sub(before)
+        let Ok(lost) = self.losses.get(&0, 0) else { return 0 };
+        let before = std::mem::replace(&mut self.lost, lost);
+        lost.saturating_sub(before)
     }
 
     /// Gives the sockets that processes have to `each`; what has a five-tuple is told anew with its next packet.
@@ -192,7 +209,7 @@ impl Hooks {
 }
 
 impl AsFd for Hooks {
-    /// Readable when the room for events begins to fill.
+    /// Readable when the room for events begins to fill, and as [`Hooks::wake_for`] says.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.events.as_fd()
     }

@@ -18,7 +18,7 @@ const TICK: u64 = 10_000_000;
 const MAX_PROCESSES: usize = 32_768;
 
 /// A process that has executed a number of programs.
-type Key = (u32, u64, u32);
+pub(super) type Key = (u32, u64, u32);
 
 #[derive(Debug, Default)]
 struct Met {
@@ -34,6 +34,8 @@ pub(super) struct Facts {
     /// The number of programs that each process has executed by now.
     latest: HashMap<(u32, u64), u32, RandomState>,
     order: VecDeque<Key>,
+    /// The one noted last: what is told mostly is of the same process.
+    last: Option<Key>,
     cgroups: Cgroups,
 }
 
@@ -43,6 +45,7 @@ impl Facts {
             processes: HashMap::default(),
             latest: HashMap::default(),
             order: VecDeque::new(),
+            last: None,
             cgroups: Cgroups::new(cgroups),
         }
     }
@@ -56,14 +59,14 @@ impl Facts {
         }
     }
 
-    pub(super) fn knows(&self, task: &Process) -> bool {
-        self.processes.contains_key(&key(task))
-    }
-
-    /// Notes that there is a process.
-    pub(super) fn note(&mut self, task: &Process) {
-        if self.knows(task) {
-            return;
+    /// Notes that there is a process; gives whether that is new.
+    pub(super) fn note(&mut self, task: &Process) -> bool {
+        if self.last == Some(key(task)) {
+            return false;
+        }
+        self.last = Some(key(task));
+        if self.processes.contains_key(&key(task)) {
+            return false;
         }
         // What a process has executed, those that it forks have, too.
         let parents = || self.order.iter().rev().take(64).find(|k| k.0 == task.parent && k.2 == task.exec);
@@ -78,6 +81,7 @@ impl Facts {
                 self.latest.remove(&(oldest.0, oldest.1));
             }
         }
+        true
     }
 
     /// Reads what `/proc` says of a process that is new.
@@ -91,12 +95,12 @@ impl Facts {
 
     /// All that is known of a process.
     pub(super) fn owner(&mut self, task: &Process, reader: &mut OwnerReader) -> Option<Arc<Owner>> {
-        self.note(task);
         let known = self.processes.get(&key(task)).and_then(|process| process.owner.clone());
         // Where only a number was told, it may be another's by now.
         if known.is_some() && task.start != 0 {
             return known;
         }
+        self.note(task);
         let Some(owner) = self.read_proc(task, reader).or_else(|| self.as_told(task, reader)) else {
             return known;
         };
@@ -136,6 +140,6 @@ impl Facts {
     }
 }
 
-fn key(task: &Process) -> Key {
+pub(super) fn key(task: &Process) -> Key {
     (task.pid, task.start, task.exec)
 }

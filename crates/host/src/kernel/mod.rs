@@ -9,35 +9,47 @@
 //! given again; processes by pid, start and the programs they have executed.
 
 mod accounts;
+mod arena;
 mod cgroups;
+mod ends;
 mod facts;
 mod table;
+mod tasks;
 
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use capture::bpf::{Event, Kind, Known, Process, RoundTrip, Total};
+pub use capture::bpf::{Event, Kind, Known, Process, RoundTrip, Total, Wake};
 
 use flow::ProcessSockets;
 
 use self::accounts::Accounts;
+use self::ends::Ends;
 use self::facts::Facts;
-use self::table::{Ends, Held, Table};
+use self::table::{Held, Table};
 use crate::owner::OwnerReader;
-use crate::sockets::plain;
 use crate::{Answer, Attributed, Change, End, Evidence, Owner, Protocol, Question, Reason};
 
 /// So long it is waited for the process that uses a socket which it has not made, before who made it is told.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two snapshots after events were lost.
 const HEALING: Duration = Duration::from_secs(2);
+/// How often what is told is read while processes turn up that were not known, so that `/proc` is read while they live …
+const SOON: Duration = Duration::from_millis(20);
+/// … and otherwise while anything is told.
+const LATER: Duration = Duration::from_millis(100);
+/// Without any for so long, the next one wakes the reader.
+const CALM: Duration = Duration::from_secs(1);
 
 /// Whoever reads what programs in the kernel tell. No call blocks.
 pub trait Kernel: std::fmt::Debug {
     /// Gives what was told since, in order.
     fn read(&mut self, each: &mut dyn FnMut(Event));
+
+    /// Has [`Self::as_fd`] become readable with the next event of this kind, once.
+    fn wake_for(&mut self, next: Wake);
 
     /// How many events were lost since it was asked last.
     fn take_lost(&mut self) -> u64;
@@ -67,7 +79,7 @@ pub trait Kernel: std::fmt::Debug {
     /// The root folder of the cgroups (version 2).
     fn cgroups(&self) -> Option<BorrowedFd<'_>>;
 
-    /// Readable when much waits to be read.
+    /// Readable when much waits to be read, and as [`Self::wake_for`] says.
     fn as_fd(&self) -> BorrowedFd<'_>;
 }
 
@@ -84,6 +96,11 @@ pub(crate) struct Told {
     ill: bool,
     /// Processes of which nothing was read yet.
     unmet: Vec<Process>,
+    /// When anything was told last, and when of a process that was not known.
+    heard: Option<Instant>,
+    met: Option<Instant>,
+    /// What the kernel was last asked to wake for.
+    wake: Wake,
 }
 
 /// What is known of the addresses of a question's ends.
@@ -99,8 +116,19 @@ impl Told {
         let facts = Facts::new(kernel.cgroups());
         let table = Table::default();
         let accounts = Accounts::default();
-        let (lost, healed, ill, unmet) = (0, None, false, Vec::new());
-        let mut told = Self { kernel, table, facts, accounts, lost, healed, ill, unmet };
+        let mut told = Self {
+            kernel,
+            table,
+            facts,
+            accounts,
+            lost: 0,
+            healed: None,
+            ill: false,
+            unmet: Vec::new(),
+            heard: None,
+            met: None,
+            wake: Wake::Never,
+        };
         told.snapshot();
         told
     }
@@ -120,14 +148,50 @@ impl Told {
         let mut events = 0;
         kernel.read(&mut |event| {
             events += 1;
-            take(table, facts, event, unmet);
+            take(table, facts, &event, unmet);
         });
+        if events > 0 {
+            self.heard = Some(now);
+            // If it was to wake for one of these, it has.
+            self.wake = Wake::Never;
+        }
+        if !self.unmet.is_empty() {
+            self.met = Some(now);
+        }
         // First all events are read, since what a process has executed meanwhile is among them.
-        for task in std::mem::take(unmet) {
+        for task in self.unmet.drain(..) {
             self.facts.meet(&task, reader);
         }
         self.heal(now);
         events
+    }
+
+    /// How long nothing needs to be read; `None`: until [`Kernel::as_fd`] is readable.
+    pub(crate) fn rest(&mut self, reader: &mut OwnerReader, now: Instant) -> Option<Duration> {
+        let wake = self.wanted(now);
+        if std::mem::replace(&mut self.wake, wake) != wake {
+            self.kernel.wake_for(wake);
+            // What was told before that has woken nobody.
+            if wake == Wake::Anything && self.read(reader, now) > 0 {
+                return self.rest(reader, now);
+            }
+        }
+        match wake {
+            Wake::Never => Some(SOON),
+            Wake::Executed => Some(LATER),
+            Wake::Anything => None,
+        }
+    }
+
+    /// What is worth being woken for.
+    fn wanted(&self, now: Instant) -> Wake {
+        let lately = |at: Option<Instant>| at.is_some_and(|at| now < at + CALM);
+        // A snapshot has met processes that were not read of yet.
+        match (lately(self.met) || !self.unmet.is_empty(), lately(self.heard) || self.ill) {
+            (true, _) => Wake::Never,
+            (false, true) => Wake::Executed,
+            (false, false) => Wake::Anything,
+        }
     }
 
     /// Looks after lost events.
@@ -145,7 +209,7 @@ impl Told {
     fn snapshot(&mut self) {
         let Self { kernel, table, facts, unmet, .. } = self;
         table.begin_snapshot();
-        if kernel.snapshot(&mut |event| take(table, facts, event, unmet)).is_ok() {
+        if kernel.snapshot(&mut |event| take(table, facts, &event, unmet)).is_ok() {
             table.end_snapshot();
         }
     }
@@ -162,32 +226,25 @@ impl Told {
             return None;
         }
         let home = self.kernel.home();
-        let (source, destination) = (plain(question.source), plain(question.destination));
-        let protocol = question.protocol.0;
-        let here = |own, other| self.table.find(home, protocol, own, other);
-        let away = |own, other| self.table.find_elsewhere(home, protocol, own, other);
-        let at_source = here(source, destination);
-        let at_destination = here(destination, source);
-        let (end, held, peer) = match (at_source, at_destination) {
+        let source = Ends::new(question.protocol.0, question.source, question.destination);
+        let destination = Ends::new(question.protocol.0, question.destination, question.source);
+        let (from, to) = (self.table.look(home, &source), self.table.look(home, &destination));
+        let (end, held, peer) = match (from.here, to.here) {
             (Some(held), peer) => {
-                let beyond = || if local.destination { None } else { away(destination, source) };
-                (End::Source, held, peer.or_else(beyond))
+                (End::Source, held, peer.or_else(|| to.away.filter(|_| !local.destination)))
             }
-            (None, Some(held)) => {
-                let peer = if local.source { None } else { away(source, destination) };
-                (End::Destination, held, peer)
-            }
+            (None, Some(held)) => (End::Destination, held, from.away.filter(|_| !local.source)),
             // Whoever has the address here is not told: what is at the other end does not stand in for it.
             (None, None) if local.source || local.destination => return None,
-            (None, None) => match (away(source, destination), away(destination, source)) {
+            (None, None) => match (from.away, to.away) {
                 (Some(held), peer) => (End::Source, held, peer),
                 (None, Some(held)) => (End::Destination, held, None),
                 (None, None) => return None,
             },
         };
         let ends = match end {
-            End::Source => (protocol, source, destination),
-            End::Destination => (protocol, destination, source),
+            End::Source => source,
+            End::Destination => destination,
         };
         self.settle(end, ends, held, peer.filter(|peer| peer.cookie != held.cookie), reader, now)
     }
@@ -207,13 +264,13 @@ impl Told {
             if !self.kernel.tells_use() {
                 return None;
             }
-            if !held.ended && !self.table.asked_since(held.cookie, now, PATIENCE) {
+            if !held.ended && !self.table.asked_since(&held, now, PATIENCE) {
                 return Some(Answer::None(Reason::Deferred));
             }
             evidence = Evidence::ToldListener;
         }
         let owner = self.owner(held.task, reader)?;
-        self.table.mark_answered(held.cookie, ends);
+        self.table.mark_answered(&held, ends);
         let peer = peer.and_then(|peer| self.owner(peer.task, reader));
         Some(Answer::Owner(Attributed { owner, end, evidence, peer }))
     }
@@ -232,11 +289,10 @@ impl Told {
     pub(crate) fn take_changes(&mut self, reader: &mut OwnerReader) -> Vec<Change> {
         let mut changes = Vec::new();
         for changed in self.table.take_changes() {
-            let Some(held) = self.table.held(changed.cookie) else { continue };
-            let evidence =
-                if held.known == Known::Inherited { Evidence::ToldListener } else { Evidence::Told };
-            let Some(owner) = self.owner(held.task, reader) else { continue };
-            let (protocol, own, other) = changed.ends;
+            let Some((task, known)) = self.table.owner(changed.cookie) else { continue };
+            let evidence = if known == Known::Inherited { Evidence::ToldListener } else { Evidence::Told };
+            let Some(owner) = self.owner(task, reader) else { continue };
+            let (protocol, own, other) = changed.ends.parts();
             let protocol = Protocol(protocol);
             changes.push(Change { protocol, own, other, owner, evidence, another: changed.another });
         }
@@ -244,19 +300,18 @@ impl Told {
     }
 
     fn owner(&mut self, task: u32, reader: &mut OwnerReader) -> Option<Arc<Owner>> {
-        let task = self.table.task(task)?;
+        let task = self.table.task(task).filter(|task| task.pid != 0)?;
         self.facts.owner(task, reader)
     }
 }
 
 /// Notes an event; `unmet` are the processes that were not known.
-fn take(table: &mut Table, facts: &mut Facts, event: Event, unmet: &mut Vec<Process>) {
+fn take(table: &mut Table, facts: &mut Facts, event: &Event, unmet: &mut Vec<Process>) {
     if let Kind::Exec(path) = &event.kind {
         return facts.executed(&event.process, path);
     }
-    if event.process.pid != 0 && !facts.knows(&event.process) {
-        facts.note(&event.process);
-        unmet.push(event.process.clone());
+    if event.process.pid != 0 && facts.note(&event.process) {
+        unmet.push(event.process);
     }
     table.take(event);
 }

@@ -1,15 +1,21 @@
 //! Which sockets have a five-tuple, and which process has them.
+//!
+//! Sockets and five-tuples stand in two arenas and know each other by their places there; two indices find them, by cookie
+//! and by five-tuple. An event costs one look into each, and no allocation once there was room for as many.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::hash::BuildHasher;
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
+use super::arena::Arena;
+use super::ends::Ends;
+use super::tasks::Tasks;
 use super::{Event, Kind, Known, Process};
 use crate::Protocol;
-use crate::sockets::plain;
 
 /// Sockets known at once; beyond, those that ended are forgotten first, then no further ones are learned.
 const MAX_SOCKETS: usize = 262_144;
@@ -17,29 +23,44 @@ const MAX_SOCKETS: usize = 262_144;
 const MAX_TUPLES: usize = 524_288;
 /// How long what has ended is remembered, in nanoseconds: flows are asked about later than they begin.
 const AFTERLIFE: u64 = 30_000_000_000;
-
 /// Changes that wait to be told; beyond, they are not.
 const MAX_CHANGES: usize = 65_536;
-
-/// Ends of one socket that are remembered to have been answered for.
+/// Flows of one unconnected socket that are remembered to have been answered for.
 const MAX_ANSWERED: usize = 64;
-
-/// A five-tuple, as a socket sees it; a far end of zeros stands for any.
-pub(super) type Ends = (u8, SocketAddr, SocketAddr);
+/// No place in an arena.
+const NONE: u32 = u32::MAX;
 
 #[derive(Debug)]
 struct Socket {
+    cookie: u64,
     namespace: u64,
     /// Number in `tasks`.
     task: u32,
-    known: Known,
-    ended: bool,
     /// The snapshot that it was last seen in or after.
     seen: u32,
+    /// The latest of its five-tuples.
+    first: u32,
+    known: Known,
+    ended: bool,
     asked: Option<Instant>,
-    /// The ends for which an answer named its owner.
+    /// The flows for which an answer named its owner, though only its own end was told.
     answered: Vec<Ends>,
-    ends: Vec<Ends>,
+}
+
+/// A five-tuple in a namespace.
+#[derive(Debug)]
+struct Tuple {
+    ends: Ends,
+    namespace: u64,
+    /// The latest socket that has it.
+    socket: u32,
+    /// Its neighbours among that socket's.
+    before: u32,
+    after: u32,
+    /// The same ends in another namespace.
+    beside: u32,
+    /// An answer named its owner.
+    answered: bool,
 }
 
 /// An end that was answered for has another owner.
@@ -59,15 +80,28 @@ pub(super) struct Held {
     pub(super) task: u32,
     pub(super) known: Known,
     pub(super) ended: bool,
+    /// The five-tuple that was told.
+    tuple: u32,
+}
+
+/// The sockets that have some ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// In the own namespace.
+    pub(super) here: Option<Held>,
+    /// In another one, if there is one socket only.
+    pub(super) away: Option<Held>,
 }
 
 /// What was told of sockets.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    sockets: HashMap<u64, Socket, RandomState>,
-    /// By namespace; the same ends may be in several.
-    ends: HashMap<Ends, Vec<(u64, u64)>, RandomState>,
-    tuples: usize,
+    hasher: RandomState,
+    sockets: Arena<Socket>,
+    by_cookie: HashTable<u32>,
+    tuples: Arena<Tuple>,
+    /// The first of those with the same ends.
+    by_ends: HashTable<u32>,
     tasks: Tasks,
     /// When sockets ended.
     ended: VecDeque<(u64, u64)>,
@@ -75,115 +109,183 @@ pub(super) struct Table {
     changes: Vec<Change>,
 }
 
-/// Processes, each with a number, and how many sockets name it.
-#[derive(Debug, Default)]
-struct Tasks {
-    numbers: HashMap<(u32, u64, u32), u32, RandomState>,
-    list: Vec<(Process, u32)>,
-    free: Vec<u32>,
-}
-
-impl Tasks {
-    fn take(&mut self, task: Process) -> u32 {
-        let key = (task.pid, task.start, task.exec);
-        let Self { numbers, list, free } = self;
-        let number = *numbers.entry(key).or_insert_with(|| {
-            let Some(number) = free.pop() else {
-                list.push((task, 0));
-                return list.len() as u32 - 1;
-            };
-            if let Some(slot) = list.get_mut(number as usize) {
-                *slot = (task, 0);
-            }
-            number
-        });
-        if let Some((_, users)) = list.get_mut(number as usize) {
-            *users += 1;
-        }
-        number
-    }
-
-    fn release(&mut self, number: u32) {
-        let Some((task, users)) = self.list.get_mut(number as usize) else { return };
-        *users -= 1;
-        if *users == 0 {
-            self.numbers.remove(&(task.pid, task.start, task.exec));
-            self.free.push(number);
-        }
-    }
-}
-
 impl Table {
     /// Notes what happened to a socket.
-    pub(super) fn take(&mut self, event: Event) {
+    pub(super) fn take(&mut self, event: &Event) {
         self.forget_old(event.at);
-        let (cookie, seen) = (event.cookie, self.snapshots);
-        if event.kind == Kind::End && !self.sockets.contains_key(&cookie) {
-            return;
-        }
-        if self.sockets.len() >= MAX_SOCKETS && !self.sockets.contains_key(&cookie) && !self.forget_one() {
-            return;
-        }
-        let task = self.tasks.take(event.process);
-        let socket = self.sockets.entry(cookie).or_insert_with(|| Socket {
-            namespace: event.namespace,
-            task: u32::MAX,
-            known: event.known,
-            ended: false,
-            seen,
-            asked: None,
-            answered: Vec::new(),
-            ends: Vec::new(),
-        });
-        let before = std::mem::replace(&mut socket.task, task);
-        (socket.known, socket.seen) = (event.known, seen);
-        if before != task {
-            let changed = socket.answered.iter().map(|ends| Change { ends: *ends, cookie, another: false });
-            self.changes.extend(changed.take(MAX_CHANGES.saturating_sub(self.changes.len())));
-        }
-        let mut replaced = Vec::new();
+        let Some(number) = self.socket_of(event) else { return };
+        self.own(number, event);
         match event.kind {
             Kind::Tuple { protocol, local, remote } => {
-                let namespace = socket.namespace;
-                let ends = (protocol, plain(local), plain(remote));
-                let without = (protocol, SocketAddr::new(ends.1.ip(), 0), ends.2);
+                let ends = Ends::new(protocol, local, remote);
+                self.enter(number, ends);
                 // Flows of echoes have no identifier.
-                let also = (!Protocol(protocol).has_ports() && ends != without).then_some(without);
-                for ends in [Some(ends), also].into_iter().flatten() {
-                    let before = enter(&mut self.ends, ends, namespace, cookie);
-                    // A socket has any number of ends: they are looked through only where another one had these.
-                    let is_new = match before {
-                        Before::Same => false,
-                        Before::Nobody => true,
-                        Before::Another(_) => !socket.ends.contains(&ends),
-                    };
-                    if is_new && self.tuples < MAX_TUPLES {
-                        socket.ends.push(ends);
-                        self.tuples += 1;
-                    }
-                    if let Before::Another(before) = before {
-                        replaced.push(before);
-                    }
+                if !Protocol(protocol).has_ports() && ends != ends.without_own_port() {
+                    self.enter(number, ends.without_own_port());
                 }
             }
-            Kind::End if !socket.ended => {
-                socket.ended = true;
-                self.ended.push_back((event.at, cookie));
+            Kind::End => {
+                if let Some(socket) = self.sockets.get_mut(number)
+                    && !std::mem::replace(&mut socket.ended, true)
+                {
+                    self.ended.push_back((event.at, event.cookie));
+                }
             }
             _ => {}
         }
-        if before != u32::MAX {
-            self.tasks.release(before);
+    }
+
+    /// The place of an event's socket, which is made if it is not known; `None` if there is no room, or only its end is told.
+    fn socket_of(&mut self, event: &Event) -> Option<u32> {
+        let hash = self.hasher.hash_one(event.cookie);
+        if let Some(number) = self.find_cookie(hash, event.cookie) {
+            return Some(number);
         }
-        for before in replaced {
-            let Some(socket) = self.sockets.get_mut(&before) else { continue };
-            for ends in std::mem::take(&mut socket.answered) {
-                if self.changes.len() < MAX_CHANGES {
-                    self.changes.push(Change { ends, cookie, another: true });
-                }
-                self.mark_answered(cookie, ends);
+        if event.kind == Kind::End || self.sockets.len() >= MAX_SOCKETS && !self.forget_one() {
+            return None;
+        }
+        let number = self.sockets.insert(Socket {
+            cookie: event.cookie,
+            namespace: event.namespace,
+            task: NONE,
+            seen: self.snapshots,
+            first: NONE,
+            known: event.known,
+            ended: false,
+            asked: None,
+            answered: Vec::new(),
+        });
+        let (sockets, hasher) = (&self.sockets, &self.hasher);
+        let rehash = |number: &u32| sockets.get(*number).map_or(0, |socket| hasher.hash_one(socket.cookie));
+        self.by_cookie.insert_unique(hash, number, rehash);
+        Some(number)
+    }
+
+    fn find_cookie(&self, hash: u64, cookie: u64) -> Option<u32> {
+        let is_it = |number: &u32| self.sockets.get(*number).is_some_and(|socket| socket.cookie == cookie);
+        self.by_cookie.find(hash, is_it).copied()
+    }
+
+    /// Notes who has a socket.
+    fn own(&mut self, number: u32, event: &Event) {
+        let Some(socket) = self.sockets.get_mut(number) else { return };
+        (socket.known, socket.seen) = (event.known, self.snapshots);
+        if self.tasks.is(socket.task, &event.process) {
+            return;
+        }
+        let task = self.tasks.take(&event.process);
+        let before = std::mem::replace(&mut socket.task, task);
+        if before == NONE {
+            return;
+        }
+        self.tasks.release(before);
+        let cookie = socket.cookie;
+        let mut answered = socket.answered.clone();
+        let mut next = socket.first;
+        while let Some(tuple) = self.tuples.get(next) {
+            answered.extend(tuple.answered.then_some(tuple.ends));
+            next = tuple.after;
+        }
+        self.change(&answered, cookie, false);
+    }
+
+    fn change(&mut self, answered: &[Ends], cookie: u64, another: bool) {
+        let room = MAX_CHANGES.saturating_sub(self.changes.len());
+        self.changes.extend(answered.iter().take(room).map(|ends| Change { ends: *ends, cookie, another }));
+    }
+
+    /// Notes that a socket has these ends: the latest one of a namespace does.
+    fn enter(&mut self, number: u32, ends: Ends) {
+        let Some(Socket { namespace, cookie, .. }) = self.sockets.get(number) else { return };
+        let (namespace, cookie) = (*namespace, *cookie);
+        let hash = self.hasher.hash_one(ends);
+        let Some(place) = self.find_in(hash, &ends, namespace) else {
+            if self.tuples.len() < MAX_TUPLES {
+                self.insert(number, namespace, hash, ends);
+            }
+            return;
+        };
+        let Some(tuple) = self.tuples.get(place) else { return };
+        let (had, answered) = (tuple.socket, tuple.answered);
+        if had == number {
+            return;
+        }
+        self.unlink(place);
+        self.link(place, number);
+        if answered {
+            self.change(&[ends], cookie, true);
+        }
+        if ends.has_any_other()
+            && let Some(socket) = self.sockets.get_mut(had)
+        {
+            let flows = socket.answered.extract_if(.., |flow| flow.is_own_end_of(&ends)).collect::<Vec<_>>();
+            self.change(&flows, cookie, true);
+            for flow in flows {
+                self.note_flow(number, flow);
             }
         }
+    }
+
+    fn insert(&mut self, number: u32, namespace: u64, hash: u64, ends: Ends) {
+        let tuple =
+            Tuple { ends, namespace, socket: NONE, before: NONE, after: NONE, beside: NONE, answered: false };
+        let place = self.tuples.insert(tuple);
+        let (tuples, hasher) = (&self.tuples, &self.hasher);
+        let is_it = |place: &u32| tuples.get(*place).is_some_and(|tuple| tuple.ends == ends);
+        let rehash = |place: &u32| tuples.get(*place).map_or(0, |tuple| hasher.hash_one(tuple.ends));
+        let beside = match self.by_ends.entry(hash, is_it, rehash) {
+            Entry::Occupied(mut first) => std::mem::replace(first.get_mut(), place),
+            Entry::Vacant(empty) => {
+                empty.insert(place);
+                NONE
+            }
+        };
+        if let Some(tuple) = self.tuples.get_mut(place) {
+            tuple.beside = beside;
+        }
+        self.link(place, number);
+    }
+
+    /// Puts a five-tuple before a socket's others.
+    fn link(&mut self, place: u32, number: u32) {
+        let Some(socket) = self.sockets.get_mut(number) else { return };
+        let after = std::mem::replace(&mut socket.first, place);
+        if let Some(tuple) = self.tuples.get_mut(after) {
+            tuple.before = place;
+        }
+        if let Some(tuple) = self.tuples.get_mut(place) {
+            (tuple.socket, tuple.before, tuple.after) = (number, NONE, after);
+        }
+    }
+
+    /// Takes a five-tuple from the socket that has it.
+    fn unlink(&mut self, place: u32) {
+        let Some(Tuple { socket, before, after, .. }) = self.tuples.get(place) else { return };
+        let (socket, before, after) = (*socket, *before, *after);
+        if let Some(tuple) = self.tuples.get_mut(after) {
+            tuple.before = before;
+        }
+        if let Some(tuple) = self.tuples.get_mut(before) {
+            tuple.after = after;
+        } else if let Some(socket) = self.sockets.get_mut(socket) {
+            socket.first = after;
+        }
+    }
+
+    /// The place of these ends in a namespace.
+    fn find_in(&self, hash: u64, ends: &Ends, namespace: u64) -> Option<u32> {
+        self.places(hash, ends).find(|(_, tuple)| tuple.namespace == namespace).map(|(place, _)| place)
+    }
+
+    /// These ends, in each namespace that has them.
+    fn places(&self, hash: u64, ends: &Ends) -> impl Iterator<Item = (u32, &Tuple)> {
+        let is_it = |place: &u32| self.tuples.get(*place).is_some_and(|tuple| tuple.ends == *ends);
+        let mut next = self.by_ends.find(hash, is_it).copied().unwrap_or(NONE);
+        std::iter::from_fn(move || {
+            let (place, tuple) = (next, self.tuples.get(next)?);
+            next = tuple.beside;
+            Some((place, tuple))
+        })
     }
 
     /// Ends that have another owner than was answered.
@@ -191,8 +293,19 @@ impl Table {
         std::mem::take(&mut self.changes)
     }
 
-    pub(super) fn mark_answered(&mut self, cookie: u64, ends: Ends) {
-        if let Some(socket) = self.sockets.get_mut(&cookie)
+    /// Notes that an answer about `ends` named who has `held`.
+    pub(super) fn mark_answered(&mut self, held: &Held, ends: Ends) {
+        let Some(tuple) = self.tuples.get_mut(held.tuple) else { return };
+        if tuple.ends == ends {
+            tuple.answered = true;
+        } else {
+            let number = tuple.socket;
+            self.note_flow(number, ends);
+        }
+    }
+
+    fn note_flow(&mut self, number: u32, ends: Ends) {
+        if let Some(socket) = self.sockets.get_mut(number)
             && socket.answered.len() < MAX_ANSWERED
             && !socket.answered.contains(&ends)
         {
@@ -200,52 +313,48 @@ impl Table {
         }
     }
 
-    /// The socket in `namespace` that has these ends.
-    pub(super) fn find(
-        &self,
-        namespace: u64,
-        protocol: u8,
-        own: SocketAddr,
-        other: SocketAddr,
-    ) -> Option<Held> {
-        let mut places = self.places(protocol, own, other);
-        let (_, cookie) = places.find(|(place, _)| *place == namespace)?;
-        self.held(*cookie)
+    /// The sockets that have these ends: the very five-tuple first, then those that have any far end.
+    pub(super) fn look(&self, home: u64, ends: &Ends) -> Found {
+        let any = ends.of_any();
+        let exact = self.places(self.hasher.hash_one(ends), ends);
+        let all = exact.chain(self.places(self.hasher.hash_one(any), &any));
+        let (mut here, mut away, mut several) = (None, None, false);
+        for (place, tuple) in all {
+            if tuple.namespace == home {
+                here = here.or(Some(place));
+            } else {
+                let (_, first) = *away.get_or_insert((place, tuple.socket));
+                several |= first != tuple.socket;
+            }
+        }
+        let held = |place: u32| self.held_at(place);
+        Found {
+            here: here.and_then(held),
+            away: away.filter(|_| !several).and_then(|(place, _)| held(place)),
+        }
     }
 
-    /// The one in another namespace, if there is one only.
-    pub(super) fn find_elsewhere(
-        &self,
-        home: u64,
-        protocol: u8,
-        own: SocketAddr,
-        other: SocketAddr,
-    ) -> Option<Held> {
-        let mut others = self.places(protocol, own, other).filter(|(place, _)| *place != home);
-        let (_, cookie) = others.next()?;
-        others.all(|(_, other)| other == cookie).then(|| self.held(*cookie))?
-    }
-
-    /// Namespaces and sockets that have these ends: the very five-tuple first, then those that have any far end.
-    fn places(&self, protocol: u8, own: SocketAddr, other: SocketAddr) -> impl Iterator<Item = &(u64, u64)> {
-        let exact = self.ends.get(&(protocol, own, other));
-        let any = self.ends.get(&(protocol, own, any_of(own)));
-        exact.into_iter().chain(any).flatten()
-    }
-
-    pub(super) fn held(&self, cookie: u64) -> Option<Held> {
-        let socket = self.sockets.get(&cookie)?;
+    fn held_at(&self, place: u32) -> Option<Held> {
+        let socket = self.sockets.get(self.tuples.get(place)?.socket)?;
         let known = self.task(socket.task).is_some_and(|task| task.pid != 0);
-        known.then_some(Held { cookie, task: socket.task, known: socket.known, ended: socket.ended })
+        let Socket { cookie, task, known: how, ended, .. } = *socket;
+        known.then_some(Held { cookie, task, known: how, ended, tuple: place })
+    }
+
+    /// Who has a socket, and how that is known.
+    pub(super) fn owner(&self, cookie: u64) -> Option<(u32, Known)> {
+        let socket = self.sockets.get(self.find_cookie(self.hasher.hash_one(cookie), cookie)?)?;
+        Some((socket.task, socket.known))
     }
 
     pub(super) fn task(&self, number: u32) -> Option<&Process> {
-        self.tasks.list.get(number as usize).map(|(task, _)| task)
+        self.tasks.get(number)
     }
 
     /// Whether a socket was first asked for `patience` ago.
-    pub(super) fn asked_since(&mut self, cookie: u64, now: Instant, patience: Duration) -> bool {
-        let Some(socket) = self.sockets.get_mut(&cookie) else { return true };
+    pub(super) fn asked_since(&mut self, held: &Held, now: Instant, patience: Duration) -> bool {
+        let number = self.tuples.get(held.tuple).map_or(NONE, |tuple| tuple.socket);
+        let Some(socket) = self.sockets.get_mut(number) else { return true };
         now >= *socket.asked.get_or_insert(now) + patience
     }
 
@@ -256,10 +365,10 @@ impl Table {
     /// What was not seen since the snapshot began has ended.
     pub(super) fn end_snapshot(&mut self) {
         let (now, latest) = (self.ended.back().map_or(0, |(at, _)| *at), self.snapshots);
-        for (cookie, socket) in &mut self.sockets {
+        for socket in self.sockets.iter_mut() {
             if socket.seen != latest && !socket.ended {
                 socket.ended = true;
-                self.ended.push_back((now, *cookie));
+                self.ended.push_back((now, socket.cookie));
             }
         }
     }
@@ -275,54 +384,47 @@ impl Table {
     /// Forgets the socket that ended first; false if none has.
     fn forget_one(&mut self) -> bool {
         let Some((_, cookie)) = self.ended.pop_front() else { return false };
-        let Some(socket) = self.sockets.remove(&cookie) else { return true };
+        let (sockets, hash) = (&self.sockets, self.hasher.hash_one(cookie));
+        let is_it = |number: &u32| sockets.get(*number).is_some_and(|socket| socket.cookie == cookie);
+        let Ok(found) = self.by_cookie.find_entry(hash, is_it) else { return true };
+        let (number, _) = found.remove();
+        let Some(socket) = self.sockets.remove(number) else { return true };
         self.tasks.release(socket.task);
-        self.tuples -= socket.ends.len();
-        for ends in socket.ends {
-            let Some(places) = self.ends.get_mut(&ends) else { continue };
-            places.retain(|(_, other)| *other != cookie);
-            if places.is_empty() {
-                self.ends.remove(&ends);
-            }
+        let mut next = socket.first;
+        while let Some(tuple) = self.tuples.get(next) {
+            let after = tuple.after;
+            self.forget_tuple(next);
+            next = after;
         }
         true
     }
-}
 
-/// The far end that stands for any, of the same family as `own`.
-fn any_of(own: SocketAddr) -> SocketAddr {
-    let ip = match own {
-        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-    };
-    SocketAddr::new(ip, 0)
-}
-
-/// Who had the ends that a socket has now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Before {
-    /// The same socket.
-    Same,
-    /// No socket of that namespace.
-    Nobody,
-    /// The socket with this cookie.
-    Another(u64),
-}
-
-/// The latest socket of a namespace has the ends.
-fn enter(
-    map: &mut HashMap<Ends, Vec<(u64, u64)>, RandomState>,
-    ends: Ends,
-    namespace: u64,
-    cookie: u64,
-) -> Before {
-    let places = map.entry(ends).or_default();
-    let Some((_, had)) = places.iter_mut().find(|(place, _)| *place == namespace) else {
-        places.push((namespace, cookie));
-        return Before::Nobody;
-    };
-    match std::mem::replace(had, cookie) {
-        before if before == cookie => Before::Same,
-        before => Before::Another(before),
+    /// Takes a five-tuple out of the index and of the arena.
+    fn forget_tuple(&mut self, place: u32) {
+        let Some(Tuple { ends, beside, .. }) = self.tuples.remove(place) else { return };
+        let hash = self.hasher.hash_one(ends);
+        // It is not in the arena any more, so the first one may be known by its place only.
+        let tuples = &self.tuples;
+        let is_it = |at: &u32| *at == place || tuples.get(*at).is_some_and(|tuple| tuple.ends == ends);
+        let Ok(mut first) = self.by_ends.find_entry(hash, is_it) else { return };
+        if *first.get() == place {
+            if beside == NONE {
+                first.remove();
+            } else {
+                *first.get_mut() = beside;
+            }
+            return;
+        }
+        let mut at = *first.get();
+        while let Some(tuple) = self.tuples.get_mut(at) {
+            if tuple.beside == place {
+                tuple.beside = beside;
+                return;
+            }
+            at = tuple.beside;
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

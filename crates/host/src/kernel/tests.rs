@@ -17,6 +17,9 @@ const AWAY: u64 = 2;
 #[derive(Debug, Default)]
 struct Said {
     events: Vec<Event>,
+    /// Said while it is asked to wake.
+    meanwhile: Vec<Event>,
+    wake: Option<Wake>,
     lost: u64,
     snapshots: usize,
     round_trips: Vec<RoundTrip>,
@@ -33,6 +36,13 @@ struct Fake {
 impl Kernel for Fake {
     fn read(&mut self, each: &mut dyn FnMut(Event)) {
         self.said.borrow_mut().events.drain(..).for_each(each);
+    }
+
+    fn wake_for(&mut self, next: Wake) {
+        let mut said = self.said.borrow_mut();
+        said.wake = Some(next);
+        let meanwhile = std::mem::take(&mut said.meanwhile);
+        said.events.extend(meanwhile);
     }
 
     fn take_lost(&mut self) -> u64 {
@@ -86,7 +96,7 @@ fn at(text: &str) -> SocketAddr {
 }
 
 fn process(pid: u32, exec: u32) -> Process {
-    let name = format!("process-{pid}");
+    let name = format!("process-{pid}").as_str().into();
     Process { pid, start: 7_000_000_000, exec, parent: 1, uid: 33, cgroup: 0, name }
 }
 
@@ -322,4 +332,35 @@ fn accounts_are_since_they_began_and_told_if_they_changed() {
         (2, Some(Duration::from_micros(50)))
     );
     assert_eq!(lab.told.take_accounts(&mut lab.reader).unwrap(), []);
+}
+
+#[test]
+fn the_reader_sleeps_until_it_is_woken() {
+    let mut lab = Lab::new(true);
+    let ends = || tuple("10.0.0.1:4000", "10.0.0.2:53");
+    let rest = |lab: &mut Lab| lab.told.rest(&mut lab.reader, lab.now);
+    assert_eq!(rest(&mut lab), None);
+    assert_eq!(lab.said.borrow().wake, Some(Wake::Anything));
+    // A process that was not known may end soon.
+    lab.say([event(5, HOME, 10, Known::Used, ends())]);
+    assert_eq!(rest(&mut lab), Some(SOON));
+    lab.now += CALM;
+    lab.say([event(6, HOME, 10, Known::Used, ends())]);
+    assert_eq!(rest(&mut lab), Some(LATER));
+    assert_eq!(lab.said.borrow().wake, Some(Wake::Executed));
+    // What is said just before it sleeps has woken nobody.
+    lab.now += CALM;
+    lab.said.borrow_mut().meanwhile = vec![event(7, HOME, 11, Known::Used, ends())];
+    assert_eq!(rest(&mut lab), Some(SOON));
+    assert_eq!(lab.owner("10.0.0.1:4000", "10.0.0.2:53", SOURCE), Some((11, End::Source, None)));
+    // As long as a snapshot is due, it does not sleep for good.
+    lab.now += CALM;
+    for _ in 0..2 {
+        lab.said.borrow_mut().lost = 1;
+        lab.say([]);
+    }
+    assert_eq!(rest(&mut lab), Some(LATER));
+    lab.now += HEALING;
+    lab.say([]);
+    assert_eq!(rest(&mut lab), None);
 }

@@ -114,6 +114,12 @@ impl Owners {
         told.as_mut().map_or(0, |told| told.read(reader, now))
     }
 
+    /// How long what the kernel tells need not be read; `None`: until [`Self::told_fd`] is readable.
+    pub(crate) fn rest(&mut self, now: Instant) -> Option<Duration> {
+        let Self { told, reader, .. } = self;
+        told.as_mut().and_then(|told| told.rest(reader, now))
+    }
+
     /// Owners that were answered and are otherwise now, as the kernel has told by now.
     pub fn take_changes(&mut self) -> Vec<Change> {
         let Self { told, reader, .. } = self;

@@ -6,27 +6,27 @@
 //! question is answered once, in any order. How the process is made is the
 //! program's affair.
 
+mod client;
 mod wire;
 
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use flow::ProcessSockets;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, sockopt};
+use rustix::net::RecvFlags;
 
-use self::wire::{Heard, Told};
-use crate::{Answer, Change, Owners, Question, Reason};
+pub use self::client::Client;
+
+use self::wire::{Request, Told};
+use crate::{Answer, Owners, Question, Reason};
 
 /// Questions that hit a rate limit are tried again after this time …
 const AGAIN: Duration = Duration::from_millis(300);
 /// … and so often, before they are answered with [`Reason::Deferred`].
 const TRIES: u32 = 6;
-/// Bytes not yet sent above which a client takes no more questions.
-const UNSENT: usize = 1 << 20;
 /// Processes of which both ends remember that they were told.
 const KEPT: usize = 16_384;
 const CHUNK: usize = 64 * 1024;
@@ -36,11 +36,6 @@ const TOGETHER: usize = 1 << 20;
 const MANY: usize = 16 * 1024;
 /// … within this time.
 const MORE: Duration = Duration::from_millis(3);
-/// How often what the kernel tells is read while nobody asks, so that `/proc` is read while processes live …
-const SOON: Duration = Duration::from_millis(20);
-/// … and after some time without any event.
-const LATER: Duration = Duration::from_millis(100);
-const CALM: Duration = Duration::from_secs(1);
 
 /// What the service says of itself before it answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,10 +77,9 @@ pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK];
     let mut pending: Vec<Pending> = Vec::new();
     let mut told = Told::default();
-    let mut active = Instant::now();
     let mut lost = 0;
     loop {
-        let patience = patience(owners, &pending, active);
+        let patience = patience(owners, &pending);
         if wait(&stream, owners.told_fd(), patience)? {
             match stream.read(&mut chunk) {
                 Ok(0) => return Ok(()),
@@ -96,22 +90,17 @@ pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
                 Err(error) if is_idle(&error) => {}
                 Err(error) => return Err(error),
             }
-        } else if owners.read_told(Instant::now()) > 0 {
-            active = Instant::now();
+        } else {
+            owners.read_told(Instant::now());
         }
         let due = Instant::now();
         let (mut barriers, mut accounts) = (0, Vec::new());
         take_frames(&mut input, |body| {
-            if wire::is_barrier(body) {
-                barriers += 1;
-                return Some(());
+            match Request::read(body)? {
+                Request::Question(id, question) => pending.push(Pending { id, question, tries: 0, due }),
+                Request::Barrier => barriers += 1,
+                Request::Accounts { begin } => accounts.push(begin),
             }
-            if let Some(begin) = wire::read_accounts(body) {
-                accounts.push(begin);
-                return Some(());
-            }
-            let (id, question) = wire::read_question(body)?;
-            pending.push(Pending { id, question, tries: 0, due });
             Some(())
         })?;
         answer_due(owners, &mut pending, &mut told, &mut output);
@@ -166,11 +155,10 @@ fn take_waiting(stream: &UnixStream, chunk: &mut [u8], input: &mut Vec<u8>) -> i
 }
 
 /// How long nothing needs to be done if nobody asks.
-fn patience(owners: &Owners, pending: &[Pending], active: Instant) -> Option<Duration> {
-    let told = owners.told_fd().map(|_| if active.elapsed() < CALM { SOON } else { LATER });
-    let again = pending.iter().map(|pending| pending.due).min();
-    let again = again.map(|due| due.saturating_duration_since(Instant::now()));
-    told.into_iter().chain(again).min()
+fn patience(owners: &mut Owners, pending: &[Pending]) -> Option<Duration> {
+    let now = Instant::now();
+    let again = pending.iter().map(|pending| pending.due.saturating_duration_since(now)).min();
+    owners.rest(now).into_iter().chain(again).min()
 }
 
 /// Waits for a question, or until `told` or the time wants attention; gives whether it is a question.
@@ -223,267 +211,5 @@ fn is_idle(error: &io::Error) -> bool {
     matches!(error.kind(), WouldBlock | TimedOut | Interrupted)
 }
 
-/// The asking end; no call blocks.
-#[derive(Debug)]
-pub struct Client {
-    stream: UnixStream,
-    input: Vec<u8>,
-    output: Vec<u8>,
-    chunk: Vec<u8>,
-    next: u64,
-    waiting: usize,
-    heard: Heard,
-    greeting: Option<Greeting>,
-    changes: Vec<Change>,
-    /// Asked to tell everything, and not answered.
-    barriers: usize,
-    /// Asked for accounts, and not answered.
-    accounts: usize,
-    sockets: Vec<ProcessSockets>,
-    lost: u64,
-}
-
-impl Client {
-    /// Takes one end of a socket pair.
-    pub fn new(stream: UnixStream) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
-        // What is refused leaves the size as it was: of many questions, fewer are answered together.
-        let _ = sockopt::set_socket_send_buffer_size(&stream, TOGETHER);
-        Ok(Self {
-            stream,
-            input: Vec::new(),
-            output: Vec::new(),
-            chunk: vec![0; CHUNK],
-            next: 0,
-            waiting: 0,
-            heard: Heard::default(),
-            greeting: None,
-            changes: Vec::new(),
-            barriers: 0,
-            accounts: 0,
-            sockets: Vec::new(),
-            lost: 0,
-        })
-    }
-
-    /// Queues a question and gives the number that its answer will carry, or
-    /// `None` while too many are unsent. [`Self::receive`] sends it.
-    pub fn ask(&mut self, question: &Question) -> Option<u64> {
-        if self.output.len() > UNSENT {
-            return None;
-        }
-        let id = self.next;
-        self.next += 1;
-        self.waiting += 1;
-        wire::write_question(&mut self.output, id, question);
-        Some(id)
-    }
-
-    /// Waits for what the service says of itself, at most for `patience`; only once, before anything is asked.
-    pub fn greeting(&mut self, patience: Duration) -> Option<Greeting> {
-        let end = Instant::now() + patience;
-        while self.greeting.is_none() {
-            let left = end.checked_duration_since(Instant::now())?;
-            wait(&self.stream, None, Some(left)).ok()?;
-            self.receive(|_, _| {}).ok()?;
-        }
-        self.greeting.take()
-    }
-
-    /// Owners that were answered and are otherwise now, as far as was received.
-    pub fn take_changes(&mut self) -> Vec<Change> {
-        std::mem::take(&mut self.changes)
-    }
-
-    /// Events of the kernel that were lost, as far as was received.
-    pub fn lost(&self) -> u64 {
-        self.lost
-    }
-
-    /// Waits until the service has told whatever the kernel has told it by now, at most for `patience`; answers that
-    /// come are given to `each`.
-    ///
-    /// # Errors
-    /// As [`Self::receive`].
-    pub fn catch_up(&mut self, patience: Duration, each: impl FnMut(u64, Answer)) -> io::Result<()> {
-        // One that was given up before still counts.
-        self.barriers += 1;
-        wire::write_barrier(&mut self.output);
-        self.wait_for(patience, each, |client| client.barriers == 0)
-    }
-
-    /// Has what sockets do counted from now on, waiting for that at most for `patience`.
-    ///
-    /// # Errors
-    /// As [`Self::receive`].
-    pub fn begin_accounts(&mut self, patience: Duration) -> io::Result<()> {
-        self.ask_accounts(true, patience, |_, _| {})
-    }
-
-    /// What processes' sockets have done by now, of those that did anything since the last call; what does not come within
-    /// `patience` comes the next time. Answers that come are given to `each`.
-    ///
-    /// # Errors
-    /// As [`Self::receive`].
-    pub fn take_accounts(
-        &mut self,
-        patience: Duration,
-        each: impl FnMut(u64, Answer),
-    ) -> io::Result<Vec<ProcessSockets>> {
-        self.ask_accounts(false, patience, each)?;
-        Ok(std::mem::take(&mut self.sockets))
-    }
-
-    fn ask_accounts(
-        &mut self,
-        begin: bool,
-        patience: Duration,
-        each: impl FnMut(u64, Answer),
-    ) -> io::Result<()> {
-        self.accounts += 1;
-        wire::write_accounts(&mut self.output, begin);
-        self.wait_for(patience, each, |client| client.accounts == 0)
-    }
-
-    fn wait_for(
-        &mut self,
-        patience: Duration,
-        mut each: impl FnMut(u64, Answer),
-        is_done: impl Fn(&Self) -> bool,
-    ) -> io::Result<()> {
-        let end = Instant::now() + patience;
-        loop {
-            self.receive(&mut each)?;
-            let left = end.saturating_duration_since(Instant::now());
-            if is_done(self) || left.is_zero() {
-                return Ok(());
-            }
-            wait(&self.stream, None, Some(left))?;
-        }
-    }
-
-    /// How many questions are not answered yet.
-    pub fn waiting(&self) -> usize {
-        self.waiting
-    }
-
-    /// Sends what is queued and gives the answers that have come to `each`.
-    ///
-    /// # Errors
-    /// `UnexpectedEof` or `BrokenPipe` if the service has ended, `InvalidData`
-    /// if what came is no answer. No answers come after an error.
-    pub fn receive(&mut self, mut each: impl FnMut(u64, Answer)) -> io::Result<()> {
-        self.send()?;
-        loop {
-            match self.stream.read(&mut self.chunk) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(length) => self.input.extend_from_slice(self.chunk.get(..length).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if is_idle(&error) => break,
-                Err(error) => return Err(error),
-            }
-            let heard = &mut self.heard;
-            let waiting = &mut self.waiting;
-            let (greeting, changes, barriers) = (&mut self.greeting, &mut self.changes, &mut self.barriers);
-            let lost = &mut self.lost;
-            let (accounts, sockets) = (&mut self.accounts, &mut self.sockets);
-            take_frames(&mut self.input, |body| {
-                if wire::is_barrier(body) {
-                    *barriers = barriers.saturating_sub(1);
-                    return Some(());
-                }
-                if wire::read_accounts(body).is_some() {
-                    *accounts = accounts.saturating_sub(1);
-                    return Some(());
-                }
-                if let Some(told) = wire::read_sockets(body, heard) {
-                    sockets.push(told);
-                    return Some(());
-                }
-                if let Some(events) = wire::read_lost(body) {
-                    *lost = events;
-                    return Some(());
-                }
-                if let Some(change) = wire::read_change(body, heard) {
-                    changes.push(change);
-                    return Some(());
-                }
-                if let Some(said) = wire::read_greeting(body) {
-                    *greeting = Some(said);
-                    return Some(());
-                }
-                let (id, answer) = wire::read_answer(body, heard)?;
-                *waiting = waiting.saturating_sub(1);
-                each(id, answer);
-                Some(())
-            })?;
-        }
-        Ok(())
-    }
-
-    fn send(&mut self) -> io::Result<()> {
-        while !self.output.is_empty() {
-            match self.stream.write(&self.output) {
-                Ok(length) => drop(self.output.drain(..length)),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_idle(&error) => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-}
-
-impl AsFd for Client {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use hashbrown::HashMap;
-
-    use super::*;
-    use crate::{Config, Protocol};
-
-    #[test]
-    fn questions_are_answered_across_a_pair() {
-        let (near, far) = UnixStream::pair().unwrap();
-        let service = std::thread::spawn(move || serve(&mut Owners::open(&Config::default())?, far));
-        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let mut client = Client::new(near).unwrap();
-        let question = Question {
-            protocol: Protocol::UDP,
-            source: socket.local_addr().unwrap(),
-            destination: "127.0.0.1:9".parse().unwrap(),
-            namespace: None,
-            interface: 0,
-        };
-        let nobody = Question { source: "127.0.0.1:7".parse().unwrap(), ..question };
-        let ids = [question, nobody, question].map(|question| client.ask(&question).unwrap());
-        let mut answers = HashMap::<u64, Answer>::new();
-        let start = Instant::now();
-        while client.waiting() > 0 && start.elapsed() < Duration::from_secs(20) {
-            client.receive(|id, answer| drop(answers.insert(id, answer))).unwrap();
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let [first, second, third] = ids.map(|id| answers.remove(&id).unwrap());
-        assert_eq!(first.owner().unwrap().pid, std::process::id());
-        assert!(Arc::ptr_eq(first.owner().unwrap(), third.owner().unwrap()));
-        assert_eq!(second.reason(), Some(Reason::Ended));
-        drop(client);
-        service.join().unwrap().unwrap();
-    }
-
-    #[test]
-    fn a_service_that_ended_is_an_error() {
-        let (near, far) = UnixStream::pair().unwrap();
-        let mut client = Client::new(near).unwrap();
-        client.receive(|_, _| unreachable!()).unwrap();
-        drop(far);
-        assert!(client.receive(|_, _| unreachable!()).is_err());
-    }
-}
+mod tests;

@@ -64,8 +64,8 @@ impl Findings {
         let _ = writeln!(text, "capabilities: {held}\n");
         for (probe, outcome) in &self.rows {
             let (works, what) = match (outcome, probe.unused) {
-                (Ok(_), Some(why)) => ("–", format!("allowed, not used: {why}")),
-                (Err(failure), Some(why)) => ("–", format!("refused ({failure}), not used: {why}")),
+                (Ok(_), Some(why)) => ("–", format!("allowed; {why}")),
+                (Err(failure), Some(why)) => ("–", format!("refused ({}); {why}", brief(failure))),
                 (Ok(found), None) => ("yes", found.clone()),
                 (Err(failure), None) => ("no", failure.to_string()),
             };
@@ -100,6 +100,11 @@ impl Findings {
             },
         })
     }
+}
+
+/// What the kernel answered, in a word.
+fn brief(failure: &Failure) -> String {
+    failure.errno.map_or_else(|| failure.to_string(), |number| format!("errno {number}"))
 }
 
 fn row(probe: &Probe, outcome: &Outcome) -> Value {
@@ -148,6 +153,15 @@ mod tests {
         let unused = PROBES.iter().filter(|probe| probe.unused.is_some()).count();
         assert_eq!(text.lines().filter(|line| line.starts_with("yes  ")).count(), PROBES.len() - unused);
         assert_eq!(text.lines().filter(|line| line.starts_with("  –  ")).count(), unused);
+    }
+
+    #[test]
+    fn what_is_not_needed_fits_a_line() {
+        let findings = findings(|_| refused());
+        let text = findings.text();
+        let row = text.lines().find(|line| line.starts_with("  –  ")).unwrap();
+        assert!(row.ends_with(": refused (errno 1); neither it nor kprobes would tell more"), "{row}");
+        assert!(row.chars().count() <= 100, "{row}");
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub(super) const PROBES: &[Probe] = &[
         name: "trampolines",
         about: "owners: functions entered (fentry)",
         needs: CapabilitySet::empty(),
-        unused: Some("it and kprobes would tell no more"),
+        unused: Some("neither it nor kprobes would tell more"),
         run: trampolines,
     },
     Probe::of("landlock", "sandbox: files (Landlock)", CapabilitySet::empty(), || Ok(probe_landlock()?)),

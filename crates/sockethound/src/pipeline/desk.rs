@@ -9,7 +9,8 @@ use hashbrown::HashMap;
 
 use super::Output;
 use super::drops::Drops;
-use super::live::{News, now};
+use super::live::now;
+use super::worker::News;
 use crate::attribution::Attribution;
 use crate::resolver::Resolver;
 

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 
-use capture::bpf::{self, Event, Hooks, RoundTrip, Total};
+use capture::bpf::{self, Event, Hooks, RoundTrip, Total, Wake};
 use host::kernel::Kernel;
 use host::service::Greeting;
 
@@ -44,6 +44,10 @@ pub(super) struct Told {
 impl Kernel for Told {
     fn read(&mut self, each: &mut dyn FnMut(Event)) {
         self.hooks.read(each);
+    }
+
+    fn wake_for(&mut self, next: Wake) {
+        self.hooks.wake_for(next);
     }
 
     fn take_lost(&mut self) -> u64 {

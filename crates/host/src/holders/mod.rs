@@ -5,9 +5,14 @@
 //! processes whose number of open files changed, then all of them, the last two
 //! within a budget of reads. Process events (the netlink connector) are not
 //! subscribed to: the id given out last tells for a few microseconds whether
-//! there is anything new, and costs nothing while nobody asks. Where many processes hold one socket, the
-//! smallest pid is taken, but not that of init, which hands listening sockets
-//! to services and keeps a copy.
+//! there is anything new, and costs nothing while nobody asks.
+//!
+//! Where many processes hold one socket, the one that began first is taken, but
+//! not init, which hands listening sockets to services and keeps a copy: whoever
+//! listens has made its workers. Of several that began in one tick of the clock
+//! it is the one that none of the others has made.
+
+mod index;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
@@ -17,6 +22,7 @@ use std::time::Instant;
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
+use self::index::Index;
 use crate::budget::Budget;
 use crate::fds::{self, FdFolder};
 use crate::proc::{Proc, bracketed};
@@ -77,6 +83,21 @@ struct Process {
     /// When it was made or last found to hold something new: the latest are tried
     /// first.
     touched: u64,
+    /// Read when it shares a socket with others.
+    birth: Option<Birth>,
+}
+
+/// Whose child a process is, and since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Birth {
+    /// Ticks after boot.
+    start: u64,
+    parent: u32,
+}
+
+impl Birth {
+    /// Of one that cannot be read.
+    const UNKNOWN: Self = Self { start: u64::MAX, parent: 0 };
 }
 
 /// The open sockets of all processes, as last read.
@@ -84,10 +105,7 @@ struct Process {
 pub(crate) struct Holders {
     proc: Proc,
     processes: HashMap<u32, Process, RandomState>,
-    /// One holder of each socket, with the file's number.
-    by_inode: HashMap<u64, (u32, u32), RandomState>,
-    /// Further holders, where there are several.
-    shared: HashMap<u64, Vec<(u32, u32)>, RandomState>,
+    index: Index,
     last_pid: Option<u32>,
     ticks: u64,
     reads: Budget,
@@ -101,8 +119,7 @@ impl Holders {
         let mut holders = Self {
             proc,
             processes: HashMap::default(),
-            by_inode: HashMap::default(),
-            shared: HashMap::default(),
+            index: Index::default(),
             last_pid: None,
             ticks: 0,
             reads: Budget::new(READS_AT_ONCE, READS_A_SECOND),
@@ -126,7 +143,7 @@ impl Holders {
         let mut complete = false;
         if !missing.is_empty() && self.reads.borrow(1.0, now) {
             self.meet_new();
-            missing.retain(|inode| !self.by_inode.contains_key(inode));
+            missing.retain(|inode| !self.index.has(*inode));
             match effort {
                 Effort::New => {}
                 Effort::Changed => self.read_changed(&mut missing, now),
@@ -134,13 +151,13 @@ impl Holders {
             }
         }
         let denied = self.processes.values().any(|process| process.denied);
-        let outcome = |inode: &u64| match self.chosen(*inode) {
+        let mut outcome = |inode: &u64| match self.chosen(*inode) {
             Some((pid, _)) => Holder::Process(pid),
             None if !complete => Holder::NotFound,
             None if denied => Holder::Denied,
             None => Holder::Nobody,
         };
-        inodes.iter().map(outcome).collect()
+        inodes.iter().map(&mut outcome).collect()
     }
 
     /// A holder that is remembered and still holds it.
@@ -156,25 +173,46 @@ impl Holders {
             if let Some(process) = self.processes.get_mut(&pid) {
                 process.open.remove(&number);
             }
-            self.release(inode, pid, number);
+            self.index.remove(inode, (pid, number));
         }
         None
     }
 
-    /// Of several holders, the one with the smallest pid but init's.
-    fn chosen(&self, inode: u64) -> Option<(u32, u32)> {
-        let first = *self.by_inode.get(&inode)?;
-        let others = self.shared.get(&inode).into_iter().flatten().copied();
-        others.chain([first]).min_by_key(|(pid, _)| (*pid == INIT, *pid))
+    /// The holder that counts, and the file's number.
+    fn chosen(&mut self, inode: u64) -> Option<(u32, u32)> {
+        let first = self.index.first(inode)?;
+        if !self.index.is_shared(inode) {
+            return Some(first);
+        }
+        let all: Vec<(u32, u32)> = self.index.holders(inode).collect();
+        let births: Vec<Birth> = all.iter().map(|(pid, _)| self.birth(*pid)).collect();
+        let of_another = |birth: &Birth| {
+            all.iter().zip(&births).any(|((pid, _), b)| *pid == birth.parent && b.start == birth.start)
+        };
+        let rank = |(pid, birth): (u32, &Birth)| (pid == INIT, birth.start, of_another(birth), pid);
+        let ranked = all.iter().zip(&births).min_by_key(|((pid, _), birth)| rank((*pid, birth)));
+        ranked.map(|(holder, _)| *holder)
+    }
+
+    /// When a process began, and who made it: read once for each that shares a socket.
+    fn birth(&mut self, pid: u32) -> Birth {
+        let known = self.processes.get(&pid).and_then(|process| process.birth);
+        known.unwrap_or_else(|| {
+            self.charge(1.0);
+            let stat = self.proc.stat(pid).ok();
+            let birth = stat.map_or(Birth::UNKNOWN, |stat| Birth { start: stat.start, parent: stat.parent });
+            if let Some(process) = self.processes.get_mut(&pid) {
+                process.birth = Some(birth);
+            }
+            birth
+        })
     }
 
     /// The holder of an accepted socket among those of its `listener`.
     pub(crate) fn find_beside(&mut self, listener: u64, inode: u64, now: Instant) -> Holder {
-        let first = self.by_inode.get(&listener).into_iter();
-        let others = self.shared.get(&listener).into_iter().flatten();
-        let holders: Vec<u32> = first.chain(others).map(|(pid, _)| *pid).collect();
+        let holders: Vec<u32> = self.index.holders(listener).map(|(pid, _)| pid).collect();
         for pid in holders {
-            if !self.by_inode.contains_key(&inode) && self.reads.borrow(1.0, now) {
+            if !self.index.has(inode) && self.reads.borrow(1.0, now) {
                 self.read_if_changed(pid);
             }
         }
@@ -227,11 +265,11 @@ impl Holders {
                 return;
             }
             let changed = self.read_if_changed(pid);
-            missing.retain(|inode| !self.by_inode.contains_key(inode));
+            missing.retain(|inode| !self.index.has(*inode));
             let many = self.processes.get(&pid).map_or(0, |process| process.open.len());
             if changed && many >= MANY && !missing.is_empty() && self.lists.borrow(many as f64, now) {
                 self.read_new(pid);
-                missing.retain(|inode| !self.by_inode.contains_key(inode));
+                missing.retain(|inode| !self.index.has(*inode));
             }
         }
     }
@@ -266,7 +304,7 @@ impl Holders {
                 return false;
             }
             self.read_full(pid);
-            missing.retain(|inode| !self.by_inode.contains_key(inode));
+            missing.retain(|inode| !self.index.has(*inode));
         }
         true
     }
@@ -322,7 +360,8 @@ impl Holders {
             *ticks += 1;
             Process { touched: *ticks, ..Process::default() }
         });
-        (process.count, process.denied) = (count, denied);
+        // The pid may be another process's by now.
+        (process.count, process.denied, process.birth) = (count, denied, None);
         let open: HashSet<u32, RandomState> = numbers.iter().copied().collect();
         let closed: Vec<u32> =
             process.open.keys().filter(|number| !open.contains(*number)).copied().collect();
@@ -364,36 +403,17 @@ impl Holders {
             process.touched = self.ticks;
         }
         if let Some(before) = before {
-            self.release(before, pid, number);
+            self.index.remove(before, (pid, number));
         }
         if let Some(inode) = inode.filter(|inode| *inode != 0) {
-            let first = *self.by_inode.entry(inode).or_insert((pid, number));
-            if first != (pid, number) {
-                self.shared.entry(inode).or_default().push((pid, number));
-            }
-        }
-    }
-
-    /// Forgets that a process holds a socket.
-    fn release(&mut self, inode: u64, pid: u32, number: u32) {
-        let others = self.shared.get_mut(&inode);
-        if self.by_inode.get(&inode) == Some(&(pid, number)) {
-            match others.and_then(Vec::pop) {
-                Some(other) => drop(self.by_inode.insert(inode, other)),
-                None => drop(self.by_inode.remove(&inode)),
-            }
-        } else if let Some(others) = others {
-            others.retain(|other| *other != (pid, number));
-        }
-        if self.shared.get(&inode).is_some_and(Vec::is_empty) {
-            self.shared.remove(&inode);
+            self.index.insert(inode, (pid, number));
         }
     }
 
     fn forget(&mut self, pid: u32) {
         let Some(process) = self.processes.remove(&pid) else { return };
         for (number, inode) in process.open {
-            self.release(inode, pid, number);
+            self.index.remove(inode, (pid, number));
         }
     }
 
@@ -404,88 +424,4 @@ impl Holders {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-    use std::path::Path;
-    use std::time::Duration;
-
-    use super::*;
-
-    /// A tree in which processes hold the given sockets, from file 3 on.
-    fn tree(processes: &[(u32, &[u64])]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for (pid, inodes) in processes {
-            add(root.path(), *pid, inodes);
-        }
-        made(root.path(), 1);
-        root
-    }
-
-    fn add(root: &Path, pid: u32, inodes: &[u64]) {
-        let folder = root.join(pid.to_string()).join("fd");
-        fs::create_dir_all(&folder).unwrap();
-        for (number, inode) in inodes.iter().enumerate() {
-            symlink(format!("socket:[{inode}]"), folder.join((number + 3).to_string())).unwrap();
-        }
-    }
-
-    /// Says that a process was made.
-    fn made(root: &Path, last_pid: u32) {
-        fs::write(root.join("loadavg"), format!("0 0 0 1/1 {last_pid}\n")).unwrap();
-    }
-
-    fn find(holders: &mut Holders, inodes: &[u64], effort: Effort) -> Vec<Holder> {
-        holders.find(inodes, effort, Instant::now())
-    }
-
-    #[test]
-    fn of_several_holders_the_smallest_pid_but_init() {
-        let root = tree(&[(1, &[10, 11]), (700, &[10, 12]), (500, &[10, 12])]);
-        let mut holders = Holders::new(Proc::new(root.path()));
-        let found = find(&mut holders, &[10, 11, 12, 13], Effort::Changed);
-        let process = Holder::Process;
-        assert_eq!(found, [process(500), process(1), process(500), Holder::NotFound]);
-        assert_eq!(find(&mut holders, &[13], Effort::Everything), [Holder::Nobody]);
-        fs::remove_dir_all(root.path().join("500")).unwrap();
-        made(root.path(), 2);
-        assert_eq!(find(&mut holders, &[99, 10], Effort::Changed), [Holder::NotFound, process(700)]);
-    }
-
-    #[test]
-    fn a_new_process_is_read_when_one_was_made() {
-        let root = tree(&[(500, &[10])]);
-        let mut holders = Holders::new(Proc::new(root.path()));
-        add(root.path(), 501, &[20]);
-        assert_eq!(find(&mut holders, &[20], Effort::Changed), [Holder::NotFound], "none was made");
-        made(root.path(), 501);
-        assert_eq!(find(&mut holders, &[20], Effort::Changed), [Holder::Process(501)]);
-    }
-
-    #[test]
-    fn a_file_number_used_again_is_verified() {
-        let root = tree(&[(500, &[10, 11])]);
-        let mut holders = Holders::new(Proc::new(root.path()));
-        let link = root.path().join("500/fd/3");
-        fs::remove_file(&link).unwrap();
-        symlink("socket:[30]", &link).unwrap();
-        assert_eq!(find(&mut holders, &[10], Effort::Everything), [Holder::Nobody]);
-        assert_eq!(find(&mut holders, &[30, 11], Effort::Everything), [Holder::Process(500); 2]);
-    }
-
-    #[test]
-    fn the_budget_bounds_what_is_read() {
-        let many: Vec<u64> = (1000..1400).collect();
-        let root = tree(&[(500, &many), (501, &[7])]);
-        let mut holders = Holders::new(Proc::new(root.path()));
-        let now = Instant::now();
-        let before = holders.spent();
-        for _ in 0..1000 {
-            holders.find(&[9], Effort::Everything, now);
-        }
-        let spent = (holders.spent() - before) as f64;
-        assert!(spent < READS_AT_ONCE + 2000.0, "{spent}");
-        assert_eq!(holders.find(&[9], Effort::Everything, now), [Holder::NotFound]);
-        let later = now + Duration::from_secs(10);
-        assert_eq!(holders.find(&[9], Effort::Everything, later), [Holder::Nobody]);
-    }
-}
+mod tests;

@@ -1,0 +1,81 @@
+use super::*;
+
+fn event(cookie: u64, namespace: u64, pid: u32, kind: Kind) -> Event {
+    let process = Process { pid, start: 1, ..Process::default() };
+    Event { kind, at: cookie, cookie, namespace, process, known: Known::Used }
+}
+
+fn ends(own: u16, other: u16) -> Ends {
+    Ends::new(17, ([10, 0, 0, 1], own).into(), ([10, 0, 0, 2], other).into())
+}
+
+fn tuple(own: u16, other: u16) -> Kind {
+    let (protocol, local, remote) = ends(own, other).parts();
+    Kind::Tuple { protocol, local, remote }
+}
+
+#[test]
+fn what_is_forgotten_leaves_nothing_behind() {
+    let mut table = Table::default();
+    // Each socket has ends of its own, and some that the same one in other namespaces and the next socket has, too.
+    for cookie in 1..=300 {
+        let namespace = cookie % 3;
+        table.take(&event(cookie, namespace, cookie as u32 % 7, tuple(cookie as u16, 9)));
+        table.take(&event(cookie, namespace, cookie as u32 % 7, tuple(1000 + cookie as u16 / 20, 9)));
+    }
+    assert_eq!(table.sockets.len(), 300);
+    for cookie in (1..=300).rev() {
+        table.take(&event(cookie, cookie % 3, cookie as u32 % 7, Kind::End));
+        table.take(&event(cookie, cookie % 3, cookie as u32 % 7, Kind::End));
+    }
+    assert_eq!(table.ended.len(), 300, "each ends once");
+    assert!(table.look(1, &ends(100, 9)).here.is_some_and(|held| held.ended && held.cookie == 100));
+    table.forget_old(301 + AFTERLIFE);
+    assert_eq!((table.sockets.len(), table.tuples.len()), (0, 0));
+    assert_eq!((table.by_cookie.len(), table.by_ends.len()), (0, 0));
+    assert_eq!(table.look(1, &ends(100, 9)).here, None);
+    // The end of what nobody knows is no news.
+    table.take(&event(7, 0, 1, Kind::End));
+    assert_eq!(table.sockets.len(), 0);
+}
+
+#[test]
+fn the_latest_socket_of_a_namespace_has_the_ends() {
+    let mut table = Table::default();
+    for (cookie, namespace) in [(1, 1), (2, 2), (3, 1), (4, 3)] {
+        table.take(&event(cookie, namespace, 10, tuple(53, 9)));
+    }
+    let cookie = |table: &Table, namespace| table.look(namespace, &ends(53, 9)).here.map(|held| held.cookie);
+    assert_eq!([1, 2, 3, 4].map(|namespace| cookie(&table, namespace)), [Some(3), Some(2), Some(4), None]);
+    assert_eq!(table.look(1, &ends(53, 9)).away, None, "it may be either of two");
+    // One that had them and is forgotten takes nothing along.
+    for gone in [1, 2] {
+        table.take(&event(gone, gone, 10, Kind::End));
+        assert!(table.forget_one());
+    }
+    assert_eq!([1, 2, 3].map(|namespace| cookie(&table, namespace)), [Some(3), None, Some(4)]);
+    assert_eq!(table.look(1, &ends(53, 9)).away.map(|held| held.cookie), Some(4));
+}
+
+#[test]
+fn who_takes_over_an_own_end_takes_over_its_flows_alone() {
+    let mut table = Table::default();
+    let any = |own: u16| {
+        let (protocol, local, remote) = ends(own, 1).of_any().parts();
+        Kind::Tuple { protocol, local, remote }
+    };
+    table.take(&event(1, 1, 10, any(53)));
+    table.take(&event(1, 1, 10, any(54)));
+    for flow in [ends(53, 1), ends(54, 1), ends(53, 2)] {
+        let held = table.look(1, &flow).here.unwrap();
+        table.mark_answered(&held, flow);
+    }
+    table.take(&event(2, 1, 11, any(53)));
+    let another = |port| Change { ends: ends(53, port), cookie: 2, another: true };
+    assert_eq!(table.take_changes(), [another(1), another(2)]);
+    // The others are told of when their socket changes hands.
+    table.take(&event(1, 1, 12, Kind::Owner));
+    assert_eq!(table.take_changes(), [Change { ends: ends(54, 1), cookie: 1, another: false }]);
+    table.take(&event(2, 1, 12, Kind::Owner));
+    assert_eq!(table.take_changes().len(), 2);
+}

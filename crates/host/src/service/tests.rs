@@ -1,0 +1,44 @@
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::*;
+use crate::{Config, Protocol};
+
+#[test]
+fn questions_are_answered_across_a_pair() {
+    let (near, far) = UnixStream::pair().unwrap();
+    let service = std::thread::spawn(move || serve(&mut Owners::open(&Config::default())?, far));
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut client = Client::new(near).unwrap();
+    let question = Question {
+        protocol: Protocol::UDP,
+        source: socket.local_addr().unwrap(),
+        destination: "127.0.0.1:9".parse().unwrap(),
+        namespace: None,
+        interface: 0,
+    };
+    let nobody = Question { source: "127.0.0.1:7".parse().unwrap(), ..question };
+    let ids = [question, nobody, question].map(|question| client.ask(&question).unwrap());
+    let mut answers = HashMap::<u64, Answer>::new();
+    let start = Instant::now();
+    while client.waiting() > 0 && start.elapsed() < Duration::from_secs(20) {
+        client.receive(|id, answer| drop(answers.insert(id, answer))).unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let [first, second, third] = ids.map(|id| answers.remove(&id).unwrap());
+    assert_eq!(first.owner().unwrap().pid, std::process::id());
+    assert!(Arc::ptr_eq(first.owner().unwrap(), third.owner().unwrap()));
+    assert_eq!(second.reason(), Some(Reason::Ended));
+    drop(client);
+    service.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_service_that_ended_is_an_error() {
+    let (near, far) = UnixStream::pair().unwrap();
+    let mut client = Client::new(near).unwrap();
+    client.receive(|_, _| unreachable!()).unwrap();
+    drop(far);
+    assert!(client.receive(|_, _| unreachable!()).is_err());
+}

@@ -1,0 +1,360 @@
+//! One ring's worker: takes its packets into a table, and tells of it.
+//!
+//! A worker does not wait for the collector: what it cannot hand on it keeps
+//! adding up, unless it is flows that ended, which are too many in a flood:
+//! then it waits, and the kernel counts what its ring has no room for. It tells
+//! of flows that began a few times a second, so that their owners are found
+//! while they live, and of everything at every report.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::{Duration, Instant};
+
+use capture::ring::{Error, InterfaceCounters, LinkChange, ON_THE_WAY, RingSource, RingStats};
+use capture::{Interface, Next, PacketSource};
+use flow::{Delta, FlowTable};
+
+use super::live::now;
+use super::{EVENTS_AT_ONCE, Gone, Job, Observe, PATIENCE, Watch};
+
+/// Messages and ended flows that a worker keeps at most while nobody takes them.
+const MAX_KEPT: usize = 2 * EVENTS_AT_ONCE;
+/// How often flows that began are told of, at most: soon, so that their owners are found while they live, …
+const NEWS: Duration = Duration::from_millis(50);
+/// … but less often where so many begin at once that each telling costs more than it finds.
+const MUCH_NEWS: Duration = Duration::from_millis(200);
+const MUCH: usize = 64;
+/// How often flows are looked at that may have ended.
+const EXPIRY: Duration = Duration::from_secs(1);
+/// How long packets that passed are waited for at the end: longer than the ring keeps them.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+/// How often the last counts are taken: there are two generations of them.
+const LAST_COUNTS: usize = 3;
+/// How long one worker waits for packets while it waits for the others.
+const TOGETHER: Duration = Duration::from_millis(2);
+/// What a worker has to tell.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    pub(super) worker: usize,
+    /// Interfaces that were not spoken of yet, in the order of their numbers: number in the system, name.
+    pub(super) interfaces: Vec<(u32, String)>,
+    pub(super) delta: Option<Delta>,
+    pub(super) changes: Vec<LinkChange>,
+    /// What the interfaces have counted, from the worker that asks; at the end, also what they had shortly before.
+    pub(super) counters: Option<Vec<InterfaceCounters>>,
+    pub(super) counters_before: Option<Vec<InterfaceCounters>>,
+    /// What its ring has had so far, and had no room for.
+    pub(super) ring: RingStats,
+    /// Up to this report, by the workers' count, this tells everything.
+    pub(super) report: Option<u64>,
+    /// Nothing is captured from now on.
+    pub(super) stopped: bool,
+    /// It is the worker's last.
+    pub(super) last: bool,
+    /// What went wrong.
+    pub(super) fault: Option<String>,
+}
+
+/// What workers share: how they report and end together. The interfaces' counters are read before the first and after the
+/// last one has ended.
+#[derive(Debug)]
+pub(super) struct Shared {
+    workers: usize,
+    /// Reports that were asked for.
+    reports: AtomicU64,
+    ending: AtomicBool,
+    /// Workers that take no packets any more.
+    stopped: AtomicUsize,
+}
+
+impl Shared {
+    pub(super) fn new(workers: usize) -> Self {
+        let (reports, ending, stopped) = Default::default();
+        Self { workers, reports, ending, stopped }
+    }
+}
+
+/// Takes the packets of one ring into one table.
+pub(super) struct Worker<'a> {
+    number: usize,
+    shared: Arc<Shared>,
+    ring: RingSource,
+    table: FlowTable,
+    watch: &'a Watch,
+    to: SyncSender<Box<News>>,
+    /// What the collector had no room for; until it has, nothing more is taken from the table.
+    waiting: Option<Box<News>>,
+    /// Interfaces that the table knows.
+    met: usize,
+    /// Interfaces spoken of.
+    known: usize,
+    /// Of [`Shared::reports`].
+    reported: u64,
+    interval: Option<Duration>,
+    next_report: Option<Instant>,
+    last_news: Instant,
+    next_expiry: Instant,
+    end: Option<Instant>,
+}
+
+impl<'a> Worker<'a> {
+    /// The first one asks for reports: the others follow it, so that they do not drift apart.
+    pub(super) fn new(
+        number: usize,
+        ring: RingSource,
+        job: &Job,
+        watch: &'a Watch,
+        shared: &Arc<Shared>,
+        to: SyncSender<Box<News>>,
+        start: Instant,
+    ) -> Self {
+        Worker {
+            number,
+            shared: Arc::clone(shared),
+            ring,
+            table: FlowTable::new(job.options.clone()),
+            watch,
+            to,
+            waiting: None,
+            met: 0,
+            known: 0,
+            reported: 0,
+            interval: job.interval,
+            next_report: job.interval.filter(|_| number == 0).map(|i| start + i),
+            last_news: start,
+            next_expiry: start + EXPIRY,
+            end: job.duration.map(|d| start + d),
+        }
+    }
+
+    pub(super) fn run(mut self) -> Result<(), Gone> {
+        let fault = loop {
+            if self.stopped() {
+                break None;
+            }
+            if let Err(e) = self.take_packets(self.patience()) {
+                // What the others still count would look like all there is.
+                self.watch.stop.store(true, Ordering::Relaxed);
+                break Some(e);
+            }
+            self.heed_clock()?;
+        };
+        self.finish(fault)
+    }
+
+    fn stopped(&self) -> bool {
+        self.watch.stop.load(Ordering::Relaxed) || self.end.is_some_and(|end| Instant::now() >= end)
+    }
+
+    /// How long packets are waited for: not beyond what the clock asks for next.
+    fn patience(&self) -> Duration {
+        let next = [self.next_report, self.end].into_iter().flatten().min();
+        next.map_or(PATIENCE, |at| PATIENCE.min(at.saturating_duration_since(Instant::now())))
+    }
+
+    /// Counts the next block of packets; gives whether there was one.
+    fn take_packets(&mut self, patience: Duration) -> Result<bool, Error> {
+        Ok(match self.ring.next_batch(patience)? {
+            Next::Batch(batch) => {
+                heed_interfaces(&mut self.table, &mut self.met, batch.interfaces);
+                batch.read_by(Observe(&mut self.table));
+                if self.ring.is_counting_much() || self.is_report_due() {
+                    self.take_counts()?;
+                }
+                true
+            }
+            Next::Idle | Next::End => {
+                self.take_counts()?;
+                false
+            }
+        })
+    }
+
+    /// Whether the next look at the clock will make a report, which is to have all that was counted.
+    fn is_report_due(&self) -> bool {
+        self.watch.report.load(Ordering::Relaxed)
+            || self.shared.reports.load(Ordering::Relaxed) > self.reported
+            || self.next_report.is_some_and(|at| Instant::now() >= at)
+    }
+
+    /// Counts what the kernel has counted. Packets that are still in the ring mostly came earlier, so this comes after them.
+    fn take_counts(&mut self) -> Result<(), Error> {
+        if !self.ring.has_counted() {
+            return Ok(());
+        }
+        let counts = self.ring.take_counts()?;
+        heed_interfaces(&mut self.table, &mut self.met, self.ring.interfaces());
+        self.table.observe_counts(counts.counts());
+        for rest in counts.unplaced() {
+            self.table.observe_unplaced(rest.interface, rest.packets, rest.frame_bytes);
+        }
+        Ok(())
+    }
+
+    /// Hands on what has piled up, and what the clock asks for.
+    fn heed_clock(&mut self) -> Result<(), Gone> {
+        let now = Instant::now();
+        // While nothing is taken, flows that ended would only pile up.
+        if now >= self.next_expiry && self.waiting.is_none() {
+            self.next_expiry = now + EXPIRY;
+            self.table.expire(self::now());
+        }
+        if self.watch.report.swap(false, Ordering::Relaxed) {
+            self.shared.reports.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(at) = self.next_report.filter(|at| now >= *at) {
+            self.next_report = self.interval.map(|i| (at + i).max(now));
+            // The final report is about to say the same.
+            if self.end.is_none_or(|end| end > at + PATIENCE) {
+                self.shared.reports.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        if let Some(news) = self.waiting.take() {
+            if self.table.events() > MAX_KEPT {
+                self.to.send(news).map_err(|_| Gone)?;
+            } else {
+                self.hand_on(news)?;
+            }
+        }
+        if self.waiting.is_some() {
+            return Ok(());
+        }
+        let asked = self.shared.reports.load(Ordering::Relaxed);
+        if asked > self.reported {
+            self.reported = asked;
+            self.watch.packets.store(self.ring.stats().received, Ordering::Relaxed);
+            let delta = self.table.take_delta();
+            let mut news = self.news(Some(delta), Some(asked));
+            // Where reports are as frequent as wake-ups, nothing else would tell of them.
+            news.changes = self.take_changes();
+            return self.hand_on(news);
+        }
+        let changes = self.take_changes();
+        let piled = self.table.events() >= EVENTS_AT_ONCE;
+        let begun = self.table.begun();
+        let told = begun > 0 || self.table.has_ended() || self.table.events() > 0;
+        let pause = if begun < MUCH { NEWS } else { MUCH_NEWS };
+        let due = told && now >= self.last_news + pause;
+        if piled || due || !changes.is_empty() {
+            self.last_news = now;
+            let delta = self.table.take_events();
+            let mut news = self.news(Some(delta), None);
+            news.changes = changes;
+            return self.hand_on(news);
+        }
+        Ok(())
+    }
+
+    /// What became of interfaces, from the worker that tells: every ring knows.
+    fn take_changes(&mut self) -> Vec<LinkChange> {
+        let changes = self.ring.take_changes();
+        if self.number == 0 { changes } else { Vec::new() }
+    }
+
+    /// What there is to tell besides `delta`.
+    fn news(&mut self, delta: Option<Delta>, report: Option<u64>) -> Box<News> {
+        let mut news = Box::new(News { worker: self.number, delta, report, ..News::default() });
+        for interface in self.ring.interfaces().iter().skip(self.known) {
+            let ifindex = self.ring.ifindex(self.known).unwrap_or(0);
+            let name = interface.name.clone().unwrap_or_else(|| format!("if{ifindex}"));
+            news.interfaces.push((ifindex, name));
+            self.known += 1;
+        }
+        if report.is_some() {
+            news.ring = self.ring.ring_stats();
+            news.counters = if self.number == 0 { self.ring.counters().ok() } else { None };
+        }
+        news
+    }
+
+    /// Sends `news`, or keeps it until there is room.
+    fn hand_on(&mut self, news: Box<News>) -> Result<(), Gone> {
+        match self.to.try_send(news) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(news)) => {
+                self.waiting = Some(news);
+                Ok(())
+            }
+            Err(TrySendError::Disconnected(_)) => Err(Gone),
+        }
+    }
+
+    /// Has the ring take no packets any more; gives what the interfaces had counted before and after, from the worker
+    /// that asks.
+    fn stop_ring(&mut self, fault: &mut Option<Error>) -> [Option<Vec<InterfaceCounters>>; 2] {
+        let asks = self.number == 0;
+        let before = asks.then(|| self.ring.counters().ok()).flatten();
+        if asks {
+            // What was counted by then must be seen.
+            let until = Instant::now() + ON_THE_WAY;
+            while fault.is_none() && Instant::now() < until {
+                *fault = self.take_packets(TOGETHER).err();
+            }
+            self.shared.ending.store(true, Ordering::Release);
+        }
+        self.wait_until(fault, |shared| shared.ending.load(Ordering::Acquire));
+        if fault.is_none() {
+            *fault = self.ring.stop().err();
+        }
+        self.shared.stopped.fetch_add(1, Ordering::AcqRel);
+        if !asks {
+            return [None, None];
+        }
+        self.wait_until(fault, |shared| shared.stopped.load(Ordering::Acquire) == shared.workers);
+        [before, self.ring.counters().ok()]
+    }
+
+    /// Waits for the other workers, which may wait for packets, and takes packets meanwhile.
+    fn wait_until(&mut self, fault: &mut Option<Error>, holds: fn(&Shared) -> bool) {
+        let until = Instant::now() + 5 * PATIENCE;
+        while fault.is_none() && !holds(&self.shared) && Instant::now() < until {
+            *fault = self.take_packets(TOGETHER).err();
+        }
+    }
+
+    /// Takes the packets that passed before the end, and tells everything.
+    fn finish(mut self, fault: Option<Error>) -> Result<(), Gone> {
+        let mut fault = fault;
+        let [before, counters] = self.stop_ring(&mut fault);
+        if self.number == 0 {
+            let news = News { worker: self.number, stopped: true, ..News::default() };
+            self.to.send(Box::new(news)).map_err(|_| Gone)?;
+        }
+        let until = Instant::now() + LAST_WORDS;
+        while fault.is_none() {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.take_packets(left) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(e) => fault = Some(e),
+            }
+        }
+        // A program that was at it when the ring was stopped has ended long ago.
+        for _ in 0..LAST_COUNTS {
+            fault = fault.or_else(|| self.take_counts().err());
+        }
+        if let Some(news) = self.waiting.take() {
+            self.to.send(news).map_err(|_| Gone)?;
+        }
+        let mut news = self.news(None, None);
+        news.ring = self.ring.ring_stats();
+        (news.counters_before, news.counters) = (before, counters);
+        news.changes = self.take_changes();
+        news.fault = fault.map(|e| e.to_string());
+        news.last = true;
+        let Worker { table, to, .. } = self;
+        news.delta = Some(table.finish());
+        to.send(news).map_err(|_| Gone)
+    }
+}
+
+/// Has the table know what interfaces split themselves, of those that were not `met`.
+fn heed_interfaces(table: &mut FlowTable, met: &mut usize, interfaces: &[Interface]) {
+    for (number, interface) in (0..).zip(interfaces).skip(*met) {
+        if let Some(longest) = interface.splits_at {
+            table.set_split(number, longest);
+        }
+    }
+    *met = interfaces.len();
+}
