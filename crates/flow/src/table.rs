@@ -34,6 +34,8 @@ pub struct Options {
     pub max_flows: usize,
     /// Which DNS messages are handed on whole.
     pub keep: Keep,
+    /// How deep what flows say first is read. With all, names are told as they are seen.
+    pub depth: Depth,
     /// Seed of the hash: the same for every table and collector of a run.
     pub seed: Seed,
     /// Packets are those of a live capture: each interface's are counted apart, for the collector to join, and flows
@@ -43,7 +45,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { decap: true, max_flows: 4_000_000, keep: Keep::default(), seed: Seed::default(), live: None }
+        Self {
+            decap: true,
+            max_flows: 4_000_000,
+            keep: Keep::default(),
+            depth: Depth::Names,
+            seed: Seed::default(),
+            live: None,
+        }
     }
 }
 
@@ -84,12 +93,8 @@ impl FlowTable {
     pub fn new(options: Options) -> Self {
         FlowTable {
             registry: Registry::global(),
-            tally: Tally::new(
-                options.max_flows,
-                options.live.is_some(),
-                if options.keep.all { Depth::All } else { Depth::Names },
-            ),
-            enclosed: (!options.decap && options.keep.all).then(enclosed::nothing_said),
+            tally: Tally::new(options.max_flows, options.live.is_some(), options.depth),
+            enclosed: (!options.decap && options.depth == Depth::All).then(enclosed::nothing_said),
             totals: Totals::default(),
             firsts: FirstFragments::default(),
             messages: Messages::new(options.keep),

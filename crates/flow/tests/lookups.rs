@@ -3,6 +3,7 @@
 
 use std::net::Ipv4Addr;
 
+use dissect::app::Depth;
 use dissect::{Direction, LinkType, Packet, Timestamp};
 use flow::{Cause, Collector, Config, Event, FlowRecord, FlowTable, Keep, NamedBy, Options, Snapshot};
 
@@ -68,7 +69,7 @@ impl Capture {
 
     fn run(self) -> (Snapshot, Vec<Event>) {
         let keep = Keep { all: true, ..Keep::default() };
-        let mut table = FlowTable::new(Options { keep, ..Options::default() });
+        let mut table = FlowTable::new(Options { keep, depth: Depth::All, ..Options::default() });
         let config = Config { rows: usize::MAX, events: true, ..Config::default() };
         let mut collector = Collector::new(config);
         table.observe_batch(self.0.iter().map(|(at, bytes)| Packet {

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, stdout};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dissect::app::Depth;
 use flow::{Config, GroupBy, Keep, Options, Selection, Timeouts};
 
 use crate::args::{ColorArg, GroupArg, ReportArgs};
@@ -107,6 +108,7 @@ impl Plan {
                 decap: !args.no_decap,
                 max_flows: args.max_flows as usize,
                 keep: Keep { all: config.events, answers: config.dns_lines, once: live },
+                depth: if config.events { Depth::All } else { Depth::Names },
                 live: live.then_some(Timeouts {
                     tcp_closed: args.tcp_closed,
                     tcp_idle: args.tcp_idle,

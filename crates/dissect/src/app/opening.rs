@@ -176,6 +176,30 @@ pub enum Reading {
     Partly(App),
     /// It is this one, and no further bytes are needed.
     Is(App),
+    /// The same, and what follows is another protocol's, which is not read: the flow has no further opening.
+    Last(App),
+}
+
+impl Reading {
+    /// What is known, if it is this protocol.
+    pub fn app(self) -> Option<App> {
+        match self {
+            Reading::NotMine | Reading::NeedMore => None,
+            Reading::Partly(app) | Reading::Is(app) | Reading::Last(app) => Some(app),
+        }
+    }
+}
+
+/// How many of an end's bytes need not be kept for what follows them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Past {
+    /// All are needed.
+    #[default]
+    None,
+    /// So many of the first ones; they may be more than there are.
+    First(u32),
+    /// All, and whatever the end says next.
+    All,
 }
 
 /// One application protocol.
@@ -216,6 +240,12 @@ pub trait AppDissector: Sync {
 
     /// Reads an opening. Most of what it is given is another protocol: that should be said soon.
     fn dissect(&self, opening: &Opening<'_>) -> Reading;
+
+    /// Of an opening that it has read in part: how much of what each end sent, the initiator first, has been told for good,
+    /// and may make room for what follows.
+    fn past(&self, _opening: &Opening<'_>) -> [Past; 2] {
+        [Past::None; 2]
+    }
 
     /// Whether a later packet of a flow may begin the protocol's next opening, with further names; if so, packets of
     /// which the first byte fits [`Self::begins`] are read as openings again, in flows of this protocol.

@@ -88,6 +88,9 @@ pub(in crate::app) fn add_client(app: &mut App, end: End, source: NameSource, cl
             app.set_text("tls.client.server_name", Arc::clone(name));
         }
     }
+    if let Some(name) = &client.second_name {
+        app.add_name(Name { client: end, source, name: Arc::clone(name) });
+    }
     if let Some(ja4) = &client.ja4 {
         app.set_text("tls.client.ja4", ja4.as_str());
     }
