@@ -118,6 +118,23 @@ impl Openings {
         }
     }
 
+    /// Takes the payload of a packet that was put together. Its beginning may have been read before: that is no reason not
+    /// to, if it named nothing.
+    pub(crate) fn hear_whole(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>) {
+        let is_named = flows.app(flows.get(number)).is_some_and(|app| !app.names.is_empty());
+        let flow = flows.get_mut(number);
+        if flow.heed.is_counted() {
+            // Its pieces were, and nothing else is to be known.
+            return;
+        }
+        if !is_named && !flow.heed.is_pending() {
+            flow.heed.begin_again();
+        }
+        if flow.heed.wants(o.side) && !o.payload.is_empty() && is_worth_hearing(flow, o, self) {
+            self.hear(flows, number, o);
+        }
+    }
+
     /// Reads a payload as the whole opening.
     fn read_alone(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>, asked: Candidates) {
         let flow = flows.get(number);
@@ -178,10 +195,10 @@ impl Openings {
         if !pending.add(o, ports(flow)) {
             return false;
         }
-        let went_on = pending.went_on;
+        let (went_on, was_sure) = (pending.went_on, pending.sure());
         let (verdict, made_room) = pending.read(self.depth, o.key.protocol(), ports(flow), flow.initiator);
         let is_over = pending.is_over();
-        let recurs = recur(pending.sure()) || verdict.is_none() && is_in_its_middle(flow);
+        let recurs = recur(pending.sure().or(was_sure)) || verdict.is_none() && is_in_its_middle(flow);
         match verdict {
             Some(verdict) if verdict.then != Then::More || is_over => {
                 self.settle_later(flows, number, o, Some(verdict), recurs, went_on);

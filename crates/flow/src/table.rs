@@ -2,6 +2,7 @@
 
 mod counted;
 mod enclosed;
+mod pieces;
 
 use std::mem;
 use std::sync::Arc;
@@ -11,9 +12,10 @@ use dissect::packet::{NotTaken, Plain, Registry, Take};
 use dissect::{Direction, Dissection, Icmp, Ip, Packet, Stop, Tcp, Timestamp};
 
 use crate::delta::Delta;
+use crate::encrypted::Announcement;
 use crate::expiry::{Expiry, Timeouts};
 use crate::flow::LOCAL;
-use crate::fragment::FirstFragments;
+use crate::fragment::{FirstFragments, Packets};
 use crate::key::{FlowKey, Seed, Side};
 use crate::ledger::{CaptureEnd, CaptureRecord, InterfaceId};
 use crate::lookup::Keep;
@@ -24,6 +26,9 @@ use crate::path::Unprinted;
 use crate::tally::{Group, Observation, Tally};
 use crate::tcp::Segment;
 use crate::totals::{Frames, NoFlow, Totals};
+
+/// Encrypted resolvers that are told of at once; further ones are told of when they are announced again.
+const MAX_ANNOUNCED: usize = 256;
 
 /// How a table counts.
 #[derive(Clone, Debug)]
@@ -66,6 +71,8 @@ pub struct FlowTable {
     enclosed: Option<Box<Tally>>,
     totals: Totals,
     firsts: FirstFragments,
+    packets: Packets,
+    announced: Vec<Announcement>,
     messages: Messages,
     window: (Timestamp, Timestamp),
     capture: Reading,
@@ -97,6 +104,8 @@ impl FlowTable {
             enclosed: (!options.decap && options.depth == Depth::All).then(enclosed::nothing_said),
             totals: Totals::default(),
             firsts: FirstFragments::default(),
+            packets: Packets::default(),
+            announced: Vec::new(),
             messages: Messages::new(options.keep),
             window: (Timestamp(i64::MIN), Timestamp(i64::MAX)),
             capture: Reading::new("".into(), 0),
@@ -257,8 +266,21 @@ impl FlowTable {
     fn tell_of_resolvers(&mut self) {
         let announcements = &mut self.messages.said.lookups.announcements;
         if !announcements.is_empty() {
-            announcements.drain(..).for_each(|one| self.tally.openings.announced.learn(one));
+            let fresh =
+                announcements.drain(..).filter(|one| self.tally.openings.announced.learn(one.clone()));
+            let room = MAX_ANNOUNCED.saturating_sub(self.announced.len());
+            self.announced.extend(fresh.take(room));
         }
+    }
+
+    /// Encrypted resolvers that answers have spoken of since somebody asked, for the other tables of the same capture.
+    pub fn take_announced(&mut self) -> Vec<Announcement> {
+        mem::take(&mut self.announced)
+    }
+
+    /// Learns of encrypted resolvers that answers in another table have spoken of.
+    pub fn learn_announced(&mut self, announced: Vec<Announcement>) {
+        self.tally.openings.learn_announced(&mut self.tally.flows, announced);
     }
 
     /// Everything but plain TCP and UDP: rarer, and allowed to take longer.
@@ -288,6 +310,15 @@ impl FlowTable {
         // Transport facts are the innermost flow's.
         let told = self.options.decap || d.outer.is_none();
         let tcp = d.tcp.as_ref().filter(|_| told);
+        let piece = pieces::piece(d, packet.bytes);
+        let whole = piece.and_then(|piece| self.put_together(d, piece));
+        let spoken = match (&whole, piece) {
+            (Some(whole), _) => self.read_whole(packet, origin, whole),
+            (None, Some(_)) => None,
+            (None, None) => {
+                d.app_payload().and_then(|said| self.messages.read(origin, inner, d.tcp.as_ref(), said))
+            }
+        };
         let observation = self.tally.next(group);
         observe::<LIVE>(observation, packet, origin.interface, ip, tcp, flow, &self.options.seed);
         observation.icmp = d.icmp.filter(|_| told).unwrap_or_default();
@@ -296,14 +327,14 @@ impl FlowTable {
         }
         // Of a packet in pieces, the first one has the beginning of it.
         observation.payload = d.app_payload().filter(|_| told).unwrap_or_default();
-        let spoken = match inner.fragment {
-            Some(fragment) => self.messages.read_fragment(origin, inner, fragment, d.ip_payload()),
-            None => d.app_payload().and_then(|said| self.messages.read(origin, inner, d.tcp.as_ref(), said)),
-        };
         observation.spoken = spoken.filter(|_| told);
         group.keep();
         if d.outer.is_some() {
             self.observe_enclosed(packet, d, spoken, origin.interface);
+        }
+        if let Some(whole) = whole.filter(|_| spoken.is_none()) {
+            self.tally.flush(group);
+            self.hear_whole::<LIVE>(packet, d, &whole, origin.interface);
         }
         self.tell_of_resolvers();
     }

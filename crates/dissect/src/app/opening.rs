@@ -146,22 +146,29 @@ impl<'a> Opening<'a> {
     }
 }
 
-/// Which bytes may begin a protocol, or go on with it.
+/// Which bytes may begin a protocol, or go on with it: a bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Begins {
-    /// What an end sends first begins with one of these; with none of them, only its port tells the protocol.
-    With(&'static [u8]),
-    /// Anything may.
-    Any,
-}
+pub struct Begins([u64; 4]);
 
 impl Begins {
-    /// Whether `byte` may.
-    pub fn may_be(self, byte: u8) -> bool {
-        match self {
-            Begins::Any => true,
-            Begins::With(bytes) => bytes.contains(&byte),
+    /// Anything may.
+    pub const ANY: Self = Begins([u64::MAX; 4]);
+
+    /// What an end sends first begins with one of these; with none of them, only its port tells the protocol.
+    #[expect(clippy::indexing_slicing, reason = "a byte's upper two bits are one of four words")]
+    pub const fn of(mut bytes: &[u8]) -> Self {
+        let mut bits = [0; 4];
+        while let [byte, rest @ ..] = bytes {
+            bits[(*byte >> 6) as usize] |= 1 << (*byte & 63);
+            bytes = rest;
         }
+        Begins(bits)
+    }
+
+    /// Whether `byte` may.
+    #[inline]
+    pub fn may_be(self, byte: u8) -> bool {
+        self.0.get(usize::from(byte >> 6)).is_some_and(|word| word >> (byte & 63) & 1 != 0)
     }
 }
 
@@ -223,7 +230,7 @@ pub trait AppDissector: Sync {
 
     /// Which second bytes of an end may follow the first one. With anything else, it is not asked.
     fn continues(&self) -> Begins {
-        Begins::Any
+        Begins::ANY
     }
 
     /// How many bytes an end must have sent, for it to be asked: 63 at most. A stream's first segment may have less than

@@ -32,11 +32,11 @@ impl AppDissector for Proxied {
     }
 
     fn begins(&self) -> Begins {
-        Begins::With(b"P\r")
+        Begins::of(b"P\r")
     }
 
     fn continues(&self) -> Begins {
-        Begins::With(b"R\n")
+        Begins::of(b"R\n")
     }
 
     fn dissect(&self, opening: &Opening<'_>) -> Reading {

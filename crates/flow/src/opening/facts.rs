@@ -6,8 +6,9 @@ use dissect::FiveTuple;
 use dissect::app::{App, Depth, End, Name};
 
 use super::{NameEvent, Openings, heard};
-use crate::encrypted::Encrypted;
+use crate::encrypted::{Announcement, Encrypted};
 use crate::flow::Flow;
+use crate::key::Side;
 use crate::ledger::InterfaceId;
 use crate::record::outermost;
 use crate::store::FlowStore;
@@ -40,11 +41,14 @@ impl Openings {
             app.names.retain(|name| name.client == client);
         }
         if self.depth == Depth::All {
-            let beyond = &mut self.beyond;
-            let fresh = |name: &&Name| {
-                known.is_none_or(|known| !known.knows(name) && beyond.hears_first(flow, known, name))
-            };
-            self.names.extend(app.names.iter().filter(fresh).map(|name| event(flow, o, name)));
+            // What the flow has no room for is remembered elsewhere.
+            let mut room = App::MAX_NAMES.saturating_sub(known.map_or(0, |known| known.names.len()));
+            for name in app.names.iter().filter(|name| known.is_none_or(|known| !known.knows(name))) {
+                if room > 0 || self.beyond.hears_first(flow, name) {
+                    self.names.push(event(flow, o, name));
+                }
+                room = room.saturating_sub(1);
+            }
         }
         let app = match known {
             Some(known) if **known == app || later && known.says_all_of(&app) => return,
@@ -55,15 +59,37 @@ impl Openings {
                 } else {
                     whole.absorb(&app);
                 }
-                Arc::new(whole)
+                Arc::new(whole.kept())
             }
             None if app.names.is_empty() && app.fields.is_empty() => {
                 Arc::clone(self.bare.entry(app.protocol).or_insert_with(|| Arc::new(app)))
             }
-            None => Arc::new(app),
+            None => Arc::new(app.kept()),
         };
         flows.set_app(number, app);
         self.look_for_lookups(flows, number, o);
+    }
+
+    /// Learns of encrypted resolvers that were announced elsewhere, perhaps after flows to them had been read.
+    pub(crate) fn learn_announced(&mut self, flows: &mut FlowStore, announced: Vec<Announcement>) {
+        /// Beyond so many flows, those that have been read are left as they are.
+        const MOST: usize = 65_536;
+        let mut fresh: Vec<_> = announced.iter().map(|one| one.at).collect();
+        for one in announced {
+            self.announced.learn(one);
+        }
+        fresh.truncate(if flows.len() > MOST { 0 } else { fresh.len() });
+        let is_to = |flow: &Flow| {
+            [Side::Low, Side::High].into_iter().any(|side| fresh.contains(&flow.key.endpoint(side)))
+        };
+        let found = flows.numbered().filter(|(_, flow)| !flow.heed.is_counted() && is_to(flow));
+        let found: Vec<u32> = found.map(|(number, _)| number).collect();
+        for number in found {
+            let flow = flows.get(number);
+            if let Some(encrypted) = Encrypted::of(flow, flows.app(flow).map(|app| &**app), &self.announced) {
+                flows.set_encrypted(number, encrypted);
+            }
+        }
     }
 
     /// Tells a flow of encrypted lookups by what is known of it now.

@@ -31,6 +31,8 @@ pub(super) struct Pending {
     waits: bool,
     readings: u32,
     next_reading: usize,
+    /// Whose bytes wait to be read together with others.
+    unread: Option<Side>,
     /// What was read at first has made room for what followed.
     pub(super) went_on: bool,
 }
@@ -64,7 +66,9 @@ impl Pending {
     /// Adds a payload; gives whether there is something to be read.
     pub(super) fn add(&mut self, o: &Observation<'_>, ports: [u16; 2]) -> bool {
         let first = self.said[o.side.index()].first();
-        if !self.take(o) {
+        // What an end has said is whole once the other one answers.
+        let is_answered = self.unread.is_some_and(|side| side != o.side);
+        if !self.take(o) && !is_answered {
             return self.is_over();
         }
         let said = &self.said[o.side.index()];
@@ -73,10 +77,17 @@ impl Pending {
             self.begin(Candidates::of(o.key.protocol(), &said.bytes, ports));
         }
         let held: usize = self.said.iter().map(|said| said.bytes.len()).sum();
-        self.readings += 1;
-        if !begins && self.readings > EAGER && held < self.next_reading && !self.is_over() {
+        if held == 0 {
+            // All that there was has been let go.
             return false;
         }
+        self.readings += 1;
+        let is_urgent = begins || is_answered || self.is_over() || o.segment.flags.has(TcpFlags::FIN);
+        if !is_urgent && self.readings > EAGER && held < self.next_reading {
+            self.unread = Some(o.side);
+            return false;
+        }
+        self.unread = None;
         self.next_reading = held + held / 2;
         true
     }

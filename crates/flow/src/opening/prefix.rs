@@ -150,6 +150,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::stream::cut;
 
     proptest! {
         /// However the first bytes are cut, shuffled and repeated, they come out once and in order.
@@ -159,14 +160,8 @@ mod tests {
             cuts in prop::collection::vec(1usize..60, 1..12),
             picks in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
         ) {
-            let total: usize = cuts.iter().sum();
-            let bytes: Vec<u8> = (0..total).map(|n| n as u8).collect();
-            let mut segments = Vec::new();
-            let mut at = 0;
-            for len in cuts {
-                segments.push((start.wrapping_add(at as u32), &bytes[at..at + len]));
-                at += len;
-            }
+            let (bytes, places) = cut(start, &cuts);
+            let segments: Vec<_> = places.into_iter().map(|(seq, place)| (seq, &bytes[place])).collect();
             let mut prefix = Prefix::default();
             for (seq, part) in picks.iter().map(|pick| *pick.get(&segments)).chain(segments.iter().copied()) {
                 prefix.add_segment(seq, part, part.len() as u32);

@@ -19,6 +19,7 @@ use flow::{Began, Collector, Delta, Event, FlowTable};
 
 use super::desk::Desk;
 use super::drops::Drops;
+use super::others::Others;
 use super::{EVENTS_AT_ONCE, Gone, Job, Output, PATIENCE, Watch, end_flows};
 use crate::attribution::Attribution;
 use crate::resolver::Resolver;
@@ -130,6 +131,7 @@ impl Live {
             desk.expect(&baseline[0]);
         }
         let reports = Arc::new(AtomicU64::new(0));
+        let mut others = Others::of(workers);
         for (number, ring) in self.rings.into_iter().enumerate() {
             let worker = Worker {
                 number,
@@ -141,6 +143,7 @@ impl Live {
                 met: 0,
                 known: 0,
                 workers,
+                others: others.next().unwrap_or_default(),
                 ending: Arc::clone(&ending),
                 reports: Arc::clone(&reports),
                 reported: 0,
@@ -172,6 +175,7 @@ struct Ending {
 struct Worker<'a> {
     number: usize,
     workers: usize,
+    others: Others,
     ending: Arc<Ending>,
     ring: RingSource,
     table: FlowTable,
@@ -229,7 +233,9 @@ impl Worker<'_> {
                     }
                 }
                 self.met = batch.interfaces.len();
+                self.others.listen(&mut self.table);
                 self.table.observe_batch(batch.packets());
+                self.others.tell(&mut self.table);
                 if self.ring.is_counting_much() || self.is_report_due() {
                     self.take_counts()?;
                 }

@@ -16,6 +16,8 @@ pub mod live;
 #[cfg(not(target_os = "linux"))]
 #[path = "no_live.rs"]
 pub mod live;
+#[cfg(target_os = "linux")]
+mod others;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

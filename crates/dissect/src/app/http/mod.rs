@@ -39,7 +39,7 @@ impl AppDissector for Http {
     }
 
     fn begins(&self) -> Begins {
-        Begins::With(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        Begins::of(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
     }
 
     fn dissect(&self, opening: &Opening<'_>) -> Reading {
@@ -103,14 +103,15 @@ fn tunnelled<'a>(opening: &Opening<'a>, clear: [Option<usize>; 2]) -> Option<Ope
     Some(Opening { initiator, responder, ..*opening })
 }
 
-/// Adds what the hellos of TLS in a tunnel say.
+/// Adds what the hellos of TLS in a tunnel say. What else is in it is not the proxy's.
 fn in_tunnel(inner: &Opening<'_>, app: App) -> Reading {
     let is_open = inner.sides().iter().all(|(_, said)| said.is_empty());
     match tls::hellos(inner, app.clone(), NameSource::Tls, |said| tls::read(said.bytes(), said.depth())) {
         Reading::NotMine if is_open && !inner.is_last => Reading::Partly(app),
-        Reading::NotMine => Reading::Is(app),
         Reading::NeedMore => Reading::Partly(app),
-        told => told,
+        Reading::Partly(app) => Reading::Partly(app),
+        Reading::NotMine => Reading::Last(app),
+        Reading::Is(app) | Reading::Last(app) => Reading::Last(app),
     }
 }
 
@@ -176,14 +177,16 @@ fn past(bytes: &[u8]) -> Option<Past> {
             _ => return Some(if told == 0 { Past::None } else { Past::First(told) }),
         };
         let RequestHead { fields, len: Some(len), .. } = head::request(rest, method, target, minor) else {
-            return Some(Past::First(told));
+            return Some(if told == 0 { Past::None } else { Past::First(told) });
         };
         let body = rest.get(len..).unwrap_or_default();
         match body::skip(body, fields.content_length, fields.is_chunked) {
             Some(next) => rest = next,
+            // Without its length, where a body ends is told by all of it.
             None => {
-                let end = body::len(fields.content_length, fields.is_chunked).unwrap_or(0);
-                return Some(Past::First(told.saturating_add(len as u32).saturating_add(end)));
+                let body = body::len(fields.content_length, fields.is_chunked);
+                let end = body.map_or(told, |body| told.saturating_add(len as u32).saturating_add(body));
+                return Some(if end == 0 { Past::None } else { Past::First(end) });
             }
         }
     }

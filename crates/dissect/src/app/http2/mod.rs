@@ -50,12 +50,12 @@ impl AppDissector for Http2 {
     }
 
     fn begins(&self) -> Begins {
-        Begins::With(b"P\x00")
+        Begins::of(b"P\x00")
     }
 
     /// Of the preface, or of a length of settings.
     fn continues(&self) -> Begins {
-        Begins::With(b"R\x00")
+        Begins::of(b"R\x00")
     }
 
     fn dissect(&self, opening: &Opening<'_>) -> Reading {

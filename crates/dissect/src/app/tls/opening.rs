@@ -27,7 +27,7 @@ impl AppDissector for Tls {
 
     /// The content types, and the length of a hello of SSL 2.0.
     fn begins(&self) -> Begins {
-        Begins::With(&[20, 21, 22, 23, 24, 0x80])
+        Begins::of(&[20, 21, 22, 23, 24, 0x80])
     }
 
     fn dissect(&self, opening: &Opening<'_>) -> Reading {
