@@ -59,7 +59,9 @@ mod tests {
         let addr = |text: &str| text.parse::<IpAddr>().unwrap();
         let (mut neighbours, host, other) = (Neighbours::default(), [2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
         let own = ["192.0.2.1", "2001:db8::1", "fe80::1"].map(addr);
-        own.into_iter().for_each(|addr| neighbours.learn(addr, host));
+        for addr in own {
+            neighbours.learn(addr, host);
+        }
         neighbours.learn(addr("192.0.2.2"), other);
         assert_eq!(neighbours.of_same_host(own[1]), own);
         assert_eq!(neighbours.of_same_host(addr("192.0.2.2")), [addr("192.0.2.2")]);
@@ -71,7 +73,9 @@ mod tests {
         // A router that answers for others is no host that looked up what they did.
         neighbours.learn(addr("192.0.2.7"), host);
         assert!(neighbours.of_same_host(own[0]).is_empty());
-        (0..10).for_each(|n| neighbours.learn(addr(&format!("2001:db8::f{n}")), other));
+        for n in 0..10 {
+            neighbours.learn(addr(&format!("2001:db8::f{n}")), other);
+        }
         assert!(neighbours.of_same_host(own[1]).is_empty());
     }
 }

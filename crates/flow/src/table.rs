@@ -310,14 +310,11 @@ impl FlowTable {
         // Transport facts are the innermost flow's.
         let told = self.options.decap || d.outer.is_none();
         let tcp = d.tcp.as_ref().filter(|_| told);
-        let piece = pieces::piece(d, packet.bytes);
-        let whole = piece.and_then(|piece| self.put_together(d, piece));
-        let spoken = match (&whole, piece) {
-            (Some(whole), _) => self.read_whole(packet, origin, whole),
-            (None, Some(_)) => None,
-            (None, None) => {
-                d.app_payload().and_then(|said| self.messages.read(origin, inner, d.tcp.as_ref(), said))
-            }
+        let (spoken, whole) = if pieces::is_piece(d) {
+            self.observe_piece(packet, origin, d)
+        } else {
+            let said = d.app_payload();
+            (said.and_then(|said| self.messages.read(origin, inner, d.tcp.as_ref(), said)), None)
         };
         let observation = self.tally.next(group);
         observe::<LIVE>(observation, packet, origin.interface, ip, tcp, flow, &self.options.seed);
@@ -332,7 +329,7 @@ impl FlowTable {
         if d.outer.is_some() {
             self.observe_enclosed(packet, d, spoken, origin.interface);
         }
-        if let Some(whole) = whole.filter(|_| spoken.is_none()) {
+        if let Some(whole) = whole {
             self.tally.flush(group);
             self.hear_whole::<LIVE>(packet, d, &whole, origin.interface);
         }

@@ -69,13 +69,12 @@ impl AppDissector for Proxied {
             .each()
             .filter(|(_, dissector)| dissector.recurs() && dissector.dissect(&inner).app().is_some());
         let Some((_, dissector)) = reading.next() else { return [Past::None; 2] };
-        let mut past = dissector.past(&inner);
-        let of_end = &mut past[usize::from(end == End::Responder)];
+        let [mut initiator, mut responder] = dissector.past(&inner);
         // Behind the header, what is left is read as if there had been none.
-        if let Past::First(told) = of_end {
+        if let Past::First(told) = if end == End::Initiator { &mut initiator } else { &mut responder } {
             *told = told.saturating_add(len as u32);
         }
-        past
+        [initiator, responder]
     }
 
     /// What is passed on may.
@@ -96,35 +95,42 @@ fn before(opening: &Opening<'_>) -> Before {
     let mut is_cut = false;
     for (end, said) in opening.sides() {
         match header(said.bytes()) {
-            Some(Some(len)) => return Before::Header(end, len),
-            Some(None) => is_cut |= !said.is_empty(),
-            None => {}
+            Header::Len(len) => return Before::Header(end, len),
+            Header::Cut => is_cut |= !said.is_empty(),
+            Header::None => {}
         }
     }
     if is_cut { Before::Cut } else { Before::Other }
 }
 
-/// The length of the header in front; `Some(None)` if it is cut, `None` if there is none.
-fn header(bytes: &[u8]) -> Option<Option<usize>> {
+/// What an end begins with.
+enum Header {
+    None,
+    Cut,
+    Len(usize),
+}
+
+fn header(bytes: &[u8]) -> Header {
     if LINE.starts_with(bytes) || SIGNATURE.starts_with(bytes) {
-        return Some(None);
+        return Header::Cut;
     }
     if bytes.starts_with(LINE) {
         let line = bytes.get(..LONGEST_LINE).unwrap_or(bytes);
         return match memchr::memmem::find(line, b"\r\n") {
-            Some(at) => Some(Some(at + 2)),
-            None => (bytes.len() < LONGEST_LINE).then_some(None),
+            Some(at) => Header::Len(at + 2),
+            None if bytes.len() < LONGEST_LINE => Header::Cut,
+            None => Header::None,
         };
     }
-    let rest = bytes.strip_prefix(SIGNATURE)?;
-    match rest {
+    let Some(rest) = bytes.strip_prefix(SIGNATURE) else { return Header::None };
+    match *rest {
         // Version 2, and a command that is known.
-        &[0x20 | 0x21, _, high, low, ..] => {
+        [0x20 | 0x21, _, high, low, ..] => {
             let len = HEADER + usize::from(u16::from_be_bytes([high, low]));
-            Some((len <= bytes.len()).then_some(len))
+            if len <= bytes.len() { Header::Len(len) } else { Header::Cut }
         }
-        [0x20 | 0x21, ..] | [] => Some(None),
-        _ => None,
+        [0x20 | 0x21, ..] | [] => Header::Cut,
+        _ => Header::None,
     }
 }
 

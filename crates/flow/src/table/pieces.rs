@@ -16,8 +16,15 @@ use crate::tally::Observation;
 /// A piece of a packet: its header, its place, and its bytes.
 type Piece<'a> = (&'a Ip, Fragment, &'a [u8]);
 
+/// Whether a packet is a piece, or says so.
+#[inline]
+pub(super) fn is_piece(d: &Dissection<'_>) -> bool {
+    let of = |ip: &Option<Ip>| ip.as_ref().is_some_and(|ip| ip.fragment.is_some());
+    of(&d.ip) || of(&d.outer)
+}
+
 /// The piece that a packet is, or that encloses it.
-pub(super) fn piece<'d>(d: &'d Dissection<'_>, packet: &'d [u8]) -> Option<Piece<'d>> {
+fn piece<'d>(d: &'d Dissection<'_>, packet: &'d [u8]) -> Option<Piece<'d>> {
     // A packet may say that it is a piece, and be whole (RFC 6946).
     let of = |ip: &Ip| ip.fragment.filter(|fragment| fragment.offset > 0 || fragment.more);
     let (ip, outer) = (d.ip.as_ref()?, d.outer.as_ref());
@@ -29,12 +36,28 @@ pub(super) fn piece<'d>(d: &'d Dissection<'_>, packet: &'d [u8]) -> Option<Piece
 }
 
 impl FlowTable {
-    /// Adds a piece; gives the packet that it completes, from its IP header on.
-    pub(super) fn put_together(
+    /// Adds a piece; gives the protocol of the message in the packet that it completes, if it is one, else that packet, from
+    /// its IP header on.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn observe_piece(
         &mut self,
+        packet: &Packet<'_>,
+        origin: Origin,
         d: &Dissection<'_>,
-        (ip, fragment, bytes): Piece<'_>,
-    ) -> Option<Vec<u8>> {
+    ) -> (Option<&'static str>, Option<Vec<u8>>) {
+        let Some(piece) = piece(d, packet.bytes) else {
+            let said = d.ip.as_ref().zip(d.app_payload());
+            let spoken = said.and_then(|(ip, said)| self.messages.read(origin, ip, d.tcp.as_ref(), said));
+            return (spoken, None);
+        };
+        let whole = self.put_together(d, piece);
+        let spoken = whole.as_ref().and_then(|whole| self.read_whole(packet, origin, whole));
+        (spoken, whole.filter(|_| spoken.is_none()))
+    }
+
+    /// Adds a piece; gives the packet that it completes.
+    fn put_together(&mut self, d: &Dissection<'_>, (ip, fragment, bytes): Piece<'_>) -> Option<Vec<u8>> {
         let (inner, tally, seed) = (d.ip.as_ref()?, &self.tally, &self.options.seed);
         let is_live = self.options.live.is_some();
         let is_wanted = || {
@@ -48,18 +71,15 @@ impl FlowTable {
     }
 
     /// Reads the message in a packet that was put together, if anybody speaks on its ports.
-    pub(super) fn read_whole(
-        &mut self,
-        packet: &Packet<'_>,
-        origin: Origin,
-        whole: &[u8],
-    ) -> Option<&'static str> {
+    fn read_whole(&mut self, packet: &Packet<'_>, origin: Origin, whole: &[u8]) -> Option<&'static str> {
         let d = dissected(packet, whole, self);
         let (ip, said) = (d.ip.as_ref()?, d.app_payload()?);
         self.messages.read(origin, ip, d.tcp.as_ref(), said)
     }
 
     /// Reads what a packet that was put together says of its flow.
+    #[cold]
+    #[inline(never)]
     pub(super) fn hear_whole<const LIVE: bool>(
         &mut self,
         packet: &Packet<'_>,

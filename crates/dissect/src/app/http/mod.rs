@@ -180,15 +180,13 @@ fn past(bytes: &[u8]) -> Option<Past> {
             return Some(if told == 0 { Past::None } else { Past::First(told) });
         };
         let body = rest.get(len..).unwrap_or_default();
-        match body::skip(body, fields.content_length, fields.is_chunked) {
-            Some(next) => rest = next,
+        let Some(next) = body::skip(body, fields.content_length, fields.is_chunked) else {
             // Without its length, where a body ends is told by all of it.
-            None => {
-                let body = body::len(fields.content_length, fields.is_chunked);
-                let end = body.map_or(told, |body| told.saturating_add(len as u32).saturating_add(body));
-                return Some(if end == 0 { Past::None } else { Past::First(end) });
-            }
-        }
+            let body = body::len(fields.content_length, fields.is_chunked);
+            let end = body.map_or(told, |body| told.saturating_add(len as u32).saturating_add(body));
+            return Some(if end == 0 { Past::None } else { Past::First(end) });
+        };
+        rest = next;
     }
 }
 

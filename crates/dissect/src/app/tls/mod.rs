@@ -76,12 +76,12 @@ pub fn read(bytes: &[u8], depth: Depth) -> Told<Hello> {
 fn client(run: &record::Run<'_>, depth: Depth) -> Told<Client> {
     let ended = run.end != End::Cut;
     let more = || if ended { Told::NotMine } else { Told::NeedMore };
-    let mut messages = Cursor::new(&*run.messages);
+    let mut messages = Cursor::new(&run.messages);
     let Some(message) = Message::next(&mut messages) else { return more() };
     let Some(hello) = ClientHello::of(message, Over::Stream) else { return Told::NotMine };
     let mut client = hello.client(Over::Stream, depth);
     if let End::Change(behind) = run.end {
-        client.second_name = second_name(&mut Cursor::new(&*record::run(behind).messages));
+        client.second_name = second_name(&mut Cursor::new(&record::run(behind).messages));
     } else if !messages.is_empty() {
         client.second_name = second_name(&mut messages);
     }
