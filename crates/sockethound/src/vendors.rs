@@ -169,7 +169,7 @@ mod tests {
             };
             // Assigned in the eighties and nineties, to owners that still go by these names.
             begins([0, 0, 0x0c, 1, 2, 3], "cisco");
-            begins([0, 0, 0, 1, 2, 3], "xerox");
+            begins([0, 0, 1, 1, 2, 3], "xerox");
             begins([8, 0, 0x09, 1, 2, 3], "hewlett");
             begins([0, 0x50, 0x56, 1, 2, 3], "vmware");
             assert!(vendors.rows.get().is_some_and(|rows| rows.len() > 25_000), "{path}");
