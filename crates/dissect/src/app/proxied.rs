@@ -3,7 +3,7 @@
 //! The proxy says first who connected to it (<https://www.haproxy.org/download/1.8/doc/proxy-protocol.txt>, sections 2.1
 //! and 2.2), then passes on all bytes. Whoever reads these is asked as if nothing stood before them.
 
-use super::{App, AppDissector, Begins, Candidates, End, Opening, Past, Port, Reading};
+use super::{App, AppDissector, Begins, Candidates, End, Opening, Port, Reading};
 
 /// The words that version 1 begins with.
 const LINE: &[u8] = b"PROXY ";
@@ -60,21 +60,6 @@ impl AppDissector for Proxied {
             }
         }
         if needs_more { Reading::Partly(unknown()) } else { Reading::Is(unknown()) }
-    }
-
-    fn past(&self, opening: &Opening<'_>) -> [Past; 2] {
-        let Before::Header(end, len) = before(opening) else { return [Past::None; 2] };
-        let inner = behind(opening, end, len);
-        let mut reading = candidates(&inner)
-            .each()
-            .filter(|(_, dissector)| dissector.recurs() && dissector.dissect(&inner).app().is_some());
-        let Some((_, dissector)) = reading.next() else { return [Past::None; 2] };
-        let [mut initiator, mut responder] = dissector.past(&inner);
-        // Behind the header, what is left is read as if there had been none.
-        if let Past::First(told) = if end == End::Initiator { &mut initiator } else { &mut responder } {
-            *told = told.saturating_add(len as u32);
-        }
-        [initiator, responder]
     }
 
     /// What is passed on may.
@@ -194,8 +179,6 @@ mod tests {
             let request = [header, b"GET / HTTP/1.1\r\nHost: web.example\r\n\r\n"].concat();
             let app = read(&request, b"HTTP/1.1 200 OK\r\n\r\n").app().unwrap();
             assert_eq!((app.protocol, &*app.names[0].name), ("http", "web.example"));
-            let inner = Opening { transport: 6, initiator: Said::stream(&request), ..Opening::default() };
-            assert_eq!(Proxied.past(&inner)[0], Past::First(request.len() as u32));
         }
     }
 
