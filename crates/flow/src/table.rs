@@ -262,15 +262,19 @@ impl FlowTable {
     }
 
     /// Has flows to the encrypted resolvers told that answers spoke of.
-    #[inline]
+    #[inline(always)]
     fn tell_of_resolvers(&mut self) {
-        let announcements = &mut self.messages.said.lookups.announcements;
-        if !announcements.is_empty() {
-            let fresh =
-                announcements.drain(..).filter(|one| self.tally.openings.announced.learn(one.clone()));
-            let room = MAX_ANNOUNCED.saturating_sub(self.announced.len());
-            self.announced.extend(fresh.take(room));
+        if !self.messages.said.lookups.announcements.is_empty() {
+            self.learn_of_resolvers();
         }
+    }
+
+    #[cold]
+    fn learn_of_resolvers(&mut self) {
+        let announcements = self.messages.said.lookups.announcements.drain(..);
+        let fresh = announcements.filter(|one| self.tally.openings.announced.learn(one.clone()));
+        let room = MAX_ANNOUNCED.saturating_sub(self.announced.len());
+        self.announced.extend(fresh.take(room));
     }
 
     /// Encrypted resolvers that answers have spoken of since somebody asked, for the other tables of the same capture.
