@@ -42,9 +42,9 @@ pub const TARGETS: &[Target] = &[
 
 /// Those that take what the ends of a flow say first, and whose dissectors they are; all, where none is named.
 const OPENINGS: &[(&str, &[&str])] = &[
-    ("tls", &["tls", "dtls"]),
+    ("tls", &["tls", "dtls", "haproxy"]),
     ("quic", &["quic"]),
-    ("http", &["http", "http2"]),
+    ("http", &["http", "http2", "haproxy"]),
     ("openings", &[]),
     ("later", &["smtp", "ftp", "pop3", "imap", "xmpp", "postgresql", "mysql", "socks"]),
 ];
@@ -155,7 +155,7 @@ fn opening(target: &str, bytes: &[u8]) {
 /// A capture's packets through a table into a collector: the ledger closes, and it does not matter when deltas are taken.
 pub fn flows(bytes: &[u8]) {
     let keep = Keep { all: true, answers: 5, once: false };
-    let options = Options { keep, ..Options::default() };
+    let options = Options { keep, depth: app::Depth::All, ..Options::default() };
     let config = || Config { rows: usize::MAX, ..Config::default() };
     let (mut once, mut often, mut few) = (
         FlowTable::new(options.clone()),

@@ -85,7 +85,8 @@ fn check(dissector: &dyn AppDissector, opening: &Opening<'_>) {
     let reading = dissector.dissect(opening);
     assert_eq!(reading, dissector.dissect(opening));
     check_names(dissector, opening, &reading);
-    let (Reading::Partly(app) | Reading::Is(app)) = reading else { return };
+    assert_eq!(dissector.past(opening), dissector.past(opening));
+    let Some(app) = reading.app() else { return };
     let distinct: BTreeSet<_> =
         app.names.iter().map(|name| (name.source, name.name.to_lowercase())).collect();
     assert!(distinct.len() == app.names.len() || !app.names.iter().all(|name| name.name.is_ascii()));
@@ -99,6 +100,7 @@ fn check_names(dissector: &dyn AppDissector, opening: &Opening<'_>, whole: &Read
     let less = Opening { initiator, responder, depth: Depth::Names, ..*opening };
     match (whole, dissector.dissect(&less)) {
         (Reading::Is(all), Reading::Is(some))
+        | (Reading::Last(all), Reading::Last(some))
         | (Reading::Partly(all), Reading::Is(some) | Reading::Partly(some)) => {
             assert_eq!((all.protocol, &all.names), (some.protocol, &some.names));
         }

@@ -15,7 +15,8 @@ use dissect::Endpoint;
 use dissect::app::tls::is_http;
 use dissect::app::{App, End, Value};
 
-pub(crate) use self::announced::{Announced, Announcement};
+pub(crate) use self::announced::Announced;
+pub use self::announced::Announcement;
 use self::count::Count;
 pub(crate) use self::count::Heard;
 use crate::flow::Flow;

@@ -64,6 +64,11 @@ impl Heed {
         self.0 >> side.index() & 1 != 0
     }
 
+    /// Whether what `side` says next is read, whatever it begins with.
+    pub(crate) fn hears(self, side: Side) -> bool {
+        self.wants(side) && (self.0 & Self::TOLD == 0 || self.0 & (Self::PENDING | Self::RECURS) != 0)
+    }
+
     pub(crate) fn is_told(self) -> bool {
         self.0 & Self::TOLD != 0
     }

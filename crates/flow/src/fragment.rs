@@ -2,9 +2,9 @@
 //!
 //! A later fragment has no ports; it belongs to the flow of its first fragment,
 //! if that came before (same source, destination, identification, protocol).
-//! UDP datagrams that an application dissector wants are put together, whatever
-//! the order of their pieces (RFC 791, section 3.2; RFC 8200, section 4.5).
-//! Both memories are bounded; the oldest entry makes room.
+//! Packets whose payload somebody wants are put together, whatever the order of
+//! their pieces (RFC 791, section 3.2; RFC 8200, section 4.5). Both memories are
+//! bounded; the oldest entry makes room.
 
 use std::collections::VecDeque;
 
@@ -15,12 +15,15 @@ use crate::key::{FlowKey, Side};
 
 /// First fragments that are remembered.
 const MAX_FIRST: usize = 16_384;
-/// Datagrams that are put together at once.
-const MAX_DATAGRAMS: usize = 64;
-/// Pieces of one datagram; more is an attack.
+/// Packets that are put together at once.
+const MAX_PACKETS: usize = 64;
+/// Pieces of one packet; more is an attack.
 const MAX_PIECES: usize = 128;
-const UDP: u8 = 17;
-const UDP_HEADER: usize = 8;
+/// Bytes of the pieces of one packet, which may lie over each other.
+const MAX_HELD: usize = 2 * 65_535;
+/// Bytes of an IP header without options, and of an IPv6 header.
+const IPV4: usize = 20;
+const IPV6: usize = 40;
 
 type Identity = (u128, u128, u32, u8);
 
@@ -28,7 +31,7 @@ fn identity(ip: &Ip, fragment: Fragment) -> Identity {
     (ip.src, ip.dst, fragment.id, ip.protocol)
 }
 
-/// Pieces of one datagram.
+/// Pieces of one packet's payload.
 #[derive(Debug, Default)]
 struct Pieces {
     /// (offset, bytes), as they came.
@@ -37,12 +40,12 @@ struct Pieces {
     whole: Option<usize>,
     /// Bytes in `parts`.
     held: usize,
-    /// Its first piece was seen, and nobody reads such datagrams.
+    /// Its first piece was seen, and nobody reads its flow.
     refused: bool,
 }
 
 impl Pieces {
-    /// The datagram, once nothing is missing; of overlapping pieces the earlier one counts.
+    /// The payload, once nothing is missing; of overlapping pieces the earlier one counts.
     fn join(&self) -> Option<Vec<u8>> {
         let whole = self.whole.filter(|&whole| self.held >= whole)?;
         if let Some(bytes) = self.in_order(whole) {
@@ -62,7 +65,7 @@ impl Pieces {
 }
 
 impl Pieces {
-    /// The datagram, where each piece begins at the end of the one before: as pieces mostly come.
+    /// The payload, where each piece begins at the end of the one before: as pieces mostly come.
     fn in_order(&self, whole: usize) -> Option<Vec<u8>> {
         let mut bytes = Vec::with_capacity(whole);
         for (offset, part) in &self.parts {
@@ -73,14 +76,6 @@ impl Pieces {
         }
         (bytes.len() == whole).then_some(bytes)
     }
-}
-
-/// A UDP datagram that was put together.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Datagram {
-    pub(crate) src_port: u16,
-    pub(crate) dst_port: u16,
-    pub(crate) payload: Vec<u8>,
 }
 
 /// Whose the first fragments were.
@@ -110,36 +105,35 @@ impl FirstFragments {
     }
 }
 
-/// Datagrams of which some pieces are there.
+/// Packets of which some pieces are there.
 #[derive(Debug, Default)]
-pub(crate) struct Datagrams {
-    datagrams: HashMap<Identity, Pieces>,
+pub(crate) struct Packets {
+    packets: HashMap<Identity, Pieces>,
     order: VecDeque<Identity>,
 }
 
-impl Datagrams {
-    /// Adds a piece of a UDP datagram; `bytes` is the IP payload. Gives the datagram when it is whole.
+impl Packets {
+    /// Adds a piece of the packet that `ip` is a part of; `bytes` is its payload. Gives the packet when it is whole: an IP
+    /// header without options, and all of the payload.
     ///
-    /// `wanted` says of a first fragment's ports whether anybody would read the datagram.
+    /// `is_wanted` says of a first piece whether anybody would read the packet.
     pub(crate) fn assemble(
         &mut self,
         ip: &Ip,
         fragment: Fragment,
         bytes: &[u8],
-        wanted: impl Fn(u16, u16) -> bool,
-    ) -> Option<Datagram> {
-        if ip.protocol != UDP {
-            return None;
-        }
+        is_wanted: impl FnOnce() -> bool,
+    ) -> Option<Vec<u8>> {
         let identity = identity(ip, fragment);
-        if !self.datagrams.contains_key(&identity) {
+        if !self.packets.contains_key(&identity) {
             self.make_room(identity);
         }
-        let pieces = self.datagrams.get_mut(&identity)?;
-        if fragment.offset == 0 && !wanted(be16(bytes, 0), be16(bytes, 2)) {
+        let pieces = self.packets.get_mut(&identity)?;
+        if fragment.offset == 0 && !pieces.refused && !is_wanted() {
             *pieces = Pieces { refused: true, ..Pieces::default() };
         }
-        if pieces.refused || pieces.parts.len() == MAX_PIECES {
+        let is_too_much = pieces.parts.len() == MAX_PIECES || pieces.held + bytes.len() > MAX_HELD;
+        if pieces.refused || is_too_much {
             return None;
         }
         pieces.parts.push((fragment.offset, bytes.to_vec()));
@@ -148,28 +142,53 @@ impl Datagrams {
             pieces.whole = Some(usize::from(fragment.offset) + bytes.len());
         }
         let joined = pieces.join()?;
-        self.datagrams.remove(&identity);
-        let (src_port, dst_port) = (be16(&joined, 0), be16(&joined, 2));
-        (wanted(src_port, dst_port) && joined.len() >= UDP_HEADER).then(|| Datagram {
-            src_port,
-            dst_port,
-            payload: joined[UDP_HEADER..].to_vec(),
-        })
+        self.packets.remove(&identity);
+        packet(ip, &joined)
     }
 
     fn make_room(&mut self, identity: Identity) {
-        self.datagrams.insert(identity, Pieces::default());
+        self.packets.insert(identity, Pieces::default());
         self.order.push_back(identity);
-        while self.order.len() > MAX_DATAGRAMS {
+        while self.order.len() > MAX_PACKETS {
             if let Some(oldest) = self.order.pop_front() {
-                self.datagrams.remove(&oldest);
+                self.packets.remove(&oldest);
             }
         }
     }
 }
 
-fn be16(bytes: &[u8], at: usize) -> u16 {
-    bytes.get(at..at + 2).map_or(0, |b| u16::from_be_bytes([b[0], b[1]]))
+/// The packet between the ends of `ip` with this payload; `None` where it would be longer than a packet can be.
+fn packet(ip: &Ip, payload: &[u8]) -> Option<Vec<u8>> {
+    /// Of a packet that was put together nobody asks how many hops it has left.
+    const HOPS: u8 = 64;
+    let mut bytes = Vec::with_capacity(IPV6 + payload.len());
+    if ip.version == 4 {
+        let len = u16::try_from(IPV4 + payload.len()).ok()?.to_be_bytes();
+        bytes.extend([0x45, 0, len[0], len[1], 0, 0, 0, 0, HOPS, ip.protocol, 0, 0]);
+        bytes.extend([ip.src, ip.dst].iter().flat_map(|addr| (*addr as u32).to_be_bytes()));
+    } else {
+        let len = u16::try_from(payload.len()).ok()?.to_be_bytes();
+        bytes.extend([0x60, 0, 0, 0, len[0], len[1], ip.protocol, HOPS]);
+        bytes.extend([ip.src, ip.dst].iter().flat_map(|addr| addr.to_be_bytes()));
+    }
+    bytes.extend_from_slice(payload);
+    Some(bytes)
+}
+
+/// The payload of the fragment that the header `ip` in `packet` heads, where another header stands in it.
+pub(crate) fn payload_around<'a>(ip: &Ip, packet: &'a [u8]) -> &'a [u8] {
+    /// Next header of a fragment header, and the bytes of both headers.
+    const FRAGMENT: u8 = 44;
+    const IPV6_FRAGMENT: usize = IPV6 + 8;
+    let whole = packet.get(usize::from(ip.at)..).unwrap_or_default();
+    let whole = whole.get(..ip.bytes as usize).unwrap_or(whole);
+    let header = match (ip.version, whole) {
+        (4, [first, ..]) => usize::from(first & 0xf) * 4,
+        (6, [_, _, _, _, _, _, FRAGMENT, ..]) => IPV6_FRAGMENT,
+        // Behind other extension headers nobody looks.
+        _ => whole.len(),
+    };
+    whole.get(header..).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -185,7 +204,7 @@ mod tests {
             dst_port: 0,
             bytes: 0,
             at: 0,
-            protocol: UDP,
+            protocol: 17,
             version: 4,
             fragment: Some(fragment),
         };
@@ -204,40 +223,41 @@ mod tests {
         let whole = datagram();
         let parts = [(0, true, &whole[..8]), (8, true, &whole[8..16]), (16, false, &whole[16..])];
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-            let mut fragments = Datagrams::default();
+            let mut fragments = Packets::default();
             let mut got = None;
             for n in order {
                 assert_eq!(got, None);
                 let (offset, more, bytes) = parts[n];
                 let (ip, fragment) = piece(offset, more);
-                got = fragments.assemble(&ip, fragment, bytes, |src, _| src == 53);
+                got = fragments.assemble(&ip, fragment, bytes, || true);
             }
             let got = got.expect("three pieces make a datagram");
-            assert_eq!((got.src_port, got.dst_port, got.payload), (53, 0x8000, (1..=16).collect()));
+            assert_eq!((&got[..4], &got[12..20]), (&[0x45, 0, 0, 44][..], &[0, 0, 0, 1, 0, 0, 0, 2][..]));
+            assert_eq!(got[20..], whole);
         }
     }
 
     #[test]
     fn what_nobody_wants_is_not_kept() {
         let whole = datagram();
-        let mut fragments = Datagrams::default();
+        let mut fragments = Packets::default();
         let (ip, fragment) = piece(0, true);
-        assert_eq!(fragments.assemble(&ip, fragment, &whole[..8], |_, _| false), None);
+        assert_eq!(fragments.assemble(&ip, fragment, &whole[..8], || false), None);
         let (ip, fragment) = piece(8, false);
-        assert_eq!(fragments.assemble(&ip, fragment, &whole[8..], |_, _| false), None);
-        assert!(fragments.datagrams.values().all(|p| p.parts.is_empty()));
+        assert_eq!(fragments.assemble(&ip, fragment, &whole[8..], || false), None);
+        assert!(fragments.packets.values().all(|p| p.parts.is_empty()));
     }
 
     #[test]
     fn memory_is_bounded() {
-        let (mut fragments, mut firsts) = (Datagrams::default(), FirstFragments::default());
+        let (mut fragments, mut firsts) = (Packets::default(), FirstFragments::default());
         for id in 0..100_000 {
             let (ip, mut fragment) = piece(8, true);
             fragment.id = id;
-            fragments.assemble(&ip, fragment, &[0; 8], |_, _| true);
+            fragments.assemble(&ip, fragment, &[0; 8], || true);
             firsts.note(&ip, fragment, (FlowKey::default(), Side::Low));
         }
-        assert!(fragments.datagrams.len() <= MAX_DATAGRAMS);
+        assert!(fragments.packets.len() <= MAX_PACKETS);
         assert!(firsts.flows.len() <= MAX_FIRST);
     }
 }

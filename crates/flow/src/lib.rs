@@ -48,7 +48,7 @@ pub use attribution::{Answer, Attributed, Change, End, Evidence, Protocol, Quest
 pub use collector::{Collector, Config, LiveConfig};
 pub use delta::Delta;
 pub use dns::{DnsEvent, DnsFacts, DnsTotals};
-pub use encrypted::{DnsBy, DnsKind, EncryptedDns, ResolverTotals};
+pub use encrypted::{Announcement, DnsBy, DnsKind, EncryptedDns, ResolverTotals};
 pub use expiry::{ROUNDS, Timeouts};
 pub use flow::Counters;
 pub use group::{Group, GroupBy, GroupKey};

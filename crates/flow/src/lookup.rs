@@ -173,18 +173,9 @@ impl Lookups {
             *known = (said, since);
             let name = name();
             if !name.is_empty() {
-                let (asker, resolver) = (ip.destination(), ip.five_tuple().src);
-                let ttl = address.ttl;
-                self.delta.namings.push(Naming {
-                    addr,
-                    asker,
-                    name,
-                    since,
-                    resolver,
-                    ttl,
-                    latency,
-                    protocol,
-                });
+                let of = Naming::told(ip, since, protocol);
+                let (asker, ttl) = (ip.destination(), address.ttl);
+                self.delta.namings.push(Naming { addr, asker, name, ttl, latency, ..of });
             }
         }
         names_private
@@ -197,18 +188,8 @@ impl Lookups {
             if asker == EVERYBODY && addr != ip.source() {
                 continue;
             }
-            let (since, resolver) = (origin.timestamp, ip.five_tuple().src);
-            let protocol = NBNS;
-            self.delta.namings.push(Naming {
-                addr,
-                asker,
-                name,
-                since,
-                resolver,
-                ttl,
-                latency: None,
-                protocol,
-            });
+            let of = Naming::told(ip, origin.timestamp, NBNS);
+            self.delta.namings.push(Naming { addr, asker, name, ttl, ..of });
         }
     }
 

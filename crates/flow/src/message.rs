@@ -1,17 +1,14 @@
-//! Payloads that an application dissector reads: datagrams, stream directions, datagrams in fragments.
+//! Payloads of which every message is read: datagrams and stream directions.
 
 use std::collections::BTreeMap;
 
 use dissect::app::{Fact, MessageDissector, Verdict, by_content, by_port};
-use dissect::{Fragment, Ip, Tcp, TcpFlags, Timestamp};
+use dissect::{Ip, Tcp, TcpFlags, Timestamp};
 
-use crate::fragment::Datagrams;
 use crate::key::FlowKey;
 use crate::ledger::InterfaceId;
 use crate::lookup::{Keep, Lookups};
 use crate::stream::Streams;
-
-const UDP: u8 = 17;
 
 /// Which packet completed a message.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +24,6 @@ pub(crate) struct Origin {
 #[derive(Debug, Default)]
 pub(crate) struct Messages {
     streams: Streams,
-    datagrams: Datagrams,
     pub(crate) said: Said,
 }
 
@@ -64,20 +60,6 @@ impl Messages {
                 self.read_datagram(dissector, origin, ip, payload)
             }
         }
-    }
-
-    /// Adds a fragment's payload; reads the datagram that it completes.
-    pub(crate) fn read_fragment(
-        &mut self,
-        origin: Origin,
-        ip: &Ip,
-        fragment: Fragment,
-        payload: &[u8],
-    ) -> Option<&'static str> {
-        let wanted = |src, dst| by_port(UDP, src, dst).is_some();
-        let whole = self.datagrams.assemble(ip, fragment, payload, wanted)?;
-        let ip = Ip { src_port: whole.src_port, dst_port: whole.dst_port, fragment: None, ..*ip };
-        self.read(origin, &ip, None, &whole.payload)
     }
 
     fn read_datagram(

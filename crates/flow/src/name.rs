@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dissect::app::{Name, NameSource};
-use dissect::{Endpoint, Timestamp};
+use dissect::{Endpoint, Ip, Timestamp};
 use hashbrown::{HashMap, HashSet};
 
 /// Addresses whose names are kept; the oldest makes room.
@@ -110,6 +110,12 @@ pub(crate) struct Naming {
 }
 
 impl Naming {
+    /// What the sender of a packet says, of whose message the rest is still to be filled in.
+    pub(crate) fn told(ip: &Ip, since: Timestamp, protocol: &'static str) -> Self {
+        let (addr, asker, name) = (ip.source(), ip.destination(), Arc::default());
+        Naming { addr, asker, name, since, resolver: ip.five_tuple().src, ttl: 0, latency: None, protocol }
+    }
+
     fn is_announcement(&self) -> bool {
         self.asker.is_multicast() || self.asker == EVERYBODY
     }
@@ -117,15 +123,26 @@ impl Naming {
 
 /// The end that may have been told a name.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer {
+pub(crate) struct Peer<'a> {
     pub(crate) addr: IpAddr,
     /// It is a process of this very host, which may look names up over the loopback interface.
     pub(crate) is_host: bool,
+    /// Further addresses of the same host: one that asks over IPv4 may go on over IPv6.
+    pub(crate) others: &'a [IpAddr],
 }
 
-impl Peer {
+impl Peer<'_> {
     fn was_told(&self, naming: &Naming) -> bool {
-        naming.asker == self.addr || self.is_host && naming.asker.is_loopback()
+        self.has(naming.asker) || self.is_host && naming.asker.is_loopback()
+    }
+
+    fn has(&self, addr: IpAddr) -> bool {
+        addr == self.addr || self.others.contains(&addr)
+    }
+
+    /// Whether one of its addresses is in `askers`.
+    fn is_among(&self, askers: &HashSet<IpAddr>) -> bool {
+        askers.contains(&self.addr) || self.others.iter().any(|addr| askers.contains(addr))
     }
 }
 
@@ -181,7 +198,7 @@ impl Names {
 
     /// What `addr` is called in a flow with `peer` that began at `at`: what `peer` was told last before that, else what
     /// everybody was told, else a table's name. What another one was told is not shown: an address may have many names.
-    pub(crate) fn of(&self, addr: IpAddr, peer: Peer, at: Timestamp) -> Option<Called> {
+    pub(crate) fn of(&self, addr: IpAddr, peer: Peer<'_>, at: Timestamp) -> Option<Called> {
         let lookup = || self.told(addr, peer, at, None).map(|n| (&n.name, NamedBy::Lookup));
         let announced = || {
             let announced = self.before(addr, at).filter(|n| n.is_announcement());
@@ -199,7 +216,7 @@ impl Names {
     }
 
     /// The lookup by which `peer` came to know `addr` before `at`, of the name `asked` if there is one.
-    pub(crate) fn cause(&self, addr: IpAddr, peer: Peer, at: Timestamp, asked: Option<&str>) -> Cause {
+    pub(crate) fn cause(&self, addr: IpAddr, peer: Peer<'_>, at: Timestamp, asked: Option<&str>) -> Cause {
         if let Some(naming) = self.told(addr, peer, at, asked) {
             let before = u64::try_from(at.0.saturating_sub(naming.since.0)).unwrap_or(0);
             return Cause::Lookup(Lookup {
@@ -210,7 +227,7 @@ impl Names {
                 latency: naming.latency,
             });
         }
-        if self.askers.contains(&peer.addr) { Cause::NoneSeen } else { Cause::Unknown }
+        if peer.is_among(&self.askers) { Cause::NoneSeen } else { Cause::Unknown }
     }
 
     fn before(&self, addr: IpAddr, at: Timestamp) -> impl Iterator<Item = &Naming> {
@@ -218,7 +235,7 @@ impl Names {
     }
 
     /// What `peer` was told last before `at`, of `asked` if it was told that.
-    fn told(&self, addr: IpAddr, peer: Peer, at: Timestamp, asked: Option<&str>) -> Option<&Naming> {
+    fn told(&self, addr: IpAddr, peer: Peer<'_>, at: Timestamp, asked: Option<&str>) -> Option<&Naming> {
         let told = self.before(addr, at).filter(|n| !n.is_announcement() && peer.was_told(n));
         told.max_by_key(|n| {
             (asked.is_some_and(|asked| asked.eq_ignore_ascii_case(&n.name)), n.since, &n.name)
@@ -250,7 +267,7 @@ mod tests {
     }
 
     fn named(names: &Names, addr: IpAddr, at: i64) -> Option<(String, &'static str)> {
-        let called = names.of(SERVER, Peer { addr, is_host: false }, Timestamp(at))?;
+        let called = names.of(SERVER, Peer { addr, is_host: false, others: &[] }, Timestamp(at))?;
         Some((called.name.to_string(), called.by.name()))
     }
 
@@ -290,8 +307,9 @@ mod tests {
         names.learn(naming(ALICE, "shop.example", 10));
         names.learn(naming(ALICE, "mail.example", 30));
         names.learn_asker(ALICE);
-        let cause =
-            |addr, at, asked| names.cause(SERVER, Peer { addr, is_host: false }, Timestamp(at), asked);
+        let cause = |addr, at, asked| {
+            names.cause(SERVER, Peer { addr, is_host: false, others: &[] }, Timestamp(at), asked)
+        };
         let Cause::Lookup(lookup) = cause(ALICE, 45, Some("SHOP.example")) else { panic!("it was told") };
         assert_eq!((&*lookup.name, lookup.before.as_nanos()), ("shop.example", 35));
         assert_eq!((lookup.ttl, lookup.resolver.addr), (300, BOB));
@@ -305,9 +323,27 @@ mod tests {
     fn this_host_may_look_up_over_its_loopback_interface() {
         let mut names = Names::default();
         names.learn(naming(STUB, "shop.example", 10));
-        let of = |is_host| names.of(SERVER, Peer { addr: ALICE, is_host }, Timestamp(20));
+        let of = |is_host| names.of(SERVER, Peer { addr: ALICE, is_host, others: &[] }, Timestamp(20));
         assert!(of(true).is_some());
         assert_eq!(of(false), None);
+    }
+
+    #[test]
+    fn a_host_is_one_whichever_of_its_addresses_asks() {
+        let mut names = Names::default();
+        names.learn(naming(ALICE, "shop.example", 10));
+        names.learn(naming(BOB, "blog.example", 15));
+        names.learn_asker(ALICE);
+        let six: IpAddr = "2001:db8::1".parse().unwrap();
+        let both = [ALICE, six];
+        let peer = |others| Peer { addr: six, is_host: false, others };
+        let of = |others| names.of(SERVER, peer(others), Timestamp(20)).map(|called| called.name.to_string());
+        assert_eq!(of(&both).as_deref(), Some("shop.example"));
+        assert_eq!(of(&[]), None);
+        let cause = |others, at| names.cause(SERVER, peer(others), Timestamp(at), None);
+        assert_eq!(cause(&both, 5), Cause::NoneSeen);
+        assert_eq!(cause(&[], 5), Cause::Unknown);
+        assert!(matches!(cause(&both, 20), Cause::Lookup(_)));
     }
 
     #[test]

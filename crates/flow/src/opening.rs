@@ -5,24 +5,27 @@
 //! and is counted.
 
 mod beyond;
+mod facts;
 mod moved;
 mod pending;
 mod prefix;
+mod worth;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use dissect::app::{App, Candidates, Depth, End, Interest, Name, NameSource, Opening, Reading, Said, quic};
+use dissect::app::{App, Candidates, Depth, NameSource, Opening, Past, Reading, Said};
 use dissect::{FiveTuple, Timestamp};
 use hashbrown::HashMap;
 
 use self::beyond::Beyond;
 use self::moved::Moved;
-use self::pending::Pending;
+use self::pending::{Pending, past};
+pub(crate) use self::worth::is_worth_hearing;
+use self::worth::{candidates, give_up, is_in_its_middle, later, may_begin_another};
 use crate::encrypted::{Announced, Encrypted, Heard};
 use crate::flow::Flow;
 use crate::ledger::InterfaceId;
-use crate::record::outermost;
 use crate::store::FlowStore;
 use crate::tally::Observation;
 
@@ -90,7 +93,8 @@ impl Openings {
         let flow = flows.get(number);
         if let Some(protocol) = o.spoken {
             if !flow.heed.is_told() {
-                self.settle(flows, number, o, Some(App::of(protocol)), false);
+                let verdict = Verdict { app: App::of(protocol), then: Then::Next };
+                self.settle(flows, number, o, Some(verdict), false);
             }
         } else if flow.heed.is_pending() {
             self.go_on(flows, number, o);
@@ -119,6 +123,23 @@ impl Openings {
         }
     }
 
+    /// Takes the payload of a packet that was put together. Its beginning may have been read before: that is no reason not
+    /// to, if it named nothing.
+    pub(crate) fn hear_whole(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>) {
+        let is_named = flows.app(flows.get(number)).is_some_and(|app| !app.names.is_empty());
+        let flow = flows.get_mut(number);
+        if flow.heed.is_counted() {
+            // Its pieces were, and nothing else is to be known.
+            return;
+        }
+        if !is_named && !flow.heed.is_pending() {
+            flow.heed.begin_again();
+        }
+        if flow.heed.wants(o.side) && !o.payload.is_empty() && is_worth_hearing(flow, o, self) {
+            self.hear(flows, number, o);
+        }
+    }
+
     /// Reads a payload as the whole opening.
     fn read_alone(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>, asked: Candidates) {
         let flow = flows.get(number);
@@ -136,13 +157,18 @@ impl Openings {
         opening.is_last = o.segment.is_some() && o.payload.len() < o.segment.len as usize;
         let (verdict, left) = read(asked, &opening);
         match verdict {
-            Some((app, true)) => self.settle(flows, number, o, Some(app), recur(left)),
-            Some((app, false)) => {
-                self.keep(flows, number, Pending::new(o, left, asked, true));
-                self.learn(flows, number, o, app);
+            Some(Verdict { app, then: Then::More }) => {
+                let past = if o.payload.len() < MAX_SAID { [Past::None; 2] } else { past(left, &opening) };
+                let past = [(past[0], flow.initiator), (past[1], flow.initiator.other())];
+                self.keep(flows, number, Pending::new(o, left, asked, true, past));
+                self.learn(flows, number, o, app, false);
             }
+            Some(verdict) => self.settle(flows, number, o, Some(verdict), recur(left)),
             None if left.is_empty() => self.say_nothing_known(flows, number, o),
-            None => self.keep(flows, number, Pending::new(o, left, asked, false)),
+            None => {
+                let past = [(Past::None, o.side); 2];
+                self.keep(flows, number, Pending::new(o, left, asked, false, past));
+            }
         }
     }
 
@@ -165,28 +191,37 @@ impl Openings {
         }
     }
 
-    /// Adds a payload to what is kept, and reads that again.
+    /// Adds a payload to what is kept, and reads that again; of a long one, what there is room for, then the rest.
     fn go_on(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>) {
+        while self.go_on_once(flows, number, o) {}
+    }
+
+    /// Gives whether what was read made room for more of the same payload.
+    fn go_on_once(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>) -> bool {
         let flow = flows.get(number);
-        let Some(pending) = self.pending.get_mut(&number) else { return };
+        let Some(pending) = self.pending.get_mut(&number) else { return false };
         if !pending.add(o, ports(flow)) {
-            return;
+            return false;
         }
-        let verdict = pending.read(self.depth, o.key.protocol(), ports(flow), flow.initiator);
+        let (went_on, was_sure) = (pending.went_on, pending.sure());
+        let (verdict, made_room) = pending.read(self.depth, o.key.protocol(), ports(flow), flow.initiator);
         let is_over = pending.is_over();
-        let recurs = recur(pending.sure()) || verdict.is_none() && is_in_its_middle(flow);
+        let recurs = recur(pending.sure().or(was_sure)) || verdict.is_none() && is_in_its_middle(flow);
         match verdict {
-            Some((app, whole)) if whole || is_over => self.settle(flows, number, o, Some(app), recurs),
-            Some((app, _)) => self.learn(flows, number, o, app),
+            Some(verdict) if verdict.then != Then::More || is_over => {
+                self.settle_later(flows, number, o, Some(verdict), recurs, went_on);
+            }
+            Some(verdict) => self.learn(flows, number, o, verdict.app, went_on),
             None if is_over => self.settle(flows, number, o, None, recurs),
             None => {}
         }
         let flow = flows.get(number);
-        if is_over && recurs && !flow.heed.is_pending() {
+        if is_over && flow.heed.recurs() && !flow.heed.is_pending() {
             // What there was no room for may begin the next one.
             let asked = candidates(flow, o).and(later(flow));
             self.read_alone(flows, number, o, asked);
         }
+        made_room
     }
 
     /// A flow is told: nothing more is kept of it. Its next opening is read if its protocol `recurs`.
@@ -195,73 +230,32 @@ impl Openings {
         flows: &mut FlowStore,
         number: u32,
         o: &Observation<'_>,
-        app: Option<App>,
+        verdict: Option<Verdict>,
         recurs: bool,
+    ) {
+        self.settle_later(flows, number, o, verdict, recurs, false);
+    }
+
+    /// The same, where the verdict may be of what is `later` than what was read before.
+    fn settle_later(
+        &mut self,
+        flows: &mut FlowStore,
+        number: u32,
+        o: &Observation<'_>,
+        verdict: Option<Verdict>,
+        recurs: bool,
+        later: bool,
     ) {
         let heed = flows.get(number).heed;
         if heed.is_pending() {
             self.pending.remove(&number);
         }
-        if let Some(app) = app {
-            self.learn(flows, number, o, app);
+        let mut recurs = recurs || heed.recurs();
+        if let Some(Verdict { app, then }) = verdict {
+            recurs &= then != Then::Nothing;
+            self.learn(flows, number, o, app, later);
         }
-        flows.get_mut(number).heed.told(!o.segment.is_some(), recurs || heed.recurs());
-    }
-
-    /// Adds to what is known of a flow, and by which it will be known elsewhere.
-    fn learn(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>, app: App) {
-        self.add(flows, number, o, app);
-        let flow = flows.get(number);
-        if let Some(app) = flows.app(flow) {
-            self.moved.learn(flow, app, o);
-        }
-    }
-
-    fn add(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>, mut app: App) {
-        let flow = flows.get(number);
-        let known = flows.app(flow);
-        if let Some(client) = known.and_then(|known| known.names.first()).map(|name| name.client) {
-            // What looks like a request of the server's is a part of a body.
-            app.names.retain(|name| name.client == client);
-        }
-        if self.depth == Depth::All {
-            let beyond = &mut self.beyond;
-            let fresh = |name: &&Name| {
-                known.is_none_or(|known| !known.knows(name) && beyond.hears_first(flow, known, name))
-            };
-            self.names.extend(app.names.iter().filter(fresh).map(|name| event(flow, o, name)));
-        }
-        let app = match known {
-            Some(known) if **known == app || flow.heed.is_told() && known.says_all_of(&app) => return,
-            Some(known) => {
-                let mut whole = App::clone(known);
-                if flow.heed.is_told() {
-                    whole.extend(&app);
-                } else {
-                    whole.absorb(&app);
-                }
-                Arc::new(whole)
-            }
-            None if app.names.is_empty() && app.fields.is_empty() => {
-                Arc::clone(self.bare.entry(app.protocol).or_insert_with(|| Arc::new(app)))
-            }
-            None => Arc::new(app),
-        };
-        flows.set_app(number, app);
-        self.look_for_lookups(flows, number, o);
-    }
-
-    /// Tells a flow of encrypted lookups by what is known of it now.
-    fn look_for_lookups(&mut self, flows: &mut FlowStore, number: u32, o: &Observation<'_>) {
-        let flow = flows.get(number);
-        let app = flows.app(flow);
-        if flow.heed.is_counted() || app.is_none() && !Encrypted::may_be(flow, &self.announced) {
-            return;
-        }
-        if let Some(encrypted) = Encrypted::of(flow, app.map(|app| &**app), &self.announced) {
-            flows.set_encrypted(number, encrypted);
-            flows.count_encrypted(number, &heard(o));
-        }
+        flows.get_mut(number).heed.told(!o.segment.is_some(), recurs);
     }
 
     /// Keeps what a flow said until there is more of it.
@@ -285,68 +279,6 @@ impl Openings {
     }
 }
 
-/// Whether a payload that a flow has heed of is worth a closer look. Most of those that are not are told by their first
-/// bytes, here, where the flow and the packet are at hand.
-#[inline(never)]
-pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, openings: &Openings) -> bool {
-    if flow.heed.is_pending() || flow.heed.is_counted() {
-        return true;
-    }
-    if o.spoken.is_some() {
-        return !flow.heed.is_told();
-    }
-    if o.payload.is_empty() {
-        return false;
-    }
-    if !flow.heed.is_told() {
-        let may_be_more = o.segment.is_some() && flow.misses_earlier(o.side);
-        if may_be_more
-            || !candidates(flow, o).is_empty()
-            || Encrypted::may_be(flow, &openings.announced)
-            || openings.moved.may_be(o)
-        {
-            return true;
-        }
-        give_up(flow, o);
-        return false;
-    }
-    may_begin_another(flow, o) || !o.segment.is_some() && quic::is_handshake(o.payload)
-}
-
-/// Whether a later payload of a flow that is told may begin another opening, by its first byte.
-#[inline]
-fn may_begin_another(flow: &Flow, o: &Observation<'_>) -> bool {
-    let Some(&first) = o.payload.first() else { return false };
-    let interest = Interest::of(o.key.protocol(), first);
-    flow.heed.recurs() && interest.recurs() || !o.segment.is_some() && interest.follows()
-}
-
-/// Who may read a payload as an end's first one.
-fn candidates(flow: &Flow, o: &Observation<'_>) -> Candidates {
-    Candidates::of(o.key.protocol(), o.payload, ports(flow))
-}
-
-/// Nobody knows what an end said first.
-fn give_up(flow: &mut Flow, o: &Observation<'_>) {
-    if is_in_its_middle(flow) {
-        flow.heed.told(false, true);
-    } else {
-        flow.heed.nothing_known(o.side, !o.segment.is_some());
-    }
-}
-
-/// Whether a flow was picked up in its middle, and its port is of a protocol of which openings follow each other: the next may
-/// be read.
-fn is_in_its_middle(flow: &Flow) -> bool {
-    flow.key.protocol() == TCP && !flow.began_here() && ports(flow).into_iter().any(Candidates::recur_on)
-}
-
-/// Who may read a later packet of a flow that was told already.
-fn later(flow: &Flow) -> Candidates {
-    let same = if flow.heed.recurs() { Candidates::that_recur() } else { Candidates::default() };
-    if flow.key.protocol() == UDP { same.or(Candidates::that_follow_others()) } else { same }
-}
-
 /// A payload, to be counted.
 fn heard<'a>(o: &Observation<'a>) -> Heard<'a> {
     let seq = o.segment.is_some().then_some(o.segment.seq);
@@ -356,17 +288,38 @@ fn heard<'a>(o: &Observation<'a>) -> Heard<'a> {
     Heard { side: o.side, bytes: o.payload, len, seq }
 }
 
-/// Asks `candidates`; gives what the first of them says that knows, and whether it has said all, with itself; else those
-/// that want more bytes.
-fn read(candidates: Candidates, opening: &Opening<'_>) -> (Option<(App, bool)>, Candidates) {
+/// What a dissector knows of an opening, and what may come.
+struct Verdict {
+    app: App,
+    then: Then,
+}
+
+/// What may come behind what was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    /// More of the same opening.
+    More,
+    /// The next opening, if the protocol has one.
+    Next,
+    /// Nothing that anybody reads.
+    Nothing,
+}
+
+/// Asks `candidates`; gives what the first of them says that knows, with itself; else those that want more bytes.
+fn read(candidates: Candidates, opening: &Opening<'_>) -> (Option<Verdict>, Candidates) {
     let mut left = Candidates::default();
     for (one, dissector) in candidates.each() {
-        match dissector.dissect(opening) {
-            Reading::NotMine => {}
-            Reading::NeedMore => left = left.or(one),
-            Reading::Partly(app) => return (Some((app, false)), one),
-            Reading::Is(app) => return (Some((app, true)), one),
-        }
+        let (app, then) = match dissector.dissect(opening) {
+            Reading::NotMine => continue,
+            Reading::NeedMore => {
+                left = left.or(one);
+                continue;
+            }
+            Reading::Partly(app) => (app, Then::More),
+            Reading::Is(app) => (app, Then::Next),
+            Reading::Last(app) => (app, Then::Nothing),
+        };
+        return (Some(Verdict { app, then }), one);
     }
     (None, left)
 }
@@ -378,15 +331,4 @@ fn recur(sure: Candidates) -> bool {
 
 fn ports(flow: &Flow) -> [u16; 2] {
     [flow.initiator, flow.initiator.other()].map(|side| flow.key.port(side))
-}
-
-fn event(flow: &Flow, o: &Observation<'_>, name: &Name) -> NameEvent {
-    let client = if name.client == End::Initiator { flow.initiator } else { flow.initiator.other() };
-    let (key, protocol) = (&flow.key, flow.key.protocol());
-    let tuple = FiveTuple { src: key.endpoint(client), dst: key.endpoint(client.other()), protocol };
-    let outer = o.enclosed.and_then(|(link_type, bytes)| outermost(link_type, bytes));
-    let turned = |outer: FiveTuple| FiveTuple { src: outer.dst, dst: outer.src, ..outer };
-    let outer = outer.map(|outer| if client == o.side { outer } else { turned(outer) });
-    let (timestamp, interface) = (o.at, InterfaceId(o.interface));
-    NameEvent { timestamp, interface, tuple, outer, source: name.source, name: Arc::clone(&name.name) }
 }

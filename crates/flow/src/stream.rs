@@ -113,6 +113,18 @@ impl std::hash::Hash for Side {
     }
 }
 
+/// Bytes, and the sequence numbers and places of segments of these lengths, of which the first begins at `start`.
+#[cfg(test)]
+pub(crate) fn cut(start: u32, lengths: &[usize]) -> (Vec<u8>, Vec<(u32, std::ops::Range<usize>)>) {
+    let mut at = 0;
+    let places = lengths.iter().map(|len| {
+        at += len;
+        (start.wrapping_add((at - len) as u32), at - len..at)
+    });
+    let places = places.collect();
+    ((0..at).map(|n| n as u8).collect(), places)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -127,14 +139,8 @@ mod tests {
             cuts in prop::collection::vec(1usize..60, 1..20),
             picks in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
         ) {
-            let total: usize = cuts.iter().sum();
-            let bytes: Vec<u8> = (0..total).map(|n| n as u8).collect();
-            let mut segments = Vec::new();
-            let mut at = 0;
-            for len in cuts {
-                segments.push((start.wrapping_add(at as u32), &bytes[at..at + len]));
-                at += len;
-            }
+            let (bytes, places) = cut(start, &cuts);
+            let segments: Vec<_> = places.into_iter().map(|(seq, place)| (seq, &bytes[place])).collect();
             let mut stream = Stream { next: start, ..Stream::default() };
             for pick in picks {
                 let (seq, part) = segments[pick.index(segments.len())];

@@ -2,6 +2,7 @@
 
 mod counted;
 mod enclosed;
+mod pieces;
 
 use std::mem;
 use std::sync::Arc;
@@ -11,9 +12,10 @@ use dissect::packet::{Plain, Registry, Take};
 use dissect::{Direction, Dissection, Icmp, Ip, Packet, Stop, Tcp, Timestamp};
 
 use crate::delta::Delta;
+use crate::encrypted::Announcement;
 use crate::expiry::{Expiry, Timeouts};
 use crate::flow::LOCAL;
-use crate::fragment::FirstFragments;
+use crate::fragment::{FirstFragments, Packets};
 use crate::key::{FlowKey, Seed, Side};
 use crate::ledger::{CaptureEnd, CaptureRecord, InterfaceId};
 use crate::lookup::Keep;
@@ -25,6 +27,9 @@ use crate::tally::{Group, Observation, Tally};
 use crate::tcp::Segment;
 use crate::totals::{Frames, NoFlow, Totals};
 
+/// Encrypted resolvers that are told of at once; further ones are told of when they are announced again.
+const MAX_ANNOUNCED: usize = 256;
+
 /// How a table counts.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -34,6 +39,8 @@ pub struct Options {
     pub max_flows: usize,
     /// Which DNS messages are handed on whole.
     pub keep: Keep,
+    /// How deep what flows say first is read. With all, names are told as they are seen.
+    pub depth: Depth,
     /// Seed of the hash: the same for every table and collector of a run.
     pub seed: Seed,
     /// Packets are those of a live capture: each interface's are counted apart, for the collector to join, and flows
@@ -43,7 +50,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { decap: true, max_flows: 4_000_000, keep: Keep::default(), seed: Seed::default(), live: None }
+        Self {
+            decap: true,
+            max_flows: 4_000_000,
+            keep: Keep::default(),
+            depth: Depth::Names,
+            seed: Seed::default(),
+            live: None,
+        }
     }
 }
 
@@ -57,6 +71,8 @@ pub struct FlowTable {
     enclosed: Option<Box<Tally>>,
     totals: Totals,
     firsts: FirstFragments,
+    packets: Packets,
+    announced: Vec<Announcement>,
     messages: Messages,
     /// The first and the last instant of which packets count.
     window: (Timestamp, Timestamp),
@@ -85,14 +101,12 @@ impl FlowTable {
     pub fn new(options: Options) -> Self {
         FlowTable {
             registry: Registry::global(),
-            tally: Tally::new(
-                options.max_flows,
-                options.live.is_some(),
-                if options.keep.all { Depth::All } else { Depth::Names },
-            ),
-            enclosed: (!options.decap && options.keep.all).then(enclosed::nothing_said),
+            tally: Tally::new(options.max_flows, options.live.is_some(), options.depth),
+            enclosed: (!options.decap && options.depth == Depth::All).then(enclosed::nothing_said),
             totals: Totals::default(),
             firsts: FirstFragments::default(),
+            packets: Packets::default(),
+            announced: Vec::new(),
             messages: Messages::new(options.keep),
             window: (Timestamp(i64::MIN), Timestamp(i64::MAX)),
             capture: Reading::new("".into(), 0),
@@ -245,12 +259,29 @@ impl FlowTable {
     }
 
     /// Has flows to the encrypted resolvers told that answers spoke of.
-    #[inline]
+    #[inline(always)]
     fn tell_of_resolvers(&mut self) {
-        let announcements = &mut self.messages.said.lookups.announcements;
-        if !announcements.is_empty() {
-            announcements.drain(..).for_each(|one| self.tally.openings.announced.learn(one));
+        if !self.messages.said.lookups.announcements.is_empty() {
+            self.learn_of_resolvers();
         }
+    }
+
+    #[cold]
+    fn learn_of_resolvers(&mut self) {
+        let announcements = self.messages.said.lookups.announcements.drain(..);
+        let fresh = announcements.filter(|one| self.tally.openings.announced.learn(one.clone()));
+        let room = MAX_ANNOUNCED.saturating_sub(self.announced.len());
+        self.announced.extend(fresh.take(room));
+    }
+
+    /// Encrypted resolvers that answers have spoken of since somebody asked, for the other tables of the same capture.
+    pub fn take_announced(&mut self) -> Vec<Announcement> {
+        mem::take(&mut self.announced)
+    }
+
+    /// Learns of encrypted resolvers that answers in another table have spoken of.
+    pub fn learn_announced(&mut self, announced: Vec<Announcement>) {
+        self.tally.openings.learn_announced(&mut self.tally.flows, announced);
     }
 
     /// Everything but plain TCP and UDP: rarer, and allowed to take longer.
@@ -280,6 +311,12 @@ impl FlowTable {
         // Transport facts are the innermost flow's.
         let told = self.options.decap || d.outer.is_none();
         let tcp = d.tcp.as_ref().filter(|_| told);
+        let (spoken, whole) = if pieces::is_piece(d) {
+            self.observe_piece(packet, origin, d)
+        } else {
+            let said = d.app_payload();
+            (said.and_then(|said| self.messages.read(origin, inner, d.tcp.as_ref(), said)), None)
+        };
         let observation = self.tally.next(group);
         observe::<LIVE>(observation, packet, origin.interface, ip, tcp, flow, &self.options.seed);
         observation.icmp = d.icmp.filter(|_| told).unwrap_or_default();
@@ -288,14 +325,14 @@ impl FlowTable {
         }
         // Of a packet in pieces, the first one has the beginning of it.
         observation.payload = d.app_payload().filter(|_| told).unwrap_or_default();
-        let spoken = match inner.fragment {
-            Some(fragment) => self.messages.read_fragment(origin, inner, fragment, d.ip_payload()),
-            None => d.app_payload().and_then(|said| self.messages.read(origin, inner, d.tcp.as_ref(), said)),
-        };
         observation.spoken = spoken.filter(|_| told);
         group.keep();
         if d.outer.is_some() {
             self.observe_enclosed(packet, d, spoken, origin.interface);
+        }
+        if let Some(whole) = whole {
+            self.tally.flush(group);
+            self.hear_whole::<LIVE>(packet, d, &whole, origin.interface);
         }
         self.tell_of_resolvers();
     }

@@ -160,6 +160,13 @@ impl Tally {
         }
     }
 
+    /// Reads what a packet that was put together says, whose pieces have been added.
+    pub(crate) fn hear_whole(&mut self, o: &Observation<'_>) {
+        if let Some(number) = self.flows.find(o.hash, &o.key) {
+            self.openings.hear_whole(&mut self.flows, number, o);
+        }
+    }
+
     /// Adds one packet, which stands for all of `sum` until `last`; `prints` are of those after it.
     pub(crate) fn add_many(&mut self, o: &Observation<'_>, sum: Counters, last: Timestamp, prints: [u32; 3]) {
         let live = self.begun.is_some();

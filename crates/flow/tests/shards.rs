@@ -1,7 +1,8 @@
 //! However the packets are spread over tables, and whenever their deltas are taken and absorbed, the account is the same.
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
-use flow::{Collector, Config, Delta, FlowRecord, FlowTable, InterfaceName, Keep, Options, Snapshot};
+use dissect::app::Depth;
+use flow::{Collector, Config, Delta, FlowRecord, FlowTable, InterfaceName, Options, Snapshot};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -105,8 +106,8 @@ fn a_table_that_saw_nothing_adds_nothing() {
 #[test]
 fn the_same_is_told_of_flows_whoever_takes_records() {
     for packets in captures() {
-        let told = |all| {
-            let options = Options { keep: Keep { all, ..Keep::default() }, ..Options::default() };
+        let told = |depth| {
+            let options = Options { depth, ..Options::default() };
             let snapshot = sum(deltas(&packets, &options, 1, &[]).into_iter().flatten());
             let told = |flow: &FlowRecord| {
                 let names = flow.app.as_ref().map(|app| app.names.clone());
@@ -114,6 +115,6 @@ fn the_same_is_told_of_flows_whoever_takes_records() {
             };
             snapshot.rows.iter().map(told).collect::<Vec<_>>()
         };
-        assert_eq!(told(true), told(false));
+        assert_eq!(told(Depth::All), told(Depth::Names));
     }
 }

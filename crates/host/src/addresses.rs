@@ -50,6 +50,11 @@ impl LocalAddresses {
         ip.is_loopback() || self.own.contains(&ip.to_canonical())
     }
 
+    /// The addresses of this namespace and no other: without loopback's.
+    pub fn own(&self) -> impl Iterator<Item = IpAddr> {
+        self.own.iter().copied().filter(|ip| !ip.is_loopback())
+    }
+
     /// Whether it is the broadcast address of a link.
     pub fn is_broadcast(&self, ip: IpAddr) -> bool {
         self.broadcast.contains(&ip)
@@ -103,5 +108,7 @@ mod tests {
         assert!(addresses.contains("127.9.9.9".parse().unwrap()));
         assert!(!addresses.is_own("127.0.0.1".parse().unwrap()));
         assert!(!addresses.contains("10.0.0.1".parse().unwrap()));
+        let own = ["127.0.0.1", "192.0.2.1"].map(|ip| ip.parse().unwrap());
+        assert_eq!(LocalAddresses::from_addresses(own).own().collect::<Vec<_>>(), own[1..]);
     }
 }

@@ -294,16 +294,17 @@ fn ring_size(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Thirty years: what is longer never ends, and a clock may not go so far.
+const MOST_SECONDS: f64 = 1e9;
+
 /// A positive number of seconds, fractions allowed.
 fn seconds(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a number of seconds above 0");
     let seconds: f64 = text.parse().map_err(|_| wrong())?;
-    // Thirty years and more: what is longer ends never, and a clock may not go so far.
-    const MOST: f64 = 1e9;
     if seconds <= 0.0 {
         Err(wrong())
     } else {
-        Duration::try_from_secs_f64(seconds.min(MOST)).map_err(|_| wrong())
+        Duration::try_from_secs_f64(seconds.min(MOST_SECONDS)).map_err(|_| wrong())
     }
 }
 

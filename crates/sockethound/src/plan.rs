@@ -1,9 +1,11 @@
 //! From what was typed to what is done: checks that belong together, defaults, names.
 
 use std::io::{IsTerminal, stdout};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dissect::app::Depth;
 use flow::{Config, GroupBy, Keep, Options, Selection, Timeouts};
 
 use crate::args::{ColorArg, GroupArg, ReportArgs};
@@ -83,6 +85,11 @@ impl Plan {
         if args.read.iter().filter(|p| *p == Path::new("-")).count() > 1 {
             return Err("standard input can be read only once".to_owned());
         }
+        if let Some(json) = &args.json
+            && args.read.iter().any(|path| is_same_file(path, json))
+        {
+            return Err(format!("{} is read: it cannot be written too", json.display()));
+        }
         let group = args.group.map(|by| group_by(by, live)).transpose()?;
         let json_on_stdout = args.json.as_deref() == Some(Path::new("-"));
         let report = (!json_on_stdout).then(|| report_options(&args));
@@ -107,6 +114,7 @@ impl Plan {
                 decap: !args.no_decap,
                 max_flows: args.max_flows as usize,
                 keep: Keep { all: config.events, answers: config.dns_lines, once: live },
+                depth: if config.events { Depth::All } else { Depth::Names },
                 live: live.then_some(Timeouts {
                     tcp_closed: args.tcp_closed,
                     tcp_idle: args.tcp_idle,
@@ -145,6 +153,15 @@ impl Plan {
             no_sandbox: args.no_sandbox,
         })
     }
+}
+
+/// Whether both are one regular file, by whatever names.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| {
+        let meta = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        Some((meta.dev(), meta.ino()))
+    };
+    identity(one).is_some_and(|one| identity(other) == Some(one))
 }
 
 fn group_by(arg: GroupArg, live: bool) -> Result<GroupBy, String> {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use capture::ring::{self, RingSource, Snaplen};
 use flow::LiveConfig;
+use host::LocalAddresses;
 use rustix::thread::CapabilitySet;
 
 use crate::attribution::Attribution;
@@ -68,6 +69,7 @@ pub(crate) fn open(
     job.config.live = Some(LiveConfig {
         seed: job.options.seed,
         started: now(),
+        own: LocalAddresses::here().map(|here| here.own().collect()).unwrap_or_default(),
         owners_from: match &owners {
             Some(_) if greeting.told => "bpf",
             Some(_) => "sock_diag",

@@ -71,7 +71,8 @@ const SKIPPABLE_HEADER: usize = 8;
 
 /// Passes over a frame of which [`is_skippable`] says that it is one.
 fn skip<R: Read>(source: &mut Source<R>) -> Result<(), Damage> {
-    let &[_, _, _, _, a, b, c, d] = source.peek(SKIPPABLE_HEADER).map_err(Damage::Io)? else {
+    let head = source.peek(SKIPPABLE_HEADER).map_err(Damage::Io)?;
+    let Some(&[_, _, _, _, a, b, c, d]) = head.first_chunk::<SKIPPABLE_HEADER>() else {
         return Err(Damage::Cut);
     };
     source.pass(SKIPPABLE_HEADER as u64 + u64::from(u32::from_le_bytes([a, b, c, d])))

@@ -29,7 +29,7 @@ impl AppDissector for DnsCrypt {
 
     /// Over TCP the length of the answer stands before its mark.
     fn begins(&self) -> Begins {
-        Begins::With(b"r\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10")
+        Begins::of(b"r\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10")
     }
 
     fn at_least(&self) -> usize {

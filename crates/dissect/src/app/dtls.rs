@@ -37,7 +37,7 @@ impl AppDissector for Dtls {
     }
 
     fn begins(&self) -> Begins {
-        Begins::With(&[20, 21, HANDSHAKE, 23, 24, 25, 26])
+        Begins::of(&[20, 21, HANDSHAKE, 23, 24, 25, 26])
     }
 
     fn dissect(&self, opening: &Opening<'_>) -> Reading {

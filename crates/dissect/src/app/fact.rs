@@ -122,6 +122,8 @@ pub struct App {
 impl App {
     /// Names that one flow keeps: a proxy's may ask for any number.
     pub const MAX_NAMES: usize = 64;
+    /// Names that one reading gives: more than those that a flow keeps, since each is told.
+    const MAX_READ: usize = 1024;
 
     /// Of a protocol, told by what its ends said.
     pub fn of(protocol: &'static str) -> Self {
@@ -135,9 +137,16 @@ impl App {
 
     /// Adds a name, unless it is known.
     pub fn add_name(&mut self, name: Name) {
-        if self.names.len() < Self::MAX_NAMES && !self.knows(&name) {
+        if self.names.len() < Self::MAX_READ && !self.knows(&name) {
             self.names.push(name);
         }
+    }
+
+    /// The same, with no more names than one flow keeps.
+    #[must_use]
+    pub fn kept(mut self) -> Self {
+        self.names.truncate(Self::MAX_NAMES);
+        self
     }
 
     /// The name that `client` asked for first, without a port. Addresses are none.

@@ -18,6 +18,7 @@ mod later;
 mod message;
 mod opening;
 mod pieces;
+mod proxied;
 pub mod quic;
 mod select;
 mod signature;
@@ -29,7 +30,7 @@ pub use self::fact::{App, By, Field, Name, NameSource, Value};
 pub use self::interest::Interest;
 pub use self::message::{Fact, MessageDissector, Port, Verdict, by_content, by_port};
 pub(crate) use self::message::{may_recognize, ports};
-pub use self::opening::{AppDissector, Begins, Depth, End, Opening, Reading, Said};
+pub use self::opening::{AppDissector, Begins, Depth, End, Opening, Past, Reading, Said};
 pub use self::select::{Candidates, protocol_by_port};
 
 /// Every message dissector.
@@ -53,4 +54,5 @@ static OPENINGS: &[&dyn AppDissector] = &[
     &later::POSTGRESQL,
     &later::MYSQL,
     &later::SOCKS,
+    &proxied::Proxied,
 ];

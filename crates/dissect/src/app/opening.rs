@@ -146,22 +146,29 @@ impl<'a> Opening<'a> {
     }
 }
 
-/// Which bytes may begin a protocol, or go on with it.
+/// Which bytes may begin a protocol, or go on with it: a bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Begins {
-    /// What an end sends first begins with one of these; with none of them, only its port tells the protocol.
-    With(&'static [u8]),
-    /// Anything may.
-    Any,
-}
+pub struct Begins([u64; 4]);
 
 impl Begins {
-    /// Whether `byte` may.
-    pub fn may_be(self, byte: u8) -> bool {
-        match self {
-            Begins::Any => true,
-            Begins::With(bytes) => bytes.contains(&byte),
+    /// Anything may.
+    pub const ANY: Self = Begins([u64::MAX; 4]);
+
+    /// What an end sends first begins with one of these; with none of them, only its port tells the protocol.
+    #[expect(clippy::indexing_slicing, reason = "a byte's upper two bits are one of four words")]
+    pub const fn of(mut bytes: &[u8]) -> Self {
+        let mut bits = [0; 4];
+        while let [byte, rest @ ..] = bytes {
+            bits[(*byte >> 6) as usize] |= 1 << (*byte & 63);
+            bytes = rest;
         }
+        Begins(bits)
+    }
+
+    /// Whether `byte` may.
+    #[inline]
+    pub fn may_be(self, byte: u8) -> bool {
+        self.0.get(usize::from(byte >> 6)).is_some_and(|word| word >> (byte & 63) & 1 != 0)
     }
 }
 
@@ -176,6 +183,30 @@ pub enum Reading {
     Partly(App),
     /// It is this one, and no further bytes are needed.
     Is(App),
+    /// The same, and what follows is another protocol's, which is not read: the flow has no further opening.
+    Last(App),
+}
+
+impl Reading {
+    /// What is known, if it is this protocol.
+    pub fn app(self) -> Option<App> {
+        match self {
+            Reading::NotMine | Reading::NeedMore => None,
+            Reading::Partly(app) | Reading::Is(app) | Reading::Last(app) => Some(app),
+        }
+    }
+}
+
+/// How many of an end's bytes need not be kept for what follows them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Past {
+    /// All are needed.
+    #[default]
+    None,
+    /// So many of the first ones; they may be more than there are.
+    First(u32),
+    /// All, and whatever the end says next.
+    All,
 }
 
 /// One application protocol.
@@ -199,7 +230,7 @@ pub trait AppDissector: Sync {
 
     /// Which second bytes of an end may follow the first one. With anything else, it is not asked.
     fn continues(&self) -> Begins {
-        Begins::Any
+        Begins::ANY
     }
 
     /// How many bytes an end must have sent, for it to be asked: 63 at most. A stream's first segment may have less than
@@ -216,6 +247,12 @@ pub trait AppDissector: Sync {
 
     /// Reads an opening. Most of what it is given is another protocol: that should be said soon.
     fn dissect(&self, opening: &Opening<'_>) -> Reading;
+
+    /// Of an opening that it has read in part: how much of what each end sent, the initiator first, has been told for good,
+    /// and may make room for what follows.
+    fn past(&self, _opening: &Opening<'_>) -> [Past; 2] {
+        [Past::None; 2]
+    }
 
     /// Whether a later packet of a flow may begin the protocol's next opening, with further names; if so, packets of
     /// which the first byte fits [`Self::begins`] are read as openings again, in flows of this protocol.

@@ -253,10 +253,7 @@ mod tests {
     fn each_is_found_by_what_it_begins_with_and_by_its_ports() {
         assert!(ALL.len() <= MOST, "a bit each");
         for (place, dissector) in ALL.iter().enumerate() {
-            let byte = |begins| match begins {
-                Begins::Any => Some(0),
-                Begins::With(bytes) => bytes.first().copied(),
-            };
+            let byte = |begins: Begins| (0..=255).find(|&byte| begins.may_be(byte));
             let Some(first) = byte(dissector.begins()) else { continue };
             let second = byte(dissector.continues()).unwrap();
             let port = dissector.only_on().first().copied().unwrap_or(50_001);

@@ -27,7 +27,7 @@ impl AppDissector for Ssh {
     }
 
     fn begins(&self) -> Begins {
-        Begins::With(b"S")
+        Begins::of(b"S")
     }
 
     fn dissect(&self, opening: &Opening<'_>) -> Reading {

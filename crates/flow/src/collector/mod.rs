@@ -77,6 +77,8 @@ pub struct LiveConfig {
     pub seed: Seed,
     /// When capturing began.
     pub started: Timestamp,
+    /// Addresses of this host when capturing began: whichever of them asks for a name asks for all.
+    pub own: Vec<IpAddr>,
     /// What owners are learned from.
     pub owners_from: &'static str,
     /// When the tables end flows.

@@ -28,11 +28,15 @@ impl Collector {
     ) -> Option<Called> {
         let side = if end == End::Initiator { flow.initiator } else { flow.initiator.other() };
         let asked = app.and_then(|app| app.first_name(end.other())).map(|asked| Called::by_client(&asked));
-        let peer = Peer {
-            addr: flow.key.endpoint(side.other()).addr,
-            is_host: is_process_of_host(answer, end.other()),
-        };
+        let peer = self.peer(flow.key.endpoint(side.other()).addr, answer, end.other());
         asked.or_else(|| self.names.of(flow.key.endpoint(side).addr, peer, flow.first))
+    }
+
+    /// Who may have been told the name of the other end: the one at `end`, with all addresses that are certainly its host's.
+    fn peer(&self, addr: IpAddr, answer: Option<&Answer>, end: End) -> Peer<'_> {
+        let own = self.live.as_ref().map(|live| &*live.config.own).filter(|own| own.contains(&addr));
+        let others = own.unwrap_or_else(|| self.neighbours.of_same_host(addr));
+        Peer { addr, is_host: is_process_of_host(answer, end), others }
     }
 
     /// The lookup that preceded a flow, or that none did.
@@ -43,7 +47,7 @@ impl Collector {
             return Cause::Unknown;
         }
         let asked = record.asked_name(End::Initiator);
-        let peer = Peer { addr: record.source.addr, is_host: is_process_of_host(answer, End::Initiator) };
+        let peer = self.peer(record.source.addr, answer, End::Initiator);
         let cause = self.names.cause(addr, peer, flow.first, asked.as_ref().map(|asked| &*asked.name));
         // Neighbours are known without a lookup, and what began before the capture may have been looked up before it.
         let began_here = record.tcp.as_ref().is_none_or(|tcp| tcp.history.starts_with('S'));

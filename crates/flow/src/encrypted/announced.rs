@@ -17,7 +17,7 @@ const UDP: u8 = 17;
 
 /// One encrypted resolver that an answer told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Announcement {
+pub struct Announcement {
     pub(crate) kind: DnsKind,
     /// Where it is.
     pub(crate) at: Endpoint,
@@ -71,8 +71,8 @@ pub(crate) struct Announced {
 }
 
 impl Announced {
-    /// Remembers one.
-    pub(crate) fn learn(&mut self, one: Announcement) {
+    /// Remembers one; gives whether it was not known.
+    pub(crate) fn learn(&mut self, one: Announcement) -> bool {
         if self.places.len() >= MAX_KEPT {
             *self = Announced::default();
         }
@@ -80,7 +80,8 @@ impl Announced {
             *self.names.entry(name.to_ascii_lowercase().into()).or_default() |= bit(one.kind);
         }
         self.ports |= 1 << (one.at.port % 64);
-        self.places.insert((one.at, one.kind), one.name);
+        let known = self.places.insert((one.at, one.kind), one.name.clone());
+        known != Some(one.name)
     }
 
     /// Whether one of them may be on this port.
@@ -160,7 +161,9 @@ mod tests {
     fn a_flow_is_to_an_announced_resolver_by_name_or_place() {
         let at = Endpoint { addr: addr("192.0.2.1"), port: 443 };
         let mut announced = Announced::default();
-        announced.learn(Announcement { kind: DnsKind::Https, at, name: Some("dns.example.net".into()) });
+        let is_new =
+            announced.learn(Announcement { kind: DnsKind::Https, at, name: Some("dns.example.net".into()) });
+        assert!(is_new);
         let tls = App::of("tls");
         let elsewhere = Endpoint { addr: addr("192.0.2.2"), port: 443 };
         let of = |server, name| announced.of(TCP, server, name, Some(&tls)).map(|(kind, ..)| kind);

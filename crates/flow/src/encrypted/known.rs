@@ -55,7 +55,7 @@ mod tests {
         let lines = include_str!("../../data/resolvers.txt").lines();
         let mut names = HashSet::new();
         let mut addresses = HashSet::new();
-        for line in lines.filter(|line| !line.starts_with('#')) {
+        for line in lines.filter(|line| !line.starts_with('#') && !line.is_empty()) {
             let mut words = line.split_whitespace();
             let name = words.next().unwrap();
             assert!(name.contains('.') && *name == name.to_ascii_lowercase(), "{name}");

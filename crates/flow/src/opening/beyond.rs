@@ -2,7 +2,7 @@
 
 use std::hash::BuildHasher;
 
-use dissect::app::{App, Name};
+use dissect::app::Name;
 use hashbrown::HashSet;
 
 use crate::flow::Flow;
@@ -15,11 +15,8 @@ const MOST: usize = 65_536;
 pub(super) struct Beyond(HashSet<u64>);
 
 impl Beyond {
-    /// Whether `flow`, of which `known` is known already, is heard to ask for `name` for the first time.
-    pub(super) fn hears_first(&mut self, flow: &Flow, known: &App, name: &Name) -> bool {
-        if known.names.len() < App::MAX_NAMES {
-            return true;
-        }
+    /// Whether `flow` is heard to ask for `name` for the first time.
+    pub(super) fn hears_first(&mut self, flow: &Flow, name: &Name) -> bool {
         if self.0.len() >= MOST {
             self.0.clear();
         }

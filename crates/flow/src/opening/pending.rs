@@ -1,10 +1,10 @@
 //! One flow whose opening is not read to its end.
 
 use dissect::TcpFlags;
-use dissect::app::{App, Candidates, Depth, Opening, Said};
+use dissect::app::{Candidates, Depth, Opening, Past, Said};
 
 use super::prefix::Prefix;
-use super::read;
+use super::{Then, Verdict, read};
 use crate::key::Side;
 use crate::tally::Observation;
 
@@ -31,13 +31,27 @@ pub(super) struct Pending {
     waits: bool,
     readings: u32,
     next_reading: usize,
+    /// Whose bytes wait to be read together with others.
+    unread: Option<Side>,
+    /// What was read at first has made room for what followed.
+    pub(super) went_on: bool,
 }
 
 impl Pending {
-    /// A flow of which `o` is the first payload that is kept. Those of `asked` have read it; `left` of them want more.
-    pub(super) fn new(o: &Observation<'_>, left: Candidates, asked: Candidates, is_sure: bool) -> Self {
+    /// A flow of which `o` is the first payload that is kept. Those of `asked` have read it; `left` of them want more, and
+    /// can spare what is `past`, by side.
+    pub(super) fn new(
+        o: &Observation<'_>,
+        left: Candidates,
+        asked: Candidates,
+        is_sure: bool,
+        past: [(Past, Side); 2],
+    ) -> Self {
         let mut pending = Pending { candidates: left, asked, is_sure, ..Pending::default() };
         pending.take(o);
+        if pending.is_full() && pending.let_go(past) {
+            pending.take(o);
+        }
         pending.note_known();
         pending
     }
@@ -52,7 +66,9 @@ impl Pending {
     /// Adds a payload; gives whether there is something to be read.
     pub(super) fn add(&mut self, o: &Observation<'_>, ports: [u16; 2]) -> bool {
         let first = self.said[o.side.index()].first();
-        if !self.take(o) {
+        // What an end has said is whole once the other one answers.
+        let is_answered = self.unread.is_some_and(|side| side != o.side);
+        if !self.take(o) && !is_answered {
             return self.is_over();
         }
         let said = &self.said[o.side.index()];
@@ -61,10 +77,17 @@ impl Pending {
             self.begin(Candidates::of(o.key.protocol(), &said.bytes, ports));
         }
         let held: usize = self.said.iter().map(|said| said.bytes.len()).sum();
-        self.readings += 1;
-        if !begins && self.readings > EAGER && held < self.next_reading && !self.is_over() {
+        if held == 0 {
+            // All that there was has been let go.
             return false;
         }
+        self.readings += 1;
+        let is_urgent = begins || is_answered || self.is_over() || o.segment.flags.has(TcpFlags::FIN);
+        if !is_urgent && self.readings > EAGER && held < self.next_reading {
+            self.unread = Some(o.side);
+            return false;
+        }
+        self.unread = None;
         self.next_reading = held + held / 2;
         true
     }
@@ -88,7 +111,7 @@ impl Pending {
         said.add_segment(o.segment.seq.wrapping_add(syn), o.payload, o.segment.len)
     }
 
-    /// Reads what there is; gives what is known now, if anything is, and whether that is all.
+    /// Reads what there is; gives what is known now, if anything is, and whether there is room again for what there was none.
     ///
     /// What an end said that was read before is not told in detail again: it is known of the flow already.
     pub(super) fn read(
@@ -97,7 +120,7 @@ impl Pending {
         transport: u8,
         ports: [u16; 2],
         initiator: Side,
-    ) -> Option<(App, bool)> {
+    ) -> (Option<Verdict>, bool) {
         let said = |side: Side| {
             let Prefix { bytes, ends, .. } = &self.said[side.index()];
             let is_known = !bytes.is_empty() && self.known[side.index()] == bytes.len();
@@ -105,13 +128,48 @@ impl Pending {
             let said = if transport == TCP { Said::stream(bytes) } else { Said::datagrams_of(bytes, ends) };
             said.to(depth)
         };
-        let (initiator, responder) = (said(initiator), said(initiator.other()));
-        let opening = Opening { transport, ports, initiator, responder, depth, is_last: self.is_full() };
-        let (verdict, left) = read(self.candidates, &opening);
+        let sides = [initiator, initiator.other()];
+        let [initiator, responder] = sides.map(said);
+        let may_go_on =
+            transport == TCP && self.is_sure && !self.candidates.and(Candidates::that_recur()).is_empty();
+        let may_make_room = may_go_on && (self.is_full() || self.readings > EAGER);
+        let is_last = self.is_full() && !(may_go_on && self.has_no_room());
+        let mut opening = Opening { transport, ports, initiator, responder, depth, is_last };
+        let (mut verdict, mut left) = read(self.candidates, &opening);
+        let mut past = [Past::None; 2];
+        if may_make_room && verdict.as_ref().is_some_and(|verdict| verdict.then == Then::More) {
+            past = self::past(left, &opening);
+        }
+        if past == [Past::None; 2] && self.is_full() && !is_last {
+            opening.is_last = true;
+            (verdict, left) = read(self.candidates, &opening);
+        }
         self.candidates = left;
         self.is_sure |= verdict.is_some();
+        let made_room = self.let_go([(past[0], sides[0]), (past[1], sides[1])]);
         self.note_known();
-        verdict
+        (verdict, made_room)
+    }
+
+    /// Forgets what is told for good; gives whether there is room again where there was none.
+    fn let_go(&mut self, past: [(Past, Side); 2]) -> bool {
+        let was_full = self.is_full();
+        for (past, side) in past {
+            let said = &mut self.said[side.index()];
+            match past {
+                Past::None => continue,
+                Past::First(len) => said.let_go(len),
+                Past::All => said.let_all_go(),
+            }
+            self.went_on = true;
+            self.next_reading = 0;
+        }
+        was_full && !self.is_full()
+    }
+
+    /// What there is no room for is all that keeps an end from saying more.
+    fn has_no_room(&self) -> bool {
+        self.said.iter().all(|said| !said.is_full || said.has_no_room())
     }
 
     /// Whoever is sure has read all that is there.
@@ -134,4 +192,10 @@ impl Pending {
     pub(super) fn is_over(&self) -> bool {
         self.is_full() || !self.waits && self.candidates.is_empty()
     }
+}
+
+/// What the one of `sure` whose openings follow each other can spare of an opening.
+pub(super) fn past(sure: Candidates, opening: &Opening<'_>) -> [Past; 2] {
+    let recurring = sure.and(Candidates::that_recur()).each().next();
+    recurring.map_or([Past::None; 2], |(_, dissector)| dissector.past(opening))
 }

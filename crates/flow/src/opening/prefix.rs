@@ -17,6 +17,10 @@ pub(super) struct Prefix {
     early: Vec<(u32, Vec<u8>)>,
     /// No more is taken: there is as much as is kept, or what follows was not captured.
     pub(super) is_full: bool,
+    /// What stood before `bytes` was read and let go.
+    went_on: bool,
+    /// Nothing more is read of it.
+    is_past: bool,
 }
 
 impl Prefix {
@@ -36,21 +40,29 @@ impl Prefix {
     ///
     /// A segment from before the first one, as reordering makes it, becomes the first.
     pub(super) fn add_segment(&mut self, seq: u32, bytes: &[u8], len: u32) -> bool {
-        if self.is_full {
+        if self.is_full || self.is_past {
             return false;
         }
         let had = self.bytes.len();
         let start = *self.start.get_or_insert(seq);
         let at = seq.wrapping_sub(start) as i32;
-        if at < 0 {
+        if at < 0 && !self.went_on {
             return self.begin_earlier(seq, bytes);
         }
-        if at as usize > had {
+        let (bytes, len, at) = match usize::try_from(at) {
+            Ok(at) => (bytes, len, at),
+            Err(_) => (
+                bytes.get(at.unsigned_abs() as usize..).unwrap_or_default(),
+                len.saturating_sub(at.unsigned_abs()),
+                0,
+            ),
+        };
+        if at > had {
             self.wait(seq, bytes);
         } else {
-            self.append(at as usize, bytes);
+            self.append(at, bytes);
             // What lies behind a cut is not known, nor is what waits there.
-            self.is_full |= bytes.len() < len as usize && at as usize + len as usize > had;
+            self.is_full |= bytes.len() < len as usize && at + len as usize > had;
             self.take_early();
         }
         self.bytes.len() > had
@@ -59,6 +71,26 @@ impl Prefix {
     /// What it begins with: changes when a segment comes that belongs before the first one. `None` until there is one.
     pub(super) fn first(&self) -> Option<(u32, u8)> {
         self.bytes.first().map(|&byte| (self.start.unwrap_or(0), byte))
+    }
+
+    /// Forgets the first `len` bytes, which may be more than there are; what follows them has room.
+    pub(super) fn let_go(&mut self, len: u32) {
+        let had_no_room = self.has_no_room();
+        self.start = self.start.map(|start| start.wrapping_add(len));
+        self.bytes.drain(..self.bytes.len().min(len as usize));
+        self.went_on = true;
+        self.is_full &= !(had_no_room && len > 0);
+        self.take_early();
+    }
+
+    /// Forgets all that there is, and takes no more.
+    pub(super) fn let_all_go(&mut self) {
+        *self = Prefix { is_past: true, ..Prefix::default() };
+    }
+
+    /// It is full because there is as much as is kept.
+    pub(super) fn has_no_room(&self) -> bool {
+        self.is_full && self.bytes.len() >= MAX_SAID
     }
 
     fn begin_earlier(&mut self, seq: u32, bytes: &[u8]) -> bool {
@@ -106,9 +138,9 @@ impl Prefix {
         while let Some(next) = self.early.iter().position(|&(seq, _)| offset(seq) <= self.bytes.len() as i32)
         {
             let (seq, bytes) = self.early.swap_remove(next);
-            if let Ok(at) = usize::try_from(offset(seq)) {
-                self.append(at, &bytes);
-            }
+            let at = offset(seq);
+            let known = if at < 0 { at.unsigned_abs() as usize } else { 0 };
+            self.append(at.max(0) as usize, bytes.get(known..).unwrap_or_default());
         }
     }
 }
@@ -118,6 +150,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::stream::cut;
 
     proptest! {
         /// However the first bytes are cut, shuffled and repeated, they come out once and in order.
@@ -127,14 +160,8 @@ mod tests {
             cuts in prop::collection::vec(1usize..60, 1..12),
             picks in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
         ) {
-            let total: usize = cuts.iter().sum();
-            let bytes: Vec<u8> = (0..total).map(|n| n as u8).collect();
-            let mut segments = Vec::new();
-            let mut at = 0;
-            for len in cuts {
-                segments.push((start.wrapping_add(at as u32), &bytes[at..at + len]));
-                at += len;
-            }
+            let (bytes, places) = cut(start, &cuts);
+            let segments: Vec<_> = places.into_iter().map(|(seq, place)| (seq, &bytes[place])).collect();
             let mut prefix = Prefix::default();
             for (seq, part) in picks.iter().map(|pick| *pick.get(&segments)).chain(segments.iter().copied()) {
                 prefix.add_segment(seq, part, part.len() as u32);
@@ -150,6 +177,37 @@ mod tests {
         assert!(prefix.add_segment(10, b"abc", 100));
         assert!(!prefix.add_segment(110, b"next", 4));
         assert_eq!((&prefix.bytes[..], prefix.is_full), (&b"abc"[..], true));
+    }
+
+    /// Requests behind each other without a pause: what was read makes room, also for what is a part of the same segment,
+    /// for segments that come early, and for those that come again.
+    #[test]
+    fn what_was_read_makes_room_for_what_follows() {
+        let bytes: Vec<u8> = (0..3 * MAX_SAID).map(|n| (n % 251) as u8).collect();
+        let mut prefix = Prefix::default();
+        let last = bytes.len() - 1000;
+        let mut at = 0;
+        prefix.add_segment(7, &bytes, bytes.len() as u32);
+        while at < last {
+            assert!(prefix.has_no_room());
+            assert_eq!(prefix.bytes, bytes[at..at + MAX_SAID]);
+            prefix.let_go(MAX_SAID as u32 - 100);
+            at += MAX_SAID - 100;
+            prefix.add_segment(7, &bytes, bytes.len() as u32);
+            if bytes.len() - at < MAX_SAID {
+                break;
+            }
+        }
+        assert_eq!((&prefix.bytes[..], prefix.is_full), (&bytes[at..], false));
+        let mut prefix = Prefix::default();
+        assert!(prefix.add_segment(0, &bytes[..10], 10));
+        prefix.let_go(30);
+        assert!(!prefix.add_segment(40, &bytes[40..50], 10), "it is early");
+        assert!(!prefix.add_segment(0, &bytes[..10], 10), "it was let go");
+        assert!(prefix.add_segment(20, &bytes[20..40], 20));
+        assert_eq!(prefix.bytes, bytes[30..50]);
+        prefix.let_all_go();
+        assert!(!prefix.add_segment(50, &bytes[50..60], 10) && !prefix.is_full);
     }
 
     #[test]

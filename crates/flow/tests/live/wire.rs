@@ -117,8 +117,13 @@ impl Capture {
     /// The same of other interfaces.
     pub(crate) fn named(options: &Options, config: Config, tables: usize, interfaces: &[&str]) -> Self {
         let timeouts = options.live.unwrap_or_default();
-        let live =
-            LiveConfig { seed: options.seed, started: Timestamp(START), owners_from: "no owners", timeouts };
+        let live = LiveConfig {
+            seed: options.seed,
+            started: Timestamp(START),
+            own: Vec::new(),
+            owners_from: "no owners",
+            timeouts,
+        };
         let mut collector = Collector::new(Config { live: Some(live), ..config });
         for (name, ifindex) in interfaces.iter().zip(2..) {
             collector.add_live_interface(InterfaceName { file: None, name: Some((*name).into()) }, ifindex);

@@ -11,6 +11,7 @@ use flow::{Began, Collector, Event};
 
 use super::desk::Desk;
 use super::drops::Drops;
+use super::others::Others;
 use super::worker::{News, Shared, Worker};
 use super::{Gone, Job, Output, Watch, end_flows};
 use crate::attribution::Attribution;
@@ -83,7 +84,9 @@ impl Live {
         if self.named {
             desk.expect(&baseline[0]);
         }
+        let mut others = Others::of(self.rings.len());
         for (number, ring) in self.rings.into_iter().enumerate() {
+            let ring = (ring, others.next().unwrap_or_default());
             let worker = Worker::new(number, ring, job, watch, &shared, news.clone(), start);
             super::start(scope, &format!("capture-{number}"), move || drop(worker.run()));
         }

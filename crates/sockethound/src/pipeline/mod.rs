@@ -17,6 +17,8 @@ pub mod live;
 #[path = "no_live.rs"]
 pub mod live;
 #[cfg(target_os = "linux")]
+mod others;
+#[cfg(target_os = "linux")]
 mod worker;
 
 use std::sync::Arc;

@@ -16,6 +16,7 @@ use capture::{Interface, Next, PacketSource};
 use flow::{Delta, FlowTable};
 
 use super::live::now;
+use super::others::Others;
 use super::{EVENTS_AT_ONCE, Gone, Job, Observe, PATIENCE, Watch};
 
 /// Messages and ended flows that a worker keeps at most while nobody takes them.
@@ -79,6 +80,7 @@ impl Shared {
 pub(super) struct Worker<'a> {
     number: usize,
     shared: Arc<Shared>,
+    others: Others,
     ring: RingSource,
     table: FlowTable,
     watch: &'a Watch,
@@ -102,7 +104,7 @@ impl<'a> Worker<'a> {
     /// The first one asks for reports: the others follow it, so that they do not drift apart.
     pub(super) fn new(
         number: usize,
-        ring: RingSource,
+        (ring, others): (RingSource, Others),
         job: &Job,
         watch: &'a Watch,
         shared: &Arc<Shared>,
@@ -112,6 +114,7 @@ impl<'a> Worker<'a> {
         Worker {
             number,
             shared: Arc::clone(shared),
+            others,
             ring,
             table: FlowTable::new(job.options.clone()),
             watch,
@@ -158,7 +161,9 @@ impl<'a> Worker<'a> {
         Ok(match self.ring.next_batch(patience)? {
             Next::Batch(batch) => {
                 heed_interfaces(&mut self.table, &mut self.met, batch.interfaces);
+                self.others.listen(&mut self.table);
                 batch.read_by(Observe(&mut self.table));
+                self.others.tell(&mut self.table);
                 if self.ring.is_counting_much() || self.is_report_due() {
                     self.take_counts()?;
                 }

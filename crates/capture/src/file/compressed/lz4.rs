@@ -92,7 +92,7 @@ impl<R: Read> Lz4<R> {
             self.inside = Inside::Nothing;
             return Ok(());
         }
-        let &[a, b, c, d] = head else { return Err(Damage::Cut) };
+        let Some(&[a, b, c, d]) = head.first_chunk() else { return Err(Damage::Cut) };
         let length = u32::from_le_bytes([a, b, c, d]) as usize;
         if length > LEGACY_STORED {
             return Err(Damage::Broken(format!("a legacy block of {length} bytes")));

@@ -1,5 +1,10 @@
 //! Where the body of an HTTP/1 request ends (RFC 9112, section 6.3).
 
+/// Bytes of a body that does not end in what is there, where its head says how many.
+pub(super) fn len(content_length: Option<u64>, is_chunked: bool) -> Option<u32> {
+    content_length.filter(|_| !is_chunked).and_then(|len| u32::try_from(len).ok())
+}
+
 /// What follows a body that begins with `bytes`; `None` if it does not end in them.
 pub(super) fn skip(bytes: &[u8], content_length: Option<u64>, is_chunked: bool) -> Option<&[u8]> {
     if is_chunked {

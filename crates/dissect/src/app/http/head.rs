@@ -35,6 +35,7 @@ pub(super) struct Fields<'a> {
     pub(super) user_agent: Option<&'a [u8]>,
     pub(super) content_length: Option<u64>,
     pub(super) is_chunked: bool,
+    pub(super) upgrade: Option<&'a [u8]>,
 }
 
 /// A request's head.
@@ -132,6 +133,12 @@ pub(super) fn end(bytes: &[u8]) -> Option<usize> {
     by_lines(bytes).1
 }
 
+/// What a whole response switches to (RFC 9110, section 7.8); `None` if it goes on in bytes that are not there.
+pub(super) fn switches_to(bytes: &[u8]) -> Option<&[u8]> {
+    let (fields, len) = by_lines(bytes);
+    len.map(|_| fields.upgrade.unwrap_or_default())
+}
+
 impl<'a> Fields<'a> {
     fn take(&mut self, name: &[u8], value: &'a [u8]) {
         let value = value.trim_ascii();
@@ -145,6 +152,8 @@ impl<'a> Fields<'a> {
             self.content_length = str::from_utf8(value).ok().and_then(|text| text.parse().ok());
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             self.is_chunked = value.to_ascii_lowercase().ends_with(b"chunked");
+        } else if name.eq_ignore_ascii_case(b"upgrade") {
+            self.upgrade = Some(value);
         }
     }
 }

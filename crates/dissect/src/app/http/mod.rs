@@ -2,7 +2,8 @@
 //!
 //! A request names its server in `Host`, to a proxy in its target (sections 3.2 and 3.3). Requests that follow each
 //! other in what is there are all read; what comes later begins an opening of its own. Bodies are only passed over.
-//! Where a proxy opens a tunnel (RFC 9110, section 9.3.6), the hellos of TLS in it are read.
+//! Where a proxy opens a tunnel (RFC 9110, section 9.3.6), the hellos of TLS in it are read. Behind a switch to another
+//! protocol than HTTP/2 (section 7.8) nothing is.
 
 mod body;
 mod head;
@@ -11,7 +12,8 @@ use std::sync::Arc;
 
 use self::head::{RequestHead, Start};
 use super::{
-    App, AppDissector, Begins, Depth, End, Name, NameSource, Opening, Port, Reading, Said, Value, http2, tls,
+    App, AppDissector, Begins, Depth, End, Name, NameSource, Opening, Past, Port, Reading, Said, Value,
+    http2, tls,
 };
 
 /// Longest name: a domain name's 255 bytes, and a port.
@@ -37,12 +39,12 @@ impl AppDissector for Http {
     }
 
     fn begins(&self) -> Begins {
-        Begins::With(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        Begins::of(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
     }
 
     fn dissect(&self, opening: &Opening<'_>) -> Reading {
         let mut app = App::of("http");
-        let (mut is_told, mut is_whole) = (false, true);
+        let (mut is_told, mut is_whole, mut is_over) = (false, true, false);
         let mut tunnel = [None; 2];
         for (tunnel, (end, said)) in tunnel.iter_mut().zip(opening.sides()) {
             match message(&mut app, end, said) {
@@ -50,6 +52,7 @@ impl AppDissector for Http {
                 Heard::Cut => is_whole = false,
                 Heard::Part => (is_told, is_whole) = (true, false),
                 Heard::Whole => is_told = true,
+                Heard::Switch => (is_told, is_over) = (true, true),
                 Heard::Tunnel(len) => {
                     is_told = true;
                     *tunnel = Some(len);
@@ -57,6 +60,7 @@ impl AppDissector for Http {
             }
         }
         match (is_told, is_whole || opening.is_last) {
+            (true, _) if is_over => Reading::Last(app),
             (true, true) => match tunnelled(opening, tunnel) {
                 Some(inner) => in_tunnel(&inner, app),
                 None => Reading::Is(app),
@@ -65,6 +69,12 @@ impl AppDissector for Http {
             (false, true) => Reading::NotMine,
             (false, false) => refused_or_more(opening),
         }
+    }
+
+    fn past(&self, opening: &Opening<'_>) -> [Past; 2] {
+        let sides = opening.sides().map(|(_, said)| past(said.bytes()));
+        // Behind a request for a tunnel, what both say matters.
+        if sides.contains(&None) { [Past::None; 2] } else { sides.map(Option::unwrap_or_default) }
     }
 
     fn recurs(&self) -> bool {
@@ -93,14 +103,15 @@ fn tunnelled<'a>(opening: &Opening<'a>, clear: [Option<usize>; 2]) -> Option<Ope
     Some(Opening { initiator, responder, ..*opening })
 }
 
-/// Adds what the hellos of TLS in a tunnel say.
+/// Adds what the hellos of TLS in a tunnel say. What else is in it is not the proxy's.
 fn in_tunnel(inner: &Opening<'_>, app: App) -> Reading {
     let is_open = inner.sides().iter().all(|(_, said)| said.is_empty());
     match tls::hellos(inner, app.clone(), NameSource::Tls, |said| tls::read(said.bytes(), said.depth())) {
         Reading::NotMine if is_open && !inner.is_last => Reading::Partly(app),
-        Reading::NotMine => Reading::Is(app),
         Reading::NeedMore => Reading::Partly(app),
-        told => told,
+        Reading::Partly(app) => Reading::Partly(app),
+        Reading::NotMine => Reading::Last(app),
+        Reading::Is(app) | Reading::Last(app) => Reading::Last(app),
     }
 }
 
@@ -114,6 +125,8 @@ enum Heard {
     Part,
     /// HTTP, and all that is wanted.
     Whole,
+    /// A response behind which both ends speak another protocol.
+    Switch,
     /// A request for a tunnel, which begins behind so many bytes.
     Tunnel(usize),
 }
@@ -128,6 +141,7 @@ fn message(app: &mut App, end: End, said: Said<'_>) -> Heard {
             Heard::Part
         }
         Start::Other => Heard::Other,
+        Start::Response { code: 101, .. } => switch(bytes),
         Start::Response { .. } if said.depth() == Depth::Names => Heard::Whole,
         Start::Response { minor, code } => {
             app.set("http.response.status_code", Value::Number(code.into()));
@@ -137,6 +151,42 @@ fn message(app: &mut App, end: End, said: Said<'_>) -> Heard {
             Heard::Whole
         }
         Start::Request { .. } => requests(app, end, said),
+    }
+}
+
+/// A response that switches protocols: to HTTP/2, whose names are read, or to another one.
+fn switch(bytes: &[u8]) -> Heard {
+    match head::switches_to(bytes) {
+        None => Heard::Part,
+        Some(protocol) if protocol.is_empty() || protocol.to_ascii_lowercase().starts_with(b"h2c") => {
+            Heard::Whole
+        }
+        Some(_) => Heard::Switch,
+    }
+}
+
+/// How much of what an end sent is told for good: whole requests, and all responses. `None` if it asks for a tunnel.
+fn past(bytes: &[u8]) -> Option<Past> {
+    let mut rest = bytes;
+    loop {
+        let told = (bytes.len() - rest.len()) as u32;
+        let (method, target, minor) = match head::start(rest) {
+            Start::Request { method: "CONNECT", .. } => return None,
+            Start::Request { method, target, minor } => (method, target, minor),
+            Start::Response { code, .. } if code != 101 => return Some(Past::All),
+            _ => return Some(if told == 0 { Past::None } else { Past::First(told) }),
+        };
+        let RequestHead { fields, len: Some(len), .. } = head::request(rest, method, target, minor) else {
+            return Some(if told == 0 { Past::None } else { Past::First(told) });
+        };
+        let body = rest.get(len..).unwrap_or_default();
+        let Some(next) = body::skip(body, fields.content_length, fields.is_chunked) else {
+            // Without its length, where a body ends is told by all of it.
+            let body = body::len(fields.content_length, fields.is_chunked);
+            let end = body.map_or(told, |body| told.saturating_add(len as u32).saturating_add(body));
+            return Some(if end == 0 { Past::None } else { Past::First(end) });
+        };
+        rest = next;
     }
 }
 

@@ -123,6 +123,37 @@ fn a_hello_in_a_tunnel_is_read() {
     assert_eq!(names(&waiting), ["proxied.example:443"]);
     let app = app(read(&[&connect[..], &hello].concat(), opened));
     assert_eq!((names(&app), app.protocol), (vec!["proxied.example:443", "a.inner"], "http"));
-    assert!(matches!(read(&[&connect[..], b"SSH-2.0-x\r\n"].concat(), opened), Reading::Is(_)));
+    assert!(matches!(read(&[&connect[..], b"SSH-2.0-x\r\n"].concat(), opened), Reading::Last(_)));
     assert!(matches!(read(connect, b"HTTP/1.1 403 Forbidden\r\n\r\n"), Reading::Is(_)));
+}
+
+/// RFC 9110, section 7.8: behind the response both speak what it names; HTTP/2's names are read, in its own way.
+#[test]
+fn behind_a_switch_nothing_is_asked_for() {
+    let switched =
+        |to: &str| read(GET, format!("HTTP/1.1 101 Switching Protocols\r\nUpgrade: {to}\r\n\r\n").as_bytes());
+    let Reading::Last(app) = switched("websocket") else { panic!("HTTP is over") };
+    assert_eq!(names(&app), ["www.example.com"]);
+    assert!(matches!(switched("h2c"), Reading::Is(_)));
+    assert!(matches!(
+        read(GET, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"),
+        Reading::Partly(_)
+    ));
+}
+
+#[test]
+fn what_is_told_for_good_makes_room() {
+    let past = |client: &[u8], server: &[u8]| {
+        let (initiator, responder) = (Said::stream(client), Said::stream(server));
+        Http.past(&Opening { transport: 6, initiator, responder, ..Opening::default() })
+    };
+    let len = GET.len() as u32;
+    let two = [GET, GET, b"GET /cut"].concat();
+    assert_eq!(past(&two, OK), [Past::First(2 * len), Past::All]);
+    assert_eq!(past(&GET[..20], b""), [Past::None; 2]);
+    let post = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\nabc";
+    assert_eq!(past(post, b"")[0], Past::First(post.len() as u32 - 3 + 70_000));
+    let chunked = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc";
+    assert_eq!(past(&[GET, chunked].concat(), b"")[0], Past::First(len), "its end is not known");
+    assert_eq!(past(b"CONNECT a:443 HTTP/1.1\r\n\r\n", OK), [Past::None; 2]);
 }

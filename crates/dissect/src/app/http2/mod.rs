@@ -8,7 +8,7 @@ mod hpack;
 use std::sync::Arc;
 
 use self::hpack::Decoder;
-use super::{App, AppDissector, Begins, End, Name, NameSource, Opening, Port, Reading, Value};
+use super::{App, AppDissector, Begins, End, Name, NameSource, Opening, Port, Reading, Said, Value, http};
 
 /// What a client sends first (RFC 9113, section 3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -50,12 +50,12 @@ impl AppDissector for Http2 {
     }
 
     fn begins(&self) -> Begins {
-        Begins::With(b"P\x00")
+        Begins::of(b"P\x00")
     }
 
     /// Of the preface, or of a length of settings.
     fn continues(&self) -> Begins {
-        Begins::With(b"R\x00")
+        Begins::of(b"R\x00")
     }
 
     fn dissect(&self, opening: &Opening<'_>) -> Reading {
@@ -67,6 +67,9 @@ impl AppDissector for Http2 {
                 requests(&mut app, end, bytes);
                 is_told = true;
             } else if begins_with_settings(bytes) {
+                if let Some(refused) = refused(opening, end) {
+                    return Reading::Is(refused);
+                }
                 responses(&mut app, bytes);
                 is_told = true;
             } else {
@@ -80,6 +83,20 @@ impl AppDissector for Http2 {
             (false, false) => Reading::NotMine,
         }
     }
+}
+
+/// What a client says that speaks HTTP/1 to a `server` that does not: such a server says its settings all the same.
+fn refused(opening: &Opening<'_>, server: End) -> Option<App> {
+    let client = opening.said(server.other()).bytes();
+    if PREFACE.starts_with(client) || client.starts_with(PREFACE) {
+        return None;
+    }
+    let mut alone = *opening;
+    match server {
+        End::Initiator => alone.initiator = Said::default(),
+        End::Responder => alone.responder = Said::default(),
+    }
+    http::Http.dissect(&alone).app()
 }
 
 /// Reads the requests behind a client's preface.

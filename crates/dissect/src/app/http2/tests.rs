@@ -64,3 +64,11 @@ fn any_part_of_it_is_bounded() {
     assert_eq!(read(b"PUT / HTTP/1.1\r\n", b""), Reading::NotMine);
     assert_eq!(read(b"\x00\x00\x07\x04\x00\x00\x00\x00\x00", b""), Reading::NotMine);
 }
+
+/// A client that offers to upgrade (RFC 7540, section 3.2) meets a server that speaks nothing but HTTP/2.
+#[test]
+fn a_client_of_http_1_is_heard_though_the_server_speaks_http_2() {
+    let request = b"GET / HTTP/1.1\r\nHost: up.example\r\nUpgrade: h2c\r\n\r\n";
+    let Reading::Is(app) = read(request, SETTINGS) else { panic!("no more will come") };
+    assert_eq!((&*app.names[0].name, app.protocol), ("up.example", "http"));
+}

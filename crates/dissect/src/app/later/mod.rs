@@ -62,7 +62,7 @@ impl AppDissector for Later {
     }
 
     fn begins(&self) -> Begins {
-        Begins::With(self.begins)
+        Begins::of(self.begins)
     }
 
     fn dissect(&self, opening: &Opening<'_>) -> Reading {

@@ -19,7 +19,7 @@ fn opening<'a>(client: &'a [u8], server: &'a [u8]) -> Opening<'a> {
 /// The protocol and the name that a flow of these bytes has; the former without the latter if more is wanted.
 fn read(dissector: &dyn AppDissector, opening: &Opening<'_>) -> Option<(bool, Option<String>)> {
     let (app, whole) = match dissector.dissect(opening) {
-        Reading::NotMine | Reading::NeedMore => return None,
+        Reading::NotMine | Reading::NeedMore | Reading::Last(_) => return None,
         Reading::Partly(app) => (app, false),
         Reading::Is(app) => (app, true),
     };

@@ -43,7 +43,7 @@ impl AppDissector for Dissector {
     }
 
     fn begins(&self) -> Begins {
-        Begins::With(&FIRST)
+        Begins::of(&FIRST)
     }
 
     fn dissect(&self, opening: &Opening<'_>) -> Reading {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::app::tls::build::{self, bytes};
-use crate::app::{AppDissector, Begins, Opening, Reading, Said, Value};
+use crate::app::{AppDissector, Opening, Reading, Said, Value};
 
 /// The client's first packet of RFC 9001, appendix A.2, and of RFC 9369, appendix A.2.
 const VECTORS: [&str; 2] = [include_str!("rfc9001.hex"), include_str!("rfc9369.hex")];
@@ -264,7 +264,7 @@ fn googles_hello_in_clear_and_behind_protection() {
     ];
     for (version, datagram) in datagrams {
         let begins = Dissector.begins();
-        assert!(matches!(begins, Begins::With(first) if first.contains(&datagram[0])), "{version}");
+        assert!(begins.may_be(datagram[0]), "{version}");
         let Told::Is(quic) = read_all(&[datagram]) else { panic!("{version}") };
         assert_eq!(quic.version.unwrap().to_string(), version);
         assert_eq!(quic.client.unwrap().server_name.as_deref(), Some("g.example"));

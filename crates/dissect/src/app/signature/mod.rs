@@ -91,11 +91,9 @@ pub(super) struct Signature {
     ports: &'static [Port],
     over: &'static [u8],
     /// First bytes of an end that may begin it; the check is asked of no other.
-    begins: &'static [u8],
-    may_begin: Bits,
-    /// Second bytes that may follow, if not all may.
-    then: Option<&'static [u8]>,
-    may_follow: Bits,
+    begins: Begins,
+    /// Second bytes that may follow.
+    then: Begins,
     /// Bytes without which the check would say no.
     at_least: usize,
     /// Ports of which one end has one, if the check is asked nowhere else.
@@ -113,15 +111,12 @@ impl Signature {
         begins: &'static [u8],
         tells: fn(Heard<'_>) -> Tells,
     ) -> Self {
-        let may_begin = Bits::of(begins);
         Signature {
             name,
             ports,
             over,
-            begins,
-            may_begin,
-            then: None,
-            may_follow: Bits([u64::MAX; 4]),
+            begins: Begins::of(begins),
+            then: Begins::ANY,
             at_least: 1,
             only_on: &[],
             tells,
@@ -131,8 +126,7 @@ impl Signature {
 
     /// With one of these as second byte.
     const fn then(mut self, bytes: &'static [u8]) -> Self {
-        self.then = Some(bytes);
-        self.may_follow = Bits::of(bytes);
+        self.then = Begins::of(bytes);
         self
     }
 
@@ -159,8 +153,8 @@ impl Signature {
     #[inline]
     fn may_be(&self, first: &[u8]) -> bool {
         let Some(&byte) = first.first() else { return false };
-        let goes_on = first.get(1).is_none_or(|&second| self.may_follow.has(second));
-        self.may_begin.has(byte) && first.len() >= self.at_least && goes_on
+        let goes_on = first.get(1).is_none_or(|&second| self.then.may_be(second));
+        self.begins.may_be(byte) && first.len() >= self.at_least && goes_on
     }
 }
 
@@ -178,11 +172,11 @@ impl AppDissector for Signature {
     }
 
     fn begins(&self) -> Begins {
-        Begins::With(self.begins)
+        self.begins
     }
 
     fn continues(&self) -> Begins {
-        self.then.map_or(Begins::Any, Begins::With)
+        self.then
     }
 
     fn at_least(&self) -> usize {
@@ -217,27 +211,6 @@ impl AppDissector for Signature {
             }
         }
         if wants_more && !opening.is_last { Reading::NeedMore } else { Reading::NotMine }
-    }
-}
-
-/// A set of bytes, a bit each.
-#[derive(Clone, Copy)]
-struct Bits([u64; 4]);
-
-impl Bits {
-    #[expect(clippy::indexing_slicing, reason = "a byte's upper two bits are one of four words")]
-    const fn of(mut bytes: &[u8]) -> Self {
-        let mut bits = [0; 4];
-        while let [byte, rest @ ..] = bytes {
-            bits[(*byte >> 6) as usize] |= 1 << (*byte & 63);
-            bytes = rest;
-        }
-        Bits(bits)
-    }
-
-    #[inline]
-    fn has(self, byte: u8) -> bool {
-        self.0.get(usize::from(byte >> 6)).is_some_and(|word| word >> (byte & 63) & 1 != 0)
     }
 }
 

@@ -18,6 +18,9 @@ const RANDOM: usize = 32;
 pub struct Client {
     /// The name that it asks for (RFC 6066, section 3), as it wrote it: UTF-8 without controls.
     pub server_name: Option<Arc<str>>,
+    /// The name in a second hello, which a server asked for, where that is another one: it should not be (RFC 8446, section
+    /// 4.1.2).
+    pub second_name: Option<Arc<str>>,
     /// An encrypted hello comes along: `server_name` may be only the outer one, of who will decrypt it. Many clients
     /// send one that nobody can decrypt (GREASE), and no observer can tell which it is.
     pub encrypted_hello: bool,

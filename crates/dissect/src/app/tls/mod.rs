@@ -20,6 +20,8 @@ mod suites;
 mod tests;
 mod version;
 
+use std::sync::Arc;
+
 use super::Depth;
 use super::cursor::Cursor;
 use super::told::Told;
@@ -64,19 +66,33 @@ pub fn read(bytes: &[u8], depth: Depth) -> Told<Hello> {
     let cut = run.end == End::Cut;
     match run.messages.first() {
         None if cut => Told::NeedMore,
-        Some(&message_kind::CLIENT_HELLO) => client(&run.messages, !cut, depth).map(Hello::Client),
+        Some(&message_kind::CLIENT_HELLO) => client(&run, depth).map(Hello::Client),
         Some(&message_kind::SERVER_HELLO) => server(run, depth).map(Hello::Server),
         _ => neither(header, bytes),
     }
 }
 
-/// The hello in front of `messages`. `ended`: nothing follows them in clear.
-fn client(messages: &[u8], ended: bool, depth: Depth) -> Told<Client> {
+/// The hello in front of `run`, and the second one, if a server has asked for it.
+fn client(run: &record::Run<'_>, depth: Depth) -> Told<Client> {
+    let ended = run.end != End::Cut;
     let more = || if ended { Told::NotMine } else { Told::NeedMore };
-    let Some(message) = Message::next(&mut Cursor::new(messages)) else { return more() };
+    let mut messages = Cursor::new(&run.messages);
+    let Some(message) = Message::next(&mut messages) else { return more() };
     let Some(hello) = ClientHello::of(message, Over::Stream) else { return Told::NotMine };
-    let client = hello.client(Over::Stream, depth);
+    let mut client = hello.client(Over::Stream, depth);
+    if let End::Change(behind) = run.end {
+        client.second_name = second_name(&mut Cursor::new(&record::run(behind).messages));
+    } else if !messages.is_empty() {
+        client.second_name = second_name(&mut messages);
+    }
+    client.second_name.take_if(|second| client.server_name.as_ref() == Some(second));
     if message.whole || ended { Told::Is(client) } else { Told::Partly(client) }
+}
+
+/// The name in a second hello.
+fn second_name(messages: &mut Cursor<'_>) -> Option<Arc<str>> {
+    let message = Message::next(messages).filter(|message| message.kind == message_kind::CLIENT_HELLO)?;
+    ClientHello::of(message, Over::Stream)?.extensions.server_name()
 }
 
 /// What `run` says of a server, and what follows it if it asks for another hello.

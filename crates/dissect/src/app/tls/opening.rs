@@ -27,7 +27,7 @@ impl AppDissector for Tls {
 
     /// The content types, and the length of a hello of SSL 2.0.
     fn begins(&self) -> Begins {
-        Begins::With(&[20, 21, 22, 23, 24, 0x80])
+        Begins::of(&[20, 21, 22, 23, 24, 0x80])
     }
 
     fn dissect(&self, opening: &Opening<'_>) -> Reading {
@@ -87,6 +87,9 @@ pub(in crate::app) fn add_client(app: &mut App, end: End, source: NameSource, cl
         if depth == Depth::All {
             app.set_text("tls.client.server_name", Arc::clone(name));
         }
+    }
+    if let Some(name) = &client.second_name {
+        app.add_name(Name { client: end, source, name: Arc::clone(name) });
     }
     if let Some(ja4) = &client.ja4 {
         app.set_text("tls.client.ja4", ja4.as_str());

@@ -207,3 +207,17 @@ fn a_certificate_of_any_bytes_is_read_or_not() {
         }
     }
 }
+
+/// RFC 8446, section 4.1.4: a server may ask for a second hello, before which a client may change its cipher in name only.
+#[test]
+fn a_second_hello_that_names_another_one_is_heard() {
+    let hello = |name| record(HANDSHAKE, &Build::asking_for(name).message());
+    let change = record(CHANGE, &[1]);
+    for between in [&change[..], b""] {
+        let second =
+            |name| is_client(read(&[&hello("one.example"), between, &hello(name)].concat())).second_name;
+        assert_eq!(second("two.example").as_deref(), Some("two.example"));
+        assert_eq!(second("one.example"), None);
+    }
+    assert_eq!(is_client(read(&hello("one.example"))).second_name, None);
+}
