@@ -153,3 +153,23 @@ impl Totals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_without_end_are_counted_together() {
+        let mut totals = InterfaceTotals::default();
+        let one = Frames { packets: 1, bytes: 60 };
+        for number in 0..3000 {
+            totals.note(NoFlow::Unclaimed(Claim::EtherType(number)), one);
+            totals.note(NoFlow::TooDeep, one);
+        }
+        let mut twice = totals.clone();
+        twice.absorb(totals);
+        assert!(twice.no_flow.len() <= MOST_KINDS + 1);
+        assert_eq!(twice.no_flow.values().map(|frames| frames.packets).sum::<u64>(), 12_000);
+        assert_eq!(twice.no_flow[&NoFlow::TooDeep].packets, 6000);
+    }
+}

@@ -52,6 +52,28 @@ fn each_client_has_its_own_lookup() {
     assert_eq!(row(&snapshot, ALICE, RESOLVER).cause, Cause::Unknown, "a lookup has no lookup");
 }
 
+/// RFC 7413: a SYN may carry the query already.
+#[test]
+fn a_query_in_a_syn_is_read() {
+    let mut capture = Capture::default();
+    let asker = (ALICE, 5000);
+    let framed = |message: Vec<u8>| [&(message.len() as u16).to_be_bytes()[..], &message].concat();
+    let query = framed(message(7, 0x0100, "shop.example", 1, &[]));
+    capture.tcp(0, asker, RESOLVER, 99, 0x02, &query);
+    capture.tcp(5, RESOLVER, asker, 499, 0x12, b"");
+    capture.tcp(20, RESOLVER, asker, 500, 0x18, &framed(message(7, 0x8180, "shop.example", 1, &SITE)));
+    let second = framed(message(8, 0x0100, "blog.example", 1, &[]));
+    capture.tcp(30, asker, RESOLVER, 100 + query.len() as u32, 0x18, &second);
+    let (_, events) = capture.run();
+    let told: Vec<_> = events
+        .iter()
+        .filter_map(
+            |event| if let Event::Dns(dns) = event { Some(dns.latency.map(|l| l.as_millis())) } else { None },
+        )
+        .collect();
+    assert_eq!(told, [None, Some(20), None]);
+}
+
 #[test]
 fn a_flow_that_began_before_its_lookup_has_another_cause() {
     let mut capture = Capture::default();

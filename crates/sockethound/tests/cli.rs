@@ -433,3 +433,49 @@ fn man_page_and_completions_know_every_option() {
         }
     }
 }
+
+#[test]
+fn what_is_read_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, link) = (folder.path().join("same.pcap"), folder.path().join("link.pcap"));
+    std::fs::copy(fixture("plain.pcap"), &path).unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let json = format!("--json={}", link.display());
+    one_line(&run(&["-r", path.to_str().unwrap(), &json]), 2, &["link.pcap"]);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn no_time_is_too_long() {
+    let path = fixture("plain.pcap");
+    let output = run(&["-r", &path, "-t", "1e19", "--duration", "1e300"]);
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+}
+
+/// pcapng's timestamps may lie beyond what is kept of time; what they are of is counted all the same.
+#[test]
+fn a_packet_of_the_end_of_time_counts() {
+    let block = |kind: u32, body: &[u8]| {
+        let length = (body.len() as u32 + 12).to_le_bytes();
+        [&kind.to_le_bytes()[..], &length, body, &length].concat()
+    };
+    let section =
+        block(0x0a0d_0d0a, &[&0x1a2b_3c4d_u32.to_le_bytes()[..], &[1, 0, 0, 0], &[0xff; 8]].concat());
+    let interface = block(1, &[1, 0, 0, 0, 0, 0, 4, 0]);
+    let packet = |time: u64| {
+        let words = [0, (time >> 32) as u32, time as u32, 60, 60];
+        let mut body: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        body.extend([0; 60]);
+        block(6, &body)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("end.pcapng");
+    let bytes = [section, interface, packet(1_700_000_000_000_000), packet(u64::MAX)].concat();
+    std::fs::write(&path, bytes).unwrap();
+    let output = run(&["-r", path.to_str().unwrap(), "--json"]);
+    let captures = records(&output.stdout);
+    assert_eq!(of_kind(&captures, "capture")[0]["network"]["packets"], 2);
+    let within = run(&["-r", path.to_str().unwrap(), "--json", "--until", "2030-01-01T00:00:00Z"]);
+    assert_eq!(of_kind(&records(&within.stdout), "capture")[0]["network"]["packets"], 1);
+}

@@ -28,6 +28,17 @@ pub(crate) fn lz4(bytes: &[u8]) -> Vec<u8> {
     out.finish().unwrap()
 }
 
+/// The frames of lz4 before its frame format (lz4_Frame_format.md, "Legacy frame"): blocks of 8 MiB, and no mark at the end.
+fn lz4_legacy(bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![0x02, 0x21, 0x4c, 0x18];
+    for block in bytes.chunks(8 << 20) {
+        let packed = lz4_flex::block::compress(block);
+        out.extend((packed.len() as u32).to_le_bytes());
+        out.extend(packed);
+    }
+    out
+}
+
 /// A capture that is larger than any one block of a compressor.
 pub(crate) fn large() -> Vec<u8> {
     let mut out = Writer::pcap(false, MICROS, (2, 4), 1);
@@ -56,7 +67,18 @@ fn compressed_files_read_as_plain_ones() {
     }
     let skippable = [&[0x53, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
     assert_eq!(whole(&[skippable.clone(), zstd(&bytes), skippable.clone()].concat()), plain);
-    assert_eq!(whole(&[lz4(&bytes), skippable].concat()), plain);
+    for pack in [lz4, lz4_legacy] {
+        assert_eq!(whole(&[skippable.clone(), pack(&bytes), skippable.clone()].concat()), plain);
+    }
+    let (a, b) = bytes.split_at(bytes.len() / 3);
+    for parts in [[lz4_legacy(a), lz4_legacy(b)], [lz4_legacy(a), lz4(b)], [lz4(a), lz4_legacy(b)]] {
+        assert_eq!(whole(&parts.concat()), plain, "kinds of frames may follow each other");
+    }
+    for cut in 5..skippable.len() {
+        let (seen, error) = read(&[zstd(&bytes), skippable[..cut].to_vec()].concat());
+        assert_eq!(seen, plain);
+        assert!(error.unwrap().is_truncation());
+    }
     assert_eq!(whole(&[gzip(&bytes), vec![0; 512]].concat()), plain, "padding");
 }
 

@@ -83,6 +83,19 @@ fn root_loopback_once_and_to_the_byte() {
     talk(&lab, ("a", "lo"), ("a", "127.0.0.1"), ("a", "127.0.0.1"), 20);
 }
 
+/// The counting filter keeps interfaces in 4096 places, by number: loopback's is never another's.
+#[test]
+fn root_loopback_counts_once_beside_an_interface_of_a_large_number() {
+    let Some(lab) = Lab::new(&["a"]) else { return };
+    lab.ip("a", "link add x0 index 4097 type veth peer name y0 index 5000");
+    let running = Running::start(&lab, "a", "");
+    ping(&lab, "a", "127.0.0.1", 20);
+    let run = running.stop();
+    let ledger = run.ledger("lo");
+    assert_eq!(counts(&ledger["counted"]), counts(&ledger["kernel"]), "{ledger}");
+    assert_eq!(counts(&ledger["counted"]).0, 40);
+}
+
 #[test]
 fn root_loopback_once_and_to_the_byte_over_ipv6() {
     let Some(lab) = Lab::new(&["a"]) else { return };
