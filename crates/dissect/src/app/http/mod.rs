@@ -281,8 +281,8 @@ fn version(minor: u8) -> &'static str {
 
 /// Text without controls, of a length that is believed.
 fn text(bytes: &[u8], most: usize) -> Option<&str> {
-    let fits = (1..=most).contains(&bytes.len()) && !bytes.iter().any(u8::is_ascii_control);
-    str::from_utf8(bytes).ok().filter(|_| fits)
+    let text = str::from_utf8(bytes).ok().filter(|text| (1..=most).contains(&text.len()))?;
+    (!text.chars().any(char::is_control)).then_some(text)
 }
 
 #[cfg(test)]

@@ -110,6 +110,17 @@ fn names_are_text() {
 }
 
 /// A ClientHello behind what opens a tunnel (RFC 9110, section 9.3.6), built by the rules of RFC 8446, section 4.1.2.
+/// C1 controls (U+0080 to U+009F) are controls too.
+#[test]
+fn no_name_has_a_control_of_two_bytes() {
+    for host in ["www.example.o\u{8d}g", "\u{9b}31m.example"] {
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        assert!(names(&app(read(request.as_bytes(), OK))).is_empty(), "{host:?}");
+    }
+    let request = "GET / HTTP/1.1\r\nHost: b\u{fc}cher.example\r\n\r\n";
+    assert_eq!(names(&app(read(request.as_bytes(), OK))), ["b\u{fc}cher.example"]);
+}
+
 #[test]
 fn a_hello_in_a_tunnel_is_read() {
     let extension = b"\x00\x00\x00\x0c\x00\x0a\x00\x00\x07a.inner";
