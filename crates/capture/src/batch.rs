@@ -51,7 +51,7 @@ pub enum Records<'a> {
 /// Packets of interface 0 that lie one after the other, each behind the record header of a pcap file in its usual form:
 /// little-endian, 16 bytes, captured length first (draft-ietf-opsawg-pcap, section 5).
 ///
-/// To list them first would cost a fifth of what it takes to count them.
+/// To list them first would cost a twelfth of what it takes to count them.
 #[derive(Clone, Copy, Debug)]
 pub struct InPlace {
     /// First byte of the first record header in [`Batch::buffer`].
