@@ -1,7 +1,8 @@
 //! Where a file's bytes come from: the disk in the caller's own thread, a
 //! pipe or a decompressor in a thread of its own.
 
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
@@ -9,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::compressed::{Damage, Decoder, Source};
+use super::mapped::Mapped;
 
 /// Blocks that a reading thread may be ahead.
 const AHEAD: usize = 4;
@@ -26,7 +28,11 @@ pub(super) enum Fill {
 
 pub(super) enum Input {
     /// Read in the calling thread, straight into the caller's buffer.
-    Direct { reader: Box<dyn Read + Send>, consumed: u64 },
+    Direct { file: File, consumed: u64 },
+    /// Not read at all, but looked at where it lies.
+    Mapped(Mapped),
+    /// Nothing: what it was is gone.
+    None,
     /// Blocks that another thread reads.
     Stream(Stream),
 }
@@ -64,8 +70,24 @@ impl std::fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Input {
-    pub(super) fn direct(reader: Box<dyn Read + Send>) -> Self {
-        Self::Direct { reader, consumed: 0 }
+    /// Reads a regular file from where it stands.
+    pub(super) fn direct(file: File) -> Self {
+        Self::Direct { file, consumed: 0 }
+    }
+
+    /// Maps a regular file that nobody writes, and reads any other.
+    pub(super) fn mapped(file: File) -> Self {
+        Mapped::new(file).map_or_else(Self::direct, Self::Mapped)
+    }
+
+    /// Reads a mapped file from `offset` on.
+    pub(super) fn unmap(&mut self, offset: u64) -> io::Result<()> {
+        if let Self::Mapped(mapped) = std::mem::replace(self, Self::None) {
+            let mut file = mapped.into_file();
+            file.seek(SeekFrom::Start(offset))?;
+            *self = Self::Direct { file, consumed: offset };
+        }
+        Ok(())
     }
 
     /// Reads what `open` gives in a thread of its own, decompressed where it is compressed.
@@ -88,8 +110,8 @@ impl Input {
 
     pub(super) fn fill(&mut self, buffer: &mut [u8], timeout: Duration) -> io::Result<Fill> {
         match self {
-            Self::Direct { reader, consumed } => loop {
-                match reader.read(buffer) {
+            Self::Direct { file, consumed } => loop {
+                match file.read(buffer) {
                     Ok(0) => return Ok(Fill::End),
                     Ok(count) => {
                         *consumed += count as u64;
@@ -100,6 +122,7 @@ impl Input {
                 }
             },
             Self::Stream(stream) => stream.fill(buffer, timeout),
+            Self::Mapped(_) | Self::None => Ok(Fill::End),
         }
     }
 
@@ -107,6 +130,8 @@ impl Input {
     pub(super) fn consumed(&self) -> u64 {
         match self {
             Self::Direct { consumed, .. } => *consumed,
+            Self::Mapped(file) => file.end(),
+            Self::None => 0,
             Self::Stream(stream) => stream.consumed.load(Ordering::Relaxed),
         }
     }

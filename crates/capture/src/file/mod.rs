@@ -1,10 +1,11 @@
 //! Capture files: pcap and pcapng, plain or compressed, from a disk or a pipe.
 //!
 //! [`FileSource::open`] finds out by the first bytes what a file is. A plain
-//! file is read in the calling thread, straight into the one buffer that the
-//! batches lend; pipes and compressed files are read by a thread of their
-//! own. No file is mapped or loaded as a whole, and no claimed length
-//! allocates anything before its bytes have come.
+//! file is looked at where the kernel has it, a few megabytes at a time, while
+//! nobody writes to it, and else read in the calling thread, straight into the
+//! one buffer that the batches lend; pipes and compressed files are read by a
+//! thread of their own. No file is mapped or loaded as a whole, and no claimed
+//! length allocates anything before its bytes have come.
 //!
 //! Every packet that lies whole before damage is handed out before the
 //! [`Error`] is. Which those are is what Wireshark says.
@@ -14,6 +15,11 @@ mod compressed;
 mod error;
 mod input;
 pub(crate) mod linktype;
+#[cfg(target_os = "linux")]
+mod mapped;
+#[cfg(not(target_os = "linux"))]
+#[path = "unmapped.rs"]
+mod mapped;
 mod notes;
 mod pcap;
 mod pcapng;
@@ -22,8 +28,9 @@ mod scan;
 mod window;
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -46,7 +53,6 @@ const FOREVER: Duration = Duration::from_secs(3600);
 pub struct FileSource {
     path: PathBuf,
     size: Option<u64>,
-    input: Input,
     window: Window,
     format: Format,
     found: Found,
@@ -89,13 +95,27 @@ impl FileSource {
             let input = Input::stream(move || file.map_or_else(|| File::open(name), Ok)).map_err(failed)?;
             return Ok(Self::new(path, None, input));
         }
-        let file = file.map_or_else(|| File::open(path), Ok).map_err(failed)?;
-        let mut source = Self::new(path, Some(meta.len()), Input::direct(Box::new(file)));
-        source.decompress().map_err(failed)?;
+        let input = match file {
+            Some(file) => Self::regular(file, false),
+            None => File::open(path).and_then(|file| Self::regular(file, true)),
+        };
+        let mut source = Self::new(path, Some(meta.len()), input.map_err(failed)?);
         while matches!(source.format, Format::Unknown) {
             source.begin(FOREVER)?;
         }
         Ok(source)
+    }
+
+    /// A regular file: with a decompressing thread in front of it, if it needs one. A file that is `ours` alone, which no
+    /// other process got from the same open(2), may be mapped.
+    fn regular(mut file: File, ours: bool) -> io::Result<Input> {
+        let mut head = [0; 4];
+        let begin = file.stream_position()?;
+        let count = file.read_at(&mut head, begin)?;
+        if compressed::is_compressed(&head[..count]) {
+            return Input::stream(move || Ok(file));
+        }
+        Ok(if ours { Input::mapped(file) } else { Input::direct(file) })
     }
 
     /// Reads what `reader` gives as a pipe is read: in a thread of its own.
@@ -111,8 +131,7 @@ impl FileSource {
         Self {
             path: path.to_owned(),
             size,
-            input,
-            window: Window::new(),
+            window: Window::new(input),
             format: Format::Unknown,
             found: Found::default(),
             interfaces: Vec::new(),
@@ -164,25 +183,6 @@ impl FileSource {
         self.notes.lost
     }
 
-    /// Puts a decompressing thread in front of a regular file that needs one.
-    fn decompress(&mut self) -> io::Result<()> {
-        while self.window.rest().len() < 4 {
-            if self.window.fill(&mut self.input, 4, FOREVER)? == Fill::End {
-                break;
-            }
-        }
-        let head = self.window.rest();
-        if !compressed::is_compressed(head) {
-            return Ok(());
-        }
-        let head = io::Cursor::new(head.to_owned());
-        let none = Input::direct(Box::new(io::empty()));
-        let Input::Direct { reader, .. } = std::mem::replace(&mut self.input, none) else { return Ok(()) };
-        self.input = Input::stream(move || Ok(head.chain(reader)))?;
-        self.window = Window::new();
-        Ok(())
-    }
-
     /// Reads the file's header, or what there is of it; false if nothing came in time.
     fn begin(&mut self, timeout: Duration) -> Result<bool, Error> {
         let head = self.window.rest();
@@ -204,7 +204,7 @@ impl FileSource {
                 },
             },
         };
-        match self.window.fill(&mut self.input, needed, timeout) {
+        match self.window.fill(needed, timeout) {
             Ok(Fill::Got(_)) => Ok(true),
             Ok(Fill::Idle) => Ok(false),
             Ok(Fill::End) => self.begin_at_end(needed),
@@ -309,7 +309,7 @@ impl FileSource {
         let mut deadline = None;
         loop {
             let more = if matches!(self.format, Format::Unknown) {
-                if !self.begin(left(&mut deadline, timeout, &self.input))? {
+                if !self.begin(left(&mut deadline, timeout, &self.window))? {
                     return Ok(false);
                 }
                 continue;
@@ -335,8 +335,8 @@ impl FileSource {
             if self.found.len() > 0 {
                 return Ok(true);
             }
-            let wait = left(&mut deadline, timeout, &self.input);
-            match self.window.fill(&mut self.input, more.needed, wait) {
+            let wait = left(&mut deadline, timeout, &self.window);
+            match self.window.fill(more.needed, wait) {
                 Ok(Fill::Got(_)) => {}
                 Ok(Fill::Idle) => return Ok(false),
                 Ok(Fill::End) => return self.finish(more).map(|()| true),
@@ -414,6 +414,10 @@ impl PacketSource for FileSource {
         if self.ended {
             return Ok(Next::End);
         }
+        if let Err(error) = self.window.check() {
+            self.ended = true;
+            return Err(self.read_error(error));
+        }
         match self.advance(timeout) {
             Ok(false) => return Ok(Next::Idle),
             Ok(true) => {}
@@ -435,13 +439,13 @@ impl PacketSource for FileSource {
     }
 
     fn stats(&self) -> CaptureStats {
-        CaptureStats { received: self.received, dropped: 0, consumed: self.input.consumed() }
+        CaptureStats { received: self.received, dropped: 0, consumed: self.window.consumed() }
     }
 }
 
 /// What is left of a timeout; only streams need a clock.
-fn left(deadline: &mut Option<Instant>, timeout: Duration, input: &Input) -> Duration {
-    if matches!(input, Input::Direct { .. }) {
+fn left(deadline: &mut Option<Instant>, timeout: Duration, window: &Window) -> Duration {
+    if !window.waits() {
         return timeout;
     }
     let now = Instant::now();

@@ -13,6 +13,7 @@
 use dissect::LinkType;
 
 use super::linktype::{self, Lead};
+use super::mapped::fetch;
 use super::record::{HEADER, Header};
 use super::scan::{Fault, Found, More, Scan, Short};
 use crate::batch::{InPlace, Record};
@@ -217,7 +218,10 @@ impl Pcap {
                 break Err(Short::More(More::header(HEADER)));
             };
             match self.behind(rest, HEADER, Header::little(header).captured) {
-                Ok(behind) => rest = behind,
+                Ok(behind) => {
+                    fetch(behind, rest.len() - behind.len());
+                    rest = behind;
+                }
                 Err(short) => break Err(short),
             }
             count += 1;
@@ -266,6 +270,7 @@ impl Pcap {
                 vlan_tci: None,
                 direction: dissect::Direction::Unknown,
             });
+            fetch(behind, rest.len() - behind.len());
             rest = behind;
         };
         Scan { position: bytes.len() - rest.len(), end }

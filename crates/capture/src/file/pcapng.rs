@@ -16,6 +16,7 @@ use dissect::{Direction, Timestamp};
 use super::clock::Clock;
 use super::error::Unit;
 use super::linktype::{self, Lead};
+use super::mapped::fetch;
 use super::notes::{Notes, Subject};
 use super::scan::{Fault, More, Scan, Short};
 use crate::batch::Record;
@@ -197,7 +198,10 @@ impl Pcapng {
         while finds.records.len() < most {
             let rest = bytes.get(position..).unwrap_or_default();
             match self.step(rest, position, finds) {
-                Ok(length) => position += length,
+                Ok(length) => {
+                    fetch(rest.get(length..).unwrap_or_default(), length);
+                    position += length;
+                }
                 Err(end) => return Scan { position, end: Err(end) },
             }
         }

@@ -54,22 +54,30 @@ fn drain(source: &mut FileSource) -> (Vec<Seen>, Option<Error>) {
     }
 }
 
-/// Reads bytes as a file and as a pipe, which must agree.
+/// Reads bytes as a file at rest (which is mapped where the system can), as one that is open for writing (which is not),
+/// and as a pipe; all must agree.
 fn read(bytes: &[u8]) -> (Vec<Seen>, Option<Error>) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
-    let from_file = match FileSource::open(file.path()) {
+    let written = read_file(file.path(), bytes.len());
+    let path = file.into_temp_path();
+    let at_rest = read_file(&path, bytes.len());
+    let piped = drain(&mut FileSource::stream(&path, Cursor::new(bytes.to_vec())).unwrap());
+    for other in [at_rest, piped] {
+        assert_eq!(written.0, other.0);
+        assert_eq!(written.1.as_ref().map(ToString::to_string), other.1.as_ref().map(ToString::to_string));
+    }
+    written
+}
+
+fn read_file(path: &Path, size: usize) -> (Vec<Seen>, Option<Error>) {
+    match FileSource::open(path) {
         Ok(mut source) => {
-            assert_eq!(source.size(), Some(bytes.len() as u64));
+            assert_eq!(source.size(), Some(size as u64));
             drain(&mut source)
         }
         Err(error) => (Vec::new(), Some(error)),
-    };
-    let mut pipe = FileSource::stream(file.path(), Cursor::new(bytes.to_vec())).unwrap();
-    let from_pipe = drain(&mut pipe);
-    assert_eq!(from_file.0, from_pipe.0);
-    assert_eq!(from_file.1.as_ref().map(ToString::to_string), from_pipe.1.as_ref().map(ToString::to_string));
-    from_file
+    }
 }
 
 fn whole(bytes: &[u8]) -> Vec<Seen> {
