@@ -2,6 +2,7 @@
 
 use dissect::{Direction, LinkType, Packet, Timestamp};
 
+use crate::fetch::{Runner, Stride};
 use crate::file::linktype::wire_len;
 use crate::file::record::{HEADER, Header};
 use crate::source::Interface;
@@ -33,10 +34,21 @@ pub struct Record {
 pub struct Batch<'a> {
     /// The bytes that the packets lie in.
     pub buffer: &'a [u8],
+    /// The next batch, as far as it lies there already and is not in the processor's cache.
+    pub(crate) ahead: Option<Ahead>,
     /// Where in it they lie.
     pub records: Records<'a>,
     /// Every interface of the source so far.
     pub interfaces: &'a [Interface],
+}
+
+/// Where the next batch lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ahead {
+    /// First byte in [`Batch::buffer`].
+    pub(crate) start: usize,
+    /// How its packets follow each other.
+    pub(crate) stride: Stride,
 }
 
 /// Where the packets of a batch lie.
@@ -99,13 +111,21 @@ impl<'a> Batch<'a> {
     #[inline]
     fn listed(&self, records: &'a [Record]) -> Listed<'a> {
         let last = (0, link_type(self.interfaces, 0));
-        Listed { buffer: self.buffer, records: records.iter(), interfaces: self.interfaces, last }
+        let runner = self.ahead.map(|Ahead { start, stride }| self.runner(start, stride));
+        Listed { buffer: self.buffer, records: records.iter(), interfaces: self.interfaces, last, runner }
+    }
+
+    #[inline]
+    fn runner(&self, start: usize, stride: Stride) -> Runner<'a> {
+        Runner::new(self.buffer.get(start..).unwrap_or_default(), stride)
     }
 
     #[inline]
     fn ranged(&self, InPlace { start, end, unit, .. }: InPlace) -> Ranged<'a> {
         let rest = self.buffer.get(start..end).unwrap_or_default();
-        Ranged { rest, unit, link_type: link_type(self.interfaces, 0) }
+        let start = self.ahead.map_or(self.buffer.len(), |ahead| ahead.start);
+        let runner = self.runner(start, Stride { length_at: 8, more: HEADER, big_endian: false });
+        Ranged { rest, runner, unit, link_type: link_type(self.interfaces, 0) }
     }
 }
 
@@ -127,6 +147,7 @@ struct Listed<'a> {
     interfaces: &'a [Interface],
     /// The interface that the last packet came from, and its link type: most packets come from the same one.
     last: (u32, LinkType),
+    runner: Option<Runner<'a>>,
 }
 
 impl<'a> Iterator for Listed<'a> {
@@ -139,6 +160,9 @@ impl<'a> Iterator for Listed<'a> {
             self.last = (r.interface, link_type(self.interfaces, r.interface));
         }
         let start = r.start as usize;
+        if let Some(runner) = &mut self.runner {
+            runner.step();
+        }
         Some(Packet {
             timestamp: r.timestamp,
             link_type: self.last.1,
@@ -155,6 +179,7 @@ impl<'a> Iterator for Listed<'a> {
 #[derive(Debug)]
 struct Ranged<'a> {
     rest: &'a [u8],
+    runner: Runner<'a>,
     unit: u32,
     link_type: LinkType,
 }
@@ -167,6 +192,7 @@ impl<'a> Iterator for Ranged<'a> {
         let (header, rest) = self.rest.split_first_chunk::<HEADER>()?;
         let header = Header::little(header);
         let (bytes, rest) = rest.split_at_checked(header.captured as usize)?;
+        self.runner.step();
         self.rest = rest;
         Some(Packet {
             timestamp: header.timestamp(self.unit),

@@ -7,6 +7,7 @@
 mod batch;
 #[cfg(target_os = "linux")]
 pub mod bpf;
+mod fetch;
 pub mod file;
 #[cfg(target_os = "linux")]
 pub mod memory;

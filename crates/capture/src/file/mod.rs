@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 pub use error::{Error, Unit};
 pub use notes::{Name, Note, Subject};
 
-use crate::batch::Batch;
+use crate::batch::{Ahead, Batch};
 use crate::source::{CaptureStats, Interface, Next, PacketSource};
 use input::{Fill, Input};
 use notes::Notes;
@@ -303,6 +303,16 @@ impl FileSource {
         }
     }
 
+    /// Where the next batch will be found, if it is there already.
+    fn ahead(&self) -> Option<Ahead> {
+        let stride = match &self.format {
+            Format::Unknown => return None,
+            Format::Pcap(pcap) => pcap.stride(),
+            Format::Pcapng(pcapng) => pcapng.stride(),
+        };
+        Some(Ahead { start: self.window.start(), stride })
+    }
+
     /// Finds the packets of the next batch; false if nothing came in time. No packets are the end.
     fn advance(&mut self, timeout: Duration) -> Result<bool, Error> {
         self.found.clear();
@@ -433,6 +443,7 @@ impl PacketSource for FileSource {
         self.received += self.found.len() as u64;
         Ok(Next::Batch(Batch {
             buffer: self.window.bytes(),
+            ahead: self.window.is_cold().then(|| self.ahead()).flatten(),
             records: self.found.places(),
             interfaces: &self.interfaces,
         }))

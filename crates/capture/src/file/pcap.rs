@@ -13,10 +13,10 @@
 use dissect::LinkType;
 
 use super::linktype::{self, Lead};
-use super::mapped::fetch;
 use super::record::{HEADER, Header};
 use super::scan::{Fault, Found, More, Scan, Short};
 use crate::batch::{InPlace, Record};
+use crate::fetch::Stride;
 use crate::source::Interface;
 
 const MICROS: u32 = 0xa1b2_c3d4;
@@ -191,6 +191,11 @@ impl Pcap {
         Some(header)
     }
 
+    /// How to come from one packet to the next, where the captured length stands first.
+    pub(super) fn stride(&self) -> Stride {
+        Stride { length_at: 8, more: self.header, big_endian: self.big_endian }
+    }
+
     /// Finds the packets that lie wholly in `bytes` from `position` on, up to `most` of them.
     pub(super) fn scan(&self, bytes: &[u8], position: usize, found: &mut Found, most: usize) -> Scan {
         let is_usual = !self.big_endian && self.lengths == Lengths::CapturedFirst && self.header == HEADER;
@@ -218,10 +223,7 @@ impl Pcap {
                 break Err(Short::More(More::header(HEADER)));
             };
             match self.behind(rest, HEADER, Header::little(header).captured) {
-                Ok(behind) => {
-                    fetch(behind, rest.len() - behind.len());
-                    rest = behind;
-                }
+                Ok(behind) => rest = behind,
                 Err(short) => break Err(short),
             }
             count += 1;
@@ -270,7 +272,6 @@ impl Pcap {
                 vlan_tci: None,
                 direction: dissect::Direction::Unknown,
             });
-            fetch(behind, rest.len() - behind.len());
             rest = behind;
         };
         Scan { position: bytes.len() - rest.len(), end }

@@ -16,10 +16,10 @@ use dissect::{Direction, Timestamp};
 use super::clock::Clock;
 use super::error::Unit;
 use super::linktype::{self, Lead};
-use super::mapped::fetch;
 use super::notes::{Notes, Subject};
 use super::scan::{Fault, More, Scan, Short};
 use crate::batch::Record;
+use crate::fetch::Stride;
 use crate::source::Interface;
 
 /// Reads the same in both byte orders.
@@ -188,6 +188,11 @@ impl Pcapng {
     }
 
     /// Appends the packets of the blocks that lie wholly in `bytes`, until there are `most`.
+    /// How to come from one block to the next.
+    pub(super) fn stride(&self) -> Stride {
+        Stride { length_at: 4, more: 0, big_endian: self.big_endian }
+    }
+
     pub(super) fn scan(
         &mut self,
         bytes: &[u8],
@@ -198,10 +203,7 @@ impl Pcapng {
         while finds.records.len() < most {
             let rest = bytes.get(position..).unwrap_or_default();
             match self.step(rest, position, finds) {
-                Ok(length) => {
-                    fetch(rest.get(length..).unwrap_or_default(), length);
-                    position += length;
-                }
+                Ok(length) => position += length,
                 Err(end) => return Scan { position, end: Err(end) },
             }
         }

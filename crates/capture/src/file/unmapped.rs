@@ -32,6 +32,3 @@ impl Mapped {
         match self {}
     }
 }
-
-/// What was read is in the cache already.
-pub(super) fn fetch(_: &[u8], _: usize) {}

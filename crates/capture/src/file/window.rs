@@ -40,6 +40,11 @@ impl Window {
         self.start
     }
 
+    /// Whether nothing has brought the unparsed bytes into the processor's cache.
+    pub(super) fn is_cold(&self) -> bool {
+        matches!(self.input, Input::Mapped(_))
+    }
+
     /// The unparsed bytes.
     pub(super) fn rest(&self) -> &[u8] {
         &self.bytes()[self.start..self.end]

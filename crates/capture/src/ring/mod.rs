@@ -469,6 +469,7 @@ impl PacketSource for RingSource {
         let buffer = self.blocks.get(self.at).unwrap_or_default();
         Ok(Next::Batch(Batch {
             buffer,
+            ahead: None,
             records: Records::Listed(&self.records),
             interfaces: &self.interfaces,
         }))

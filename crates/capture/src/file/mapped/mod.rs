@@ -17,30 +17,6 @@ const AT_ONCE: usize = 4 << 20;
 /// What offsets of mappings are multiples of: at least a page of any processor.
 const PAGE: u64 = 64 << 10;
 
-/// How far ahead of parsing memory is fetched, in bytes.
-const AHEAD: usize = 2 << 10;
-/// What memory comes in.
-const LINE: usize = 64;
-/// Of packets up to so many bytes all is fetched; of longer ones what a longer packet's headers fill.
-const SHORT: usize = 1 << 10;
-
-/// Has the memory send what will soon be wanted of `bytes`, those behind a packet of `size` bytes.
-///
-/// Where a packet ends says where the next one begins, so that a processor that has to wait for one cannot go ahead to
-/// the next: without this, parsing in place costs more than a copy. Short packets are fetched with all that lies
-/// between them, in a fixed distance. Long ones mostly follow others of the same length.
-#[inline(always)]
-pub(super) fn fetch(bytes: &[u8], size: usize) {
-    if size > SHORT {
-        sys::prefetch(bytes, 4 * size);
-        sys::prefetch(bytes, 4 * size + LINE);
-        return;
-    }
-    for line in 0..size.div_ceil(LINE) {
-        sys::prefetch(bytes, AHEAD + line * LINE);
-    }
-}
-
 /// A file under a lease, and the part of it that is mapped.
 #[derive(Debug)]
 pub(super) struct Mapped {

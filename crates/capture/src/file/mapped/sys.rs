@@ -90,16 +90,3 @@ pub(super) fn read_ahead(file: &File, offset: u64, len: usize) {
     // SAFETY: advice about a descriptor; no memory is touched.
     unsafe { libc::posix_fadvise(file.as_raw_fd(), offset, len, libc::POSIX_FADV_WILLNEED) };
 }
-
-/// Tells the processor that the bytes at `at` will be looked at soon; past the end it does nothing.
-#[inline(always)]
-pub(super) fn prefetch(bytes: &[u8], at: usize) {
-    #[cfg(target_arch = "x86_64")]
-    if at < bytes.len() {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint; it never faults, and the address is inside of the slice.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(at).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (bytes, at);
-}
