@@ -222,3 +222,33 @@ fn hosts_of_the_link_name_themselves() {
     assert_eq!(called, Some(("LUCAS-IMAC", NamedBy::Announcement("nbns"))));
     assert_eq!(name(row(&snapshot, ALICE, (SITE, 445))), None);
 }
+
+/// As clients ask a DNSCrypt resolver for its certificate, once an hour from the same ports, here in two pieces: the
+/// resolver is known by then, and what passes is counted and else left alone.
+#[test]
+fn messages_in_pieces_are_read_on_any_port_and_again() {
+    let mut capture = Capture::default();
+    let (asker, resolver): (End, End) = ((ALICE, 45_722), ([192, 0, 2, 1], 443));
+    // Its magic, version, and what is nothing to us.
+    let certificate = [&[124][..], b"DNSC\0\x02\0\0", &[7; 116]].concat();
+    let question = message(7, 0x0100, "2.dnscrypt-cert.example", 16, b"");
+    let answer = message(7, 0x8180, "2.dnscrypt-cert.example", 16, &certificate);
+    for hour in 0..3 {
+        let at = hour * 3_600_000;
+        capture.udp(at, (BOB, 5000), resolver, &question);
+        capture.udp(at + 1, resolver, (BOB, 5000), &answer);
+        let udp = [&asker.1.to_be_bytes()[..], &resolver.1.to_be_bytes(), &[0x04, 0x08, 0, 0], &question];
+        let whole = [udp.concat(), vec![0; 1024 - question.len()]].concat();
+        for (n, piece) in whole.chunks(800).enumerate() {
+            capture.ip(at + 2 + n as i64, 17, asker, resolver, piece);
+            let bytes = &mut capture.0.last_mut().unwrap().1;
+            bytes[4..8].copy_from_slice(&[0x0a, 0, if n == 0 { 0x20 } else { 0 }, 100 * n as u8]);
+        }
+        capture.udp(at + 100, resolver, asker, &answer);
+        // Packets are counted some at a time; what these said is known when they have been.
+        (0..40).for_each(|n| capture.udp(at + 200 + n, (BOB, 9), (SITE, 9), b"x"));
+    }
+    let (snapshot, events) = capture.run();
+    let messages = events.iter().filter(|event| matches!(event, Event::Dns(_))).count();
+    assert_eq!((messages, snapshot.rows.len()), (12, 3));
+}

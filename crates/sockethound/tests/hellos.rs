@@ -76,6 +76,18 @@ fn quic() {
 }
 
 #[test]
+fn quic_before_it_was_a_standard() {
+    // As tshark 4.0 has them.
+    let seen: Vec<_> = flows("quic-before-rfc.pcap")
+        .iter()
+        .map(|f| (f["quic"]["version"].clone(), f["tls"]["client"]["server_name"].clone()))
+        .collect();
+    let expected =
+        [("mvfst 01", "graph.facebook.com"), ("T050", "fonts.googleapis.com"), ("T051", "www.google.com")];
+    assert_eq!(seen, expected.map(|(version, name)| (Value::from(version), Value::from(name))));
+}
+
+#[test]
 fn starttls() {
     assert_hellos(
         "starttls.pcap",

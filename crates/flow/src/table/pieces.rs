@@ -3,7 +3,7 @@
 //! Each piece is counted as it comes, to the flow of the first one. What its beginning says is read at once: the rest may
 //! never come, as where captures are filtered by ports. What the whole packet says is read when it is there.
 
-use dissect::app::by_port;
+use dissect::app::{by_content, by_port};
 use dissect::{Dissection, Fragment, Ip, LinkType, Packet};
 
 use super::{FlowTable, observe};
@@ -65,7 +65,9 @@ impl FlowTable {
             // Live, flows are those of an interface; whether it was told there is not looked up.
             let known = tally.flows.find(key.hash(seed), &key).filter(|_| !is_live);
             let is_heard = |number| tally.flows.get(number).heed.hears(side);
-            by_port(inner.protocol, inner.src_port, inner.dst_port).is_some() || known.is_none_or(is_heard)
+            by_port(inner.protocol, inner.src_port, inner.dst_port).is_some()
+                || known.is_none_or(is_heard)
+                || is_message(d, inner, bytes)
         };
         self.packets.assemble(ip, fragment, bytes, is_wanted)
     }
@@ -100,6 +102,14 @@ impl FlowTable {
             _ => self.tally.hear_whole(&o),
         }
     }
+}
+
+/// Whether a first piece, of the payload `bytes`, begins a message, on whatever ports.
+fn is_message(d: &Dissection<'_>, ip: &Ip, bytes: &[u8]) -> bool {
+    /// Its protocol number, and the bytes of its header.
+    const UDP: (u8, usize) = (17, 8);
+    let said = if ip.fragment.is_some() { bytes.get(UDP.1..) } else { d.app_payload() };
+    ip.protocol == UDP.0 && said.is_some_and(|said| by_content(ip.src_port, ip.dst_port, said).is_some())
 }
 
 /// A packet that was put together, dissected.

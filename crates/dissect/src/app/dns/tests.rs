@@ -176,6 +176,15 @@ fn lays_out_odd_names() {
     assert_eq!(asked(b"\x01a\xc0\x0c"), LOOP);
     assert_eq!(asked(b"\xc0\x0c"), LOOP);
     assert_eq!(asked(b"\xc0\x12\0\x01\0\x01\x01z\0"), "z");
+    // Two, three, … pointers that lead to each other.
+    for count in 2..40 {
+        let pointers = (0..count).flat_map(|n| [0xc0, 12 + (n + 1) % count * 2]);
+        assert_eq!(asked(&pointers.collect::<Vec<_>>()), LOOP, "{count}");
+    }
+    // Pointers that lead far, and come to an end.
+    let far: Vec<_> =
+        (0..600_u16).flat_map(|n| (0xc000 | (14 + 2 * n)).to_be_bytes()).chain(*b"\x01z\0").collect();
+    assert_eq!(asked(&far), "z");
     assert_eq!(asked(&[b"\x01a".repeat(127), vec![0]].concat()), ["a"; 127].join("."));
     assert_eq!(asked(&[b"\x01a".repeat(128), vec![0]].concat()), TOO_LONG);
     let cut = |reason| Verdict::Malformed { consumed: 20, reason };
@@ -248,15 +257,21 @@ fn work_is_linear_in_the_message() {
     let long = [b"\x01a".repeat(127), vec![0]].concat();
     let longer = [b"\x01a".repeat(4000), vec![0]].concat();
     let hops: Vec<u8> = (0..255).flat_map(|n: u16| (0xc019 + 2 * n).to_be_bytes()).chain([0]).collect();
-    for (value, at) in
-        [(&b"\xc0\x17"[..], 0), (b"\x01a\xc0\x17", 0), (&long, 0), (&longer, 0), (&longer, 7_746), (&hops, 0)]
-    {
+    for (value, at) in [(&long[..], 0), (&longer, 0), (&longer, 7_746), (&hops, 0)] {
         let message = pointing_into(value, at);
         let mut wire = Wire::new(&message);
         assert!(wire.steps <= 2048 + 8 * 65_535);
         let records = (0..u16::MAX).map_while(|_| wire.record().ok()).count();
         assert_eq!(wire.steps, 0, "the budget should end this, not {records} records");
         assert_eq!(is(udp(&message)).answers.len(), records);
+    }
+    // A loop is found where it closes.
+    for value in [&b"\xc0\x17"[..], b"\x01a\xc0\x17"] {
+        let message = pointing_into(value, 0);
+        let mut wire = Wire::new(&message);
+        while wire.record().is_ok() {}
+        assert_eq!(wire.at, message.len());
+        assert!(wire.steps > 7 * 65_535);
     }
     // What a server sends never comes near it.
     for hex in [SPF[1], ALIAS, SIX] {

@@ -14,13 +14,36 @@ pub(super) const LEAST_QUESTION: usize = 5;
 pub(super) const LEAST_RECORD: usize = 11;
 /// Names of a message that are kept at hand while it is read.
 pub(super) const KNOWN: usize = 4;
-/// Labels and pointers that a name may have behind its first pointer: more is a loop.
-pub(super) const MOST_STEPS: u32 = 512;
 const TYPE_A: u16 = 1;
 const TYPE_NS: u16 = 2;
 const TYPE_CNAME: u16 = 5;
 const TYPE_PTR: u16 = 12;
 const TYPE_AAAA: u16 = 28;
+
+/// Where the pointers of a name led, as far as it takes to find that they lead there again (Brent's method): labels alone
+/// lead nowhere twice.
+#[derive(Clone, Copy, Debug, Default)]
+struct Trail {
+    /// One of the places, none at first.
+    mark: Option<usize>,
+    /// Pointers followed since, and how many until another place is marked.
+    followed: u32,
+    most: u32,
+}
+
+impl Trail {
+    /// Follows a pointer; gives whether it led there before.
+    fn crosses(&mut self, target: usize) -> bool {
+        if self.mark == Some(target) {
+            return true;
+        }
+        self.followed += 1;
+        if self.followed >= self.most {
+            *self = Trail { mark: Some(target), followed: 0, most: self.most.max(1) * 2 };
+        }
+        false
+    }
+}
 
 /// What stands for a name that loops.
 pub(super) const LOOP: &str = "<name contains a pointer that loops>";
@@ -250,17 +273,11 @@ impl<'a> Wire<'a> {
     fn walk(&mut self, mut each: impl FnMut(&'a [u8])) -> Result<Option<&'static str>, &'static str> {
         let mut remark = None;
         let mut at = self.at;
-        let mut steps_left = None;
+        let mut trail = None;
         loop {
             self.steps = self.steps.checked_sub(1).ok_or("too many labels")?;
             let &length = self.message.get(at).ok_or(CUT)?;
             at += 1;
-            if let Some(left) = &mut steps_left {
-                *left -= 1;
-                if *left == 0 {
-                    return Ok(Some(LOOP));
-                }
-            }
             match length {
                 0 => break,
                 1..=63 => {
@@ -270,21 +287,23 @@ impl<'a> Wire<'a> {
                 }
                 192.. => {
                     let &low = self.message.get(at).ok_or(CUT)?;
-                    if steps_left.is_none() {
+                    if trail.is_none() {
                         self.at = at + 1;
-                        steps_left = Some(MOST_STEPS);
                     }
                     at = usize::from(length & 63) << 8 | usize::from(low);
+                    if trail.get_or_insert_with(Trail::default).crosses(at) {
+                        return Ok(Some(LOOP));
+                    }
                 }
                 // How long such a label is only its type could tell: the next field follows at once.
-                64..=127 if steps_left.is_none() => {
+                64..=127 if trail.is_none() => {
                     remark = Some(UNKNOWN_LABEL);
                     break;
                 }
                 64..=191 => return Err("unknown label type"),
             }
         }
-        if steps_left.is_none() {
+        if trail.is_none() {
             self.at = at;
         }
         Ok(remark)

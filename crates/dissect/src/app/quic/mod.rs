@@ -218,7 +218,7 @@ impl Connection<'_> {
     /// The beginning of the handshake, as far as it is there.
     fn handshake(&self) -> Vec<u8> {
         let payloads = self.payloads.iter().map(Vec::as_slice);
-        let mut pieces: Vec<_> = if self.version.is_google() {
+        let mut pieces: Vec<_> = if self.version.has_google_frames() {
             payloads.flat_map(|payload| gquic::Crypto::of(self.version, payload)).collect()
         } else {
             payloads.flat_map(frames::Crypto::of).collect()

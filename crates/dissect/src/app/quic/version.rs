@@ -17,6 +17,8 @@ pub(super) struct Scheme {
     pub(super) second: bool,
 }
 
+/// Drafts 21 and 22 (draft-ietf-quic-tls-22, section 5.2).
+const DRAFT_22: &Salt = b"\x7f\xbc\xdb\x0e\x7c\x66\xbb\xe9\x19\x3a\x96\xcd\x21\x51\x9e\xbd\x7a\x02\x64\x4a";
 /// Drafts 23 to 28 (draft-ietf-quic-tls-23, section 5.2).
 const DRAFT_23: &Salt = b"\xc3\xee\xf7\x12\xc7\x2e\xbb\x5a\x11\xa7\xd2\x43\x2b\xb4\x63\x65\xbe\xf9\xf5\x02";
 /// Drafts 29 to 32 (draft-ietf-quic-tls-29, section 5.2).
@@ -66,10 +68,13 @@ impl Version {
             (Self::TWO_DRAFT, _) => const { &[Scheme { salt: TWO_DRAFT, second: true }] },
             (_, Some(29..=32)) => const { &[first(DRAFT_29)] },
             (_, Some(23..=28)) => const { &[first(DRAFT_23)] },
+            (_, Some(21..=22)) => const { &[first(DRAFT_22)] },
             (Self::Q050, _) => const { &[first(Q050)] },
             (Self::T050, _) => const { &[first(T050)] },
             (Self::T051, _) => const { &[first(T051)] },
-            _ if self.is_mvfst() => const { &[first(DRAFT_23), first(DRAFT_29), first(ONE)] },
+            _ if self.is_mvfst() => {
+                const { &[first(DRAFT_23), first(DRAFT_29), first(ONE), first(DRAFT_22)] }
+            }
             // Reserved to exercise negotiation (RFC 9000, section 15): protected as one of those that are in use.
             _ if self.is_reserved() => const { &[first(ONE), first(DRAFT_29)] },
             _ => &[],
@@ -84,6 +89,11 @@ impl Version {
     /// Google's QUIC, before TLS.
     pub(super) fn is_google(self) -> bool {
         matches!(self.0.to_be_bytes(), [b'Q', b'0', b'0'..=b'9', b'0'..=b'9'])
+    }
+
+    /// Frames are numbered as Google did: before its QUIC took on TLS, and in the first versions that did.
+    pub(super) fn has_google_frames(self) -> bool {
+        self.is_google() || self == Self::T050 || self == Self::T051
     }
 
     /// Packets begin as in version 1 (RFC 8999, section 5.1), and each says how long it is.
