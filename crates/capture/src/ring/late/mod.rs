@@ -44,12 +44,11 @@ use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 pub(super) use self::entry::Entry;
 use self::extended::{Charge, Maps};
 use self::memory::{ENTRY, LINKS, REST, RESTS, STATE, USE};
-use self::sys::Words;
 use super::block::HEADER_OF_BLOCK;
 use super::link::{Links, arphrd, start};
 use super::program::Instruction;
 use super::sys::{Blocks, Socket};
-use crate::bpf::Refusal;
+use crate::bpf::{Refusal, Words};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/late.bpf.o");
 /// The program that counts, by its name in the object.
