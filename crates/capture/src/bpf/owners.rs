@@ -9,10 +9,10 @@ use aya::Ebpf;
 use aya::maps::{Map, MapData, RingBuf};
 
 use super::accounts::{Accounts, RoundTrip, Total};
+use super::cgroup;
 use super::event::{EVENT, Event, parse, read_records};
 use super::load::{self, Object, Place, Refusal};
 use super::sys::{self, Words};
-use super::cgroup;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("owners.bpf.o");
 

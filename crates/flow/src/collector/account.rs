@@ -104,7 +104,10 @@ impl Collector {
             counted: self.closed.counted,
             shares: live.map(|live| live.shares.clone()).unwrap_or_default(),
             reasons: live.map(|live| live.reasons.clone()).unwrap_or_default(),
-            in_flows: live.and_then(|live| live.sockets.as_ref()).filter(|_| sockets).map(|s| s.closed.clone()),
+            in_flows: live
+                .and_then(|live| live.sockets.as_ref())
+                .filter(|_| sockets)
+                .map(|s| s.closed.clone()),
         }
     }
 

@@ -7,8 +7,8 @@
 //! once, and the kernel itself drops none. What is missing of those that are
 //! counted is what only their bytes would tell.
 //!
-//! It takes `CAP_BPF` and `CAP_PERFMON` to begin with; from then on all is done through shared
-//! memory: no system call, no privilege.
+//! It takes `CAP_BPF` to begin with; from then on all is done through shared memory: no system
+//! call, no privilege.
 //!
 //! # How full the ring is
 //!
