@@ -130,9 +130,10 @@ fn collect(
             let counted = desk.take_sockets(false);
             desk.collector.tick(at);
             desk.take_names();
-            let snapshot = match counted {
-                true => desk.collector.snapshot(Some(at), false),
-                false => desk.collector.snapshot_without_sockets(at),
+            let snapshot = if counted {
+                desk.collector.snapshot(Some(at), false)
+            } else {
+                desk.collector.snapshot_without_sockets(at)
             };
             desk.ask_names(&snapshot);
             put(Output::Snapshot(Arc::new(snapshot)))?;
