@@ -7,6 +7,8 @@ use std::ops::{Index, IndexMut};
 
 use crate::flow::Flow;
 
+/// So many of the first chunk grow by doubling; then it gets its whole size at once, of which only what is used takes memory.
+const FEW: usize = 1 << 10;
 /// Flows a chunk; a power of two, so that a number splits by its bits, and three large pages (2 MiB) of memory.
 const FLOWS: usize = 1 << 15;
 
@@ -51,6 +53,11 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
             self.chunks.push(Vec::with_capacity(at_once));
         }
         if let Some(last) = self.chunks.last_mut() {
+            if number as usize == FEW && last.capacity() < CHUNK {
+                let mut whole = Vec::with_capacity(CHUNK);
+                whole.append(last);
+                *last = whole;
+            }
             last.push(thing);
         }
         number

@@ -12,17 +12,17 @@ use hashbrown::{HashMap, HashSet};
 use crate::arena::Arena;
 use crate::attribution::{Answer, Change, End, Protocol, Question, Reason};
 use crate::dns::DnsEvent;
-use crate::flow::Flow;
+use crate::flow::{Counters, Flow};
 use crate::key::{FlowKey, Seed, Side};
 use crate::ledger::InterfaceId;
 use crate::opening::NameEvent;
 use crate::owner::Owner;
-use crate::pace::{Pace, RECENT};
+use crate::pace::Pace;
 use crate::path::{Place, Strands};
 use crate::store::{FlowParts, FlowStore};
 
-/// Flows of which facts stand in one piece of memory.
-const FACTS: usize = 1 << 10;
+/// Flows of which facts stand in one piece of memory: enough for large pages.
+const FACTS: usize = 1 << 15;
 /// Questions that wait to be asked; beyond, flows are not asked about.
 const MAX_QUESTIONS: usize = 65_536;
 /// Pairs of flow and name of which it is known that they were told.
@@ -218,20 +218,6 @@ impl LiveFlows {
         number
     }
 
-    /// Asks again for flows that go on and that nobody had the time to look up: some of them at each call.
-    pub(crate) fn ask_again(&mut self, flows: &FlowStore) {
-        let room = MAX_AGAIN.saturating_sub(self.questions.len());
-        let goes_on = |facts: &Facts| facts.pace.recent[RECENT - 1] > 0;
-        let deferred = |facts: &Facts| facts.answer == Some(Answer::None(Reason::Deferred));
-        let again = flows.numbered().filter_map(|(number, flow)| {
-            let facts = self.facts.get(number)?;
-            let ticket = Ticket { key: flow.key, first: flow.first };
-            (deferred(facts) && goes_on(facts)).then(|| (ticket, question(flow, 0)))
-        });
-        let again: Vec<_> = again.take(room).collect();
-        self.questions.extend(again);
-    }
-
     /// Takes what is to be asked.
     pub(crate) fn take_questions(&mut self) -> VecDeque<(Ticket, Question)> {
         mem::take(&mut self.questions)
@@ -392,14 +378,24 @@ impl LiveFlows {
         (whole, facts)
     }
 
-    /// Takes the pace of every flow over an interval of `seconds`.
-    pub(crate) fn take_pace(&mut self, flows: &FlowStore, seconds: f64) {
+    /// Takes the pace of every flow over an interval of `seconds`; gives what all of them have held.
+    ///
+    /// Asks again for flows that go on and that nobody had the time to look up: some of them at each call.
+    pub(crate) fn take_pace(&mut self, flows: &FlowStore, seconds: f64) -> Counters {
+        let mut sum = Counters::default();
         for (number, facts) in self.facts.iter_mut().enumerate() {
             let Some(flow) = flows.open(number as u32) else { continue };
-            let bytes = flow.total().ip_bytes;
-            let fresh = bytes.saturating_sub(mem::replace(&mut facts.counted, bytes));
+            let total = flow.total();
+            sum += total;
+            let fresh = total.ip_bytes.saturating_sub(mem::replace(&mut facts.counted, total.ip_bytes));
             facts.pace.take(fresh, seconds);
+            let deferred = matches!(facts.answer, Some(Answer::None(Reason::Deferred)));
+            if deferred && fresh > 0 && self.questions.len() < MAX_AGAIN {
+                let ticket = Ticket { key: flow.key, first: flow.first };
+                self.questions.push_back((ticket, question(flow, 0)));
+            }
         }
+        sum
     }
 
     /// The process at the end of a flow that is on this host.

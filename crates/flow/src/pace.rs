@@ -26,17 +26,21 @@ pub struct Pace {
 impl Pace {
     /// Takes note of the next interval.
     pub(crate) fn take(&mut self, bytes: u64, seconds: f64) {
-        *self = self.later(1);
-        self.recent[RECENT - 1] = bytes;
+        self.put(bytes);
         self.now = bytes as f64 / seconds;
         self.peak = self.peak.max(self.now);
     }
 
     /// The flow is over, with so many bytes since the last interval.
     pub(crate) fn close(&mut self, bytes: u64) {
-        *self = self.later(1);
-        self.recent[RECENT - 1] = bytes;
+        self.put(bytes);
         self.now = 0.0;
+    }
+
+    /// In place: every flow is asked at every report.
+    fn put(&mut self, bytes: u64) {
+        self.recent.copy_within(1.., 0);
+        self.recent[RECENT - 1] = bytes;
     }
 
     /// The pace of a flow without packets, so many intervals on.

@@ -23,7 +23,7 @@ pub struct SocketCounts {
     pub received: (u64, u64),
     /// TCP segments sent again.
     pub retransmits: u64,
-    /// Packets that found no room in a receive buffer.
+    /// Datagrams that sockets did not take, as they count themselves: mostly, their receive buffer had no room.
     pub receive_drops: u64,
 }
 

@@ -230,11 +230,6 @@ impl FlowStore {
         (0..).zip(self.flows.iter()).filter(|(_, flow)| flow.is_open())
     }
 
-    /// The flows, in no order that means anything.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Flow> {
-        self.flows.iter().filter(|f| f.is_open())
-    }
-
     /// The flows, to be changed in anything but their keys.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Flow> {
         self.flows.iter_mut().filter(|f| f.is_open())

@@ -30,7 +30,7 @@ pub struct Account {
     pub bytes_out: u64,
     /// TCP segments sent again.
     pub retransmits: u64,
-    /// Packets that found no room in a socket's receive buffer.
+    /// Datagrams that sockets did not take, as they count themselves: mostly, their receive buffer had no room.
     pub drops: u64,
 }
 

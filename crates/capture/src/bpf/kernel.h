@@ -28,6 +28,7 @@ typedef _Bool bool;
 
 #define AF_INET 2
 #define AF_INET6 10
+#define SOCK_DGRAM 2
 #define SOCK_RAW 3
 #define IPPROTO_ICMP 1
 #define IPPROTO_TCP 6
@@ -67,6 +68,10 @@ struct in6_addr {
 	struct in6_words in6_u;
 } CORE;
 
+typedef struct {
+	int counter;
+} atomic_t;
+
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -82,11 +87,19 @@ struct sock_common {
 
 struct file;
 
+/* Linux 6.18: of sockets that get datagrams. */
+struct numa_drop_counters {
+	atomic_t drops0;
+	atomic_t drops1;
+} CORE;
+
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_type;
 	__u16 sk_protocol;
 	struct socket *sk_socket;
+	atomic_t sk_drops;
+	struct numa_drop_counters *sk_drop_counters;
 } CORE;
 
 struct socket {

@@ -190,6 +190,11 @@ struct facts {
 	__u8 fragment;
 };
 
+struct packet {
+	struct key key;
+	struct facts facts;
+};
+
 INLINE int load(struct __sk_buff *skb, __u32 at, void *to, __u32 len)
 {
 	return bpf_skb_load_bytes(skb, at, to, len);
@@ -347,14 +352,22 @@ INLINE __u32 read_link(struct __sk_buff *skb, __u32 kind, __u16 *type)
 	return at;
 }
 
-INLINE void read_packet(struct __sk_buff *skb, struct key *k, struct facts *f)
+/* A function of its own, which the verifier looks at once: inlined, it would follow every way through what comes behind for
+   each way through this, and need half a second for it. */
+__attribute__((noinline)) int late_read(struct __sk_buff *skb, struct packet *p)
 {
-	__u32 number = skb->ifindex & (LINKS - 1);
-	struct link *l = bpf_map_lookup_elem(&late_links, &number);
-	__u32 kind = l && l->ifindex == skb->ifindex ? l->kind : 0;
-	__u32 at = read_link(skb, kind, &k->type);
+	struct key *k = &p->key;
+	struct facts *f = &p->facts;
+	__u32 number, kind, at;
+	struct link *l;
 	int whole = 0;
 
+	if (!p)
+		return 0;
+	number = skb->ifindex & (LINKS - 1);
+	l = bpf_map_lookup_elem(&late_links, &number);
+	kind = l && l->ifindex == skb->ifindex ? l->kind : 0;
+	at = read_link(skb, kind, &k->type);
 	k->ifindex = skb->ifindex;
 	if (k->type == 0x0800 && kind)
 		whole = read_v4(skb, at, k, f);
@@ -371,6 +384,7 @@ INLINE void read_packet(struct __sk_buff *skb, struct key *k, struct facts *f)
 	/* The two ways that a packet passes an interface are kept apart. */
 	if (skb->pkt_type == 4)
 		k->ifindex |= 1U << 31;
+	return 0;
 }
 
 INLINE __u64 mix(__u64 a, __u64 b)
@@ -605,8 +619,7 @@ INLINE struct generation *enter(struct state *s, __u32 *gen)
 SEC("socket")
 int late_count(struct __sk_buff *skb)
 {
-	struct key k = {};
-	struct facts f = {};
+	struct packet p = {};
 	__u32 zero = 0;
 	struct state *s = bpf_map_lookup_elem(&late_state, &zero);
 	struct generation *g;
@@ -615,12 +628,12 @@ int late_count(struct __sk_buff *skb)
 
 	if (!s)
 		return 0xffff;
-	read_packet(skb, &k, &f);
+	late_read(skb, &p);
 	g = enter(s, &gen);
 	if (g) {
 		__u64 before;
 
-		placed = place(skb, s, g, gen, &k, &f);
+		placed = place(skb, s, g, gen, &p.key, &p.facts);
 		/* Whatever was written is seen by whoever sees this. */
 		before = __sync_fetch_and_add(&g->users, -1);
 		asm volatile("" : : "r"(before));

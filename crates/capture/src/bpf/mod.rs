@@ -12,6 +12,8 @@ mod owners;
 mod sys;
 mod trampolines;
 
+pub(crate) use self::sys::Words;
+
 pub use self::accounts::{Account, RoundTrip, Total};
 pub use self::event::{Comm, Event, Kind, Known, Process};
 pub use self::load::{Object, Place, Refusal};

@@ -166,6 +166,8 @@ static __always_inline int releases(struct bpf_sock *sk, int plain)
 	if (!o)
 		return 1;
 	settle(o, bpf_get_socket_cookie(sk));
+	if (counting && !plain && gets_datagrams(sk->type))
+		count_drops(o, sk);
 	/* Who closes what nobody has used had accepted it. */
 	if (o->known == KNOWN_INHERITED)
 		uses(o, plain, KNOWN_USED);
@@ -307,6 +309,7 @@ static __always_inline struct owned *of_file(struct sock *sk)
 		if (!o)
 			return 0;
 		o->netns = sk->__sk_common.skc_net.net->net_cookie;
+		o->dropped = drops_of(sk);
 	}
 	settle(o, bpf_get_socket_cookie(sk));
 	return o;
@@ -327,6 +330,8 @@ static __always_inline int io(struct sock *sk)
 	o = of_file(sk);
 	if (!o)
 		return 0;
+	if (counting && gets_datagrams(sk->sk_type))
+		count_drops(o, sk);
 	use(o, task);
 	o->raw = sk->sk_type == SOCK_RAW;
 	if (o->told[0] && is_user(o, task)) {
@@ -385,33 +390,16 @@ int inet_sock_set_state(__u64 *ctx)
 	return 0;
 }
 
-/* ---- what went wrong: in softIRQ, mostly ---- */
-
-static __always_inline int went_wrong(struct sock *sk, int retransmitted)
-{
-	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, 0);
-
-	if (o)
-		__sync_fetch_and_add(retransmitted ? &o->passed.retransmits : &o->passed.drops, 1);
-	return 0;
-}
+/* ---- segments sent again: in softIRQ, mostly ---- */
 
 SEC("tp_btf/tcp_retransmit_skb")
 int tcp_retransmit_skb(__u64 *ctx)
 {
-	return went_wrong((struct sock *)ctx[0], 1);
-}
+	struct owned *o = bpf_sk_storage_get(&owners, (struct sock *)ctx[0], 0, 0);
 
-SEC("tp_btf/udp_fail_queue_rcv_skb")
-int udp_fail_queue_rcv_skb(__u64 *ctx)
-{
-	return went_wrong((struct sock *)ctx[1], 0);
-}
-
-SEC("tp_btf/sock_rcvqueue_full")
-int sock_rcvqueue_full(__u64 *ctx)
-{
-	return went_wrong((struct sock *)ctx[0], 0);
+	if (o)
+		__sync_fetch_and_add(&o->passed.retransmits, 1);
+	return 0;
 }
 
 /* ---- programs executed ---- */
@@ -474,6 +462,9 @@ int there(struct bpf_iter__task_file *ctx)
 	o = bpf_sk_storage_get(&owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!o)
 		return 0;
+	/* What it had dropped before is no account of ours. */
+	if (!o->cookie)
+		o->dropped = drops_of(sk);
 	settle(o, bpf_get_socket_cookie(sk));
 	o->netns = sk->__sk_common.skc_net.net->net_cookie;
 	o->shared = reuses_port(sk);
@@ -515,16 +506,19 @@ int open_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 	/* Of many sockets nearly all are idle: these cost no more than to look here. */
 	if (!sk || !o || !did_something(&o->passed))
 		return 0;
+	/* What is dropped was received before. */
+	if (o->passed.ip[0] && gets_datagrams(sk->sk_type))
+		count_drops(o, sk);
+	tcp = sk->sk_protocol == IPPROTO_TCP ? bpf_skc_to_tcp_sock(sk) : 0;
+	if (tcp && tcp->srtt_us) {
+		r.whose = whose(o);
+		/* The kernel keeps it in eighths. */
+		r.us = tcp->srtt_us >> 3;
+		/* Where there is no room, this socket is shown again in the next piece: until then nothing of it is added up. */
+		if (bpf_seq_write(ctx->meta->seq, &r, sizeof(r)))
+			return 0;
+	}
 	add_up(o);
-	if (sk->sk_protocol != IPPROTO_TCP)
-		return 0;
-	tcp = bpf_skc_to_tcp_sock(sk);
-	if (!tcp || !tcp->srtt_us)
-		return 0;
-	r.whose = whose(o);
-	/* The kernel keeps it in eighths. */
-	r.us = tcp->srtt_us >> 3;
-	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
 	return 0;
 }
 

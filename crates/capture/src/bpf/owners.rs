@@ -3,14 +3,16 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{Ordering, fence};
 
 use aya::Ebpf;
-use aya::maps::{Array, MapData, RingBuf};
+use aya::maps::{Map, MapData, RingBuf};
 
 use super::accounts::{Accounts, RoundTrip, Total};
+use super::cgroup;
 use super::event::{EVENT, Event, parse, read_records};
 use super::load::{self, Object, Place, Refusal};
-use super::{cgroup, sys};
+use super::sys::{self, Words};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("owners.bpf.o");
 
@@ -38,13 +40,11 @@ const HOOKS: &[Hook] = &[
     Hook { name: "received", instead: Some("received_plain"), at: At::Cgroup },
     Hook { name: "sock_release", instead: Some("sock_release_plain"), at: At::Cgroup },
     Hook { name: "tcp_retransmit_skb", instead: None, at: At::Tracepoint },
-    Hook { name: "udp_fail_queue_rcv_skb", instead: None, at: At::Tracepoint },
-    Hook { name: "sock_rcvqueue_full", instead: None, at: At::Tracepoint },
     Hook { name: "sched_process_exec", instead: None, at: At::Tracepoint },
 ];
 
-/// Those that only count, beside all that see packets.
-const COUNTING: [&str; 3] = ["tcp_retransmit_skb", "udp_fail_queue_rcv_skb", "sock_rcvqueue_full"];
+/// The one that only counts, beside all that see packets.
+const COUNTING: [&str; 1] = ["tcp_retransmit_skb"];
 
 /// The programs by name, and whether each is attached to a cgroup, which takes `CAP_NET_ADMIN`, or to a tracepoint,
 /// which takes `CAP_PERFMON`; all take `CAP_BPF`.
@@ -89,8 +89,8 @@ pub struct Hooks {
     /// Holds the links. The kernel's types, by which they were loaded, are large, and not kept.
     _programs: Ebpf,
     events: RingBuf<MapData>,
-    losses: Array<MapData, u64>,
-    wake: Array<MapData, u32>,
+    losses: Words,
+    wake: Words,
     snapshot: Option<OwnedFd>,
     accounts: Option<Accounts>,
     cgroup: Option<OwnedFd>,
@@ -125,11 +125,13 @@ impl Hooks {
         let mut map = |name: &str| {
             programs.take_map(name).ok_or_else(|| Refusal::of(name, &io::Error::other("no such map")))
         };
-        let (events, losses, wake) = (map("events")?, map("lost")?, map("wake")?);
+        let events = map("events")?;
+        let mut word = |name: &str| word(&map(name)?).map_err(|e| Refusal::of(name, &e));
+        let (losses, wake) = (word("lost")?, word("wake")?);
         Ok(Self {
             events: RingBuf::try_from(events).map_err(|e| Refusal::of("events", &e))?,
-            losses: Array::try_from(losses).map_err(|e| Refusal::of("lost", &e))?,
-            wake: Array::try_from(wake).map_err(|e| Refusal::of("wake", &e))?,
+            losses,
+            wake,
             _programs: programs,
             snapshot,
             accounts,
@@ -167,13 +169,14 @@ impl Hooks {
     /// Has the descriptor become readable with the next event of this kind, once; it does so anyway where room begins to fill.
     /// What was told before is to be read after this.
     pub fn wake_for(&mut self, next: Wake) {
-        // Where that fails, nobody is woken, as before.
-        let _ = self.wake.set(0, next as u32, 0);
+        self.wake.all().first().inspect(|wake| wake.store(next as u64, Ordering::SeqCst));
+        // What is read of the ring is read after this.
+        fence(Ordering::SeqCst);
     }
 
     /// How many events found no room since it was asked last.
     pub fn take_lost(&mut self) -> u64 {
-        let Ok(lost) = self.losses.get(&0, 0) else { return 0 };
+        let lost = self.losses.all().first().map_or(0, |lost| lost.load(Ordering::Relaxed));
         let before = std::mem::replace(&mut self.lost, lost);
         lost.saturating_sub(before)
     }
@@ -241,6 +244,14 @@ fn attach(
         }
     }
     attached
+}
+
+/// The memory of a map of one word: looked at and written at every turn, by no system call.
+fn word(map: &Map) -> io::Result<Words> {
+    match map {
+        Map::Array(data) => Words::map(data.fd().as_fd(), 1),
+        _ => Err(io::Error::other("no such map")),
+    }
 }
 
 /// What lists the sockets of all processes.

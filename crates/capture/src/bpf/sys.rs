@@ -1,14 +1,16 @@
-//! The system calls that the loader has none for: iterators, mounts, namespaces.
+//! The system calls that the loader has none for: iterators, memory of maps, mounts, namespaces.
 //!
 //! Numbers and layouts are those of `<linux/bpf.h>`, `<linux/mount.h>` and
 //! `<asm-generic/socket.h>`, which the kernel keeps for good.
-#![allow(unsafe_code, reason = "system calls")]
+#![allow(unsafe_code, reason = "system calls and memory that is shared with the kernel")]
 
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
 
 const BPF_LINK_CREATE: libc::c_long = 28;
 const BPF_ITER_CREATE: libc::c_long = 33;
@@ -93,6 +95,46 @@ pub(super) fn namespace_cookie(socket: BorrowedFd<'_>) -> io::Result<u64> {
         )
     };
     checked(libc::c_long::from(result)).map(|_| cookie)
+}
+
+/// The memory of an array map (`BPF_F_MMAPABLE`), which programs read and write, too: words, each accessed as a whole.
+#[derive(Debug)]
+pub(crate) struct Words {
+    base: NonNull<AtomicU64>,
+    count: usize,
+}
+
+// SAFETY: the mapping belongs to the process, not to a thread; atomics may be shared.
+unsafe impl Send for Words {}
+
+impl Words {
+    /// Maps the first `count` words of a map.
+    pub(crate) fn map(map: BorrowedFd<'_>, count: usize) -> io::Result<Self> {
+        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
+        // SAFETY: a new mapping at an address of the kernel's choice; the kernel refuses a length beyond the map's.
+        let at = unsafe {
+            libc::mmap(std::ptr::null_mut(), count * size_of::<u64>(), protection, flags, map.as_raw_fd(), 0)
+        };
+        if at == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let base = NonNull::new(at.cast()).ok_or_else(|| io::Error::other("mapped at address 0"))?;
+        Ok(Self { base, count })
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> &[AtomicU64] {
+        // SAFETY: `map` mapped so many words for as long as `self` lives; pages are aligned, any bits are a word, and
+        // whoever else writes them does so by aligned accesses.
+        unsafe { std::slice::from_raw_parts(self.base.as_ptr(), self.count) }
+    }
+}
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        // SAFETY: exactly the mapping that `map` made; no slice of it outlives `self`. It cannot fail then.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.count * size_of::<u64>()) };
+    }
 }
 
 /// A mount of the file system `kind` that is nowhere to be seen, as a folder; takes `CAP_SYS_ADMIN`.

@@ -86,8 +86,12 @@ pub struct RingSource {
     interfaces: Vec<Interface>,
     known: Vec<Known>,
     links: Links,
+    /// The last sleep has looked whether there is news of interfaces.
+    watched: bool,
     changes: Vec<LinkChange>,
     choice: Choice,
+    /// Nothing is taken any more, whatever becomes of interfaces.
+    stopped: bool,
     options: Options,
     received: u64,
     captured: u64,
@@ -178,8 +182,10 @@ impl RingSource {
             interfaces: Vec::new(),
             known: Vec::new(),
             links,
+            watched: false,
             changes: Vec::new(),
             choice,
+            stopped: false,
             options: options.clone(),
             received: 0,
             captured: 0,
@@ -246,6 +252,7 @@ impl RingSource {
 
     /// Takes no further packets; those that passed are still handed out, within [`Options::patience`].
     pub fn stop(&mut self) -> Result<(), Error> {
+        self.stopped = true;
         self.attach(&NOTHING)
     }
 
@@ -354,8 +361,11 @@ impl RingSource {
         Ok(())
     }
 
-    /// Makes the kernel follow a changed choice.
+    /// Makes the kernel follow a changed choice, unless nothing is taken any more.
     fn choose(&self) -> Result<(), Error> {
+        if self.stopped {
+            return Ok(());
+        }
         match &self.choice {
             Choice::All => return Ok(()),
             Choice::Bound(_) => self.bind()?,
@@ -415,6 +425,7 @@ impl RingSource {
     fn sleep(&mut self, timeout: Duration) -> Result<(), Error> {
         let ready = sys::wait(&self.socket, &self.links.news, timeout)
             .map_err(|e| Error::system("wait for packets", e))?;
+        self.watched = true;
         if ready.links {
             self.heed_links()?;
         }
@@ -445,7 +456,9 @@ impl PacketSource for RingSource {
         if self.lent {
             self.give_back();
         }
-        self.heed_links()?;
+        if !std::mem::take(&mut self.watched) {
+            self.heed_links()?;
+        }
         let mut deadline = None;
         loop {
             if self.read_block()? {

@@ -24,7 +24,7 @@ pub struct Options {
     pub promiscuous: bool,
     /// Use the clocks of devices that stamp packets. They need not agree with the system's, nor among each other.
     pub hardware_clock: bool,
-    /// Have the kernel count what the ring may have no room for, where it lets us (`CAP_BPF`, `CAP_PERFMON`); else it is dropped.
+    /// Have the kernel count what the ring may have no room for, where it lets us (`CAP_BPF`); else it is dropped.
     pub count_in_kernel: bool,
     /// The file of the network namespace whose packets are wanted; none for the caller's own.
     pub namespace: Option<PathBuf>,

@@ -342,6 +342,28 @@ fn root_a_chosen_interface_is_captured_again_when_it_comes_back() {
     }
 }
 
+/// Whatever has stopped does not begin again with an interface that comes back: neither where it is bound nor where the
+/// filter chooses.
+#[test]
+fn root_what_has_stopped_takes_nothing_any_more() {
+    let Some(lab) = Lab::new() else { return };
+    add_pair(&lab, "na", "nb");
+    let frame = ethernet(0x0800, &ipv4(17, 0, &udp(40000, 7000, b"x", 100)));
+    for chosen in [&["nb"][..], &["nb", "lo"]] {
+        let mut source = lab.open("b", chosen);
+        let send = || within(&lab.path("a"), || RawSender::open("na").send(&frame));
+        send();
+        assert_eq!(drain(&mut source).len(), 1);
+        source.stop().unwrap();
+        lab.ip("b", &["link", "del", "nb"]);
+        drain(&mut source);
+        add_pair(&lab, "na", "nb");
+        drain(&mut source);
+        send();
+        assert_eq!(drain(&mut source).len(), 0, "{chosen:?}");
+    }
+}
+
 #[test]
 fn root_a_missing_interface_is_named() {
     let Some(lab) = Lab::new() else { return };

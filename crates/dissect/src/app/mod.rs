@@ -31,7 +31,7 @@ pub use self::interest::Interest;
 pub use self::message::{Fact, MessageDissector, Port, Verdict, by_content, by_port};
 pub(crate) use self::message::{may_recognize, ports};
 pub use self::opening::{AppDissector, Begins, Depth, End, Opening, Past, Reading, Said};
-pub use self::select::{Candidates, protocol_by_port};
+pub use self::select::{Candidates, prepare, protocol_by_port};
 
 /// Every message dissector.
 static MESSAGES: &[&dyn MessageDissector] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &dns::NBNS];

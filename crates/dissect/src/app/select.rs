@@ -169,6 +169,11 @@ struct Tables {
 
 static TABLES: LazyLock<Tables> = LazyLock::new(Tables::new);
 
+/// Makes the tables by which dissectors are chosen: else the first packet that has a payload waits for them.
+pub fn prepare() {
+    LazyLock::force(&TABLES);
+}
+
 impl Tables {
     fn new() -> Self {
         let mut ports: Vec<u16> = ALL.iter().flat_map(|d| d.only_on().iter().copied()).collect();

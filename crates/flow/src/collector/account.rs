@@ -8,7 +8,7 @@ use crate::flow::Counters;
 use crate::ledger::{InterfaceId, InterfaceLedger, InterfaceName, Ledger, LiveLedger};
 use crate::live::Facts;
 use crate::path::Place;
-use crate::sockets::SocketLedger;
+use crate::sockets::{InFlows, SocketLedger};
 use crate::totals::{Frames, InterfaceTotals};
 
 /// Why nobody has said whose a flow is.
@@ -73,7 +73,44 @@ fn add_strands(
     all
 }
 
+/// What all flows add up to: begun with those that are over.
+pub(super) struct Account {
+    counted: Counters,
+    shares: Vec<Shares>,
+    reasons: BTreeMap<&'static str, u64>,
+    /// By process, where sockets are counted, and somebody wants to know.
+    in_flows: Option<InFlows>,
+}
+
+impl Account {
+    /// Adds an open flow that has held `sum`; live, what all of its strands have.
+    pub(super) fn add(&mut self, sum: Counters, facts: Option<&Facts>) {
+        let Some(facts) = facts else {
+            self.counted += sum;
+            return;
+        };
+        self.counted += add_strands(&mut self.shares, &mut self.reasons, facts);
+        if let Some(in_flows) = &mut self.in_flows {
+            in_flows.add(facts.answer.as_ref(), sum);
+        }
+    }
+}
+
 impl Collector {
+    /// The account of all that is over; with what processes' flows had if `sockets`.
+    pub(super) fn account(&self, sockets: bool) -> Account {
+        let live = self.live.as_ref();
+        Account {
+            counted: self.closed.counted,
+            shares: live.map(|live| live.shares.clone()).unwrap_or_default(),
+            reasons: live.map(|live| live.reasons.clone()).unwrap_or_default(),
+            in_flows: live
+                .and_then(|live| live.sockets.as_ref())
+                .filter(|_| sockets)
+                .map(|s| s.closed.clone()),
+        }
+    }
+
     /// Adds a flow that is over to the shares of its interfaces; gives what all of them counted, where each counts
     /// apart.
     pub(super) fn share(&mut self, facts: Option<&Facts>) -> Option<Counters> {
@@ -81,23 +118,9 @@ impl Collector {
         facts.map(|facts| add_strands(&mut live.shares, &mut live.reasons, facts))
     }
 
-    /// The account: `counted` and `hidden` are of the open flows of captures; live, of all strands.
-    pub(super) fn ledger(&self, hidden: (u64, Counters)) -> Ledger {
-        let mut counted = self.closed.counted;
-        let mut shares = Vec::new();
-        let mut reasons = BTreeMap::new();
-        match &self.live {
-            Some(live) => {
-                shares.clone_from(&live.shares);
-                reasons.clone_from(&live.reasons);
-                for (number, _) in self.flows.numbered() {
-                    if let Some(facts) = live.flows.facts(number) {
-                        counted += add_strands(&mut shares, &mut reasons, facts);
-                    }
-                }
-            }
-            None => self.flows.iter().for_each(|flow| counted += flow.total()),
-        }
+    /// The ledger: `hidden` is of the flows that are not shown.
+    pub(super) fn ledger(&self, hidden: (u64, Counters), account: Account) -> Ledger {
+        let Account { counted, mut shares, reasons, .. } = account;
         let silent = InterfaceTotals::default();
         let totals = self.totals.interfaces.iter().chain(std::iter::repeat(&silent));
         let named = self.interfaces.iter().zip(totals);
@@ -122,15 +145,9 @@ impl Collector {
     }
 
     /// The account at sockets; with each process if `whole`.
-    pub(super) fn socket_ledger(&self, whole: bool) -> Option<SocketLedger> {
-        let live = self.live.as_ref()?;
-        let sockets = live.sockets.as_ref()?;
-        let mut in_flows = sockets.closed.clone();
-        for (number, flow) in self.flows.numbered() {
-            let answer = live.flows.facts(number).and_then(|facts| facts.answer.as_ref());
-            in_flows.add(answer, flow.total());
-        }
-        Some(sockets.ledger(in_flows, whole))
+    pub(super) fn socket_ledger(&self, account: &mut Account, whole: bool) -> Option<SocketLedger> {
+        let sockets = self.live.as_ref()?.sockets.as_ref()?;
+        account.in_flows.take().map(|in_flows| sockets.ledger(in_flows, whole))
     }
 
     /// Adds what only live interfaces have.

@@ -30,8 +30,6 @@ impl Collector {
     /// Takes the pace of a live capture, an interval having ended at `now`.
     pub fn tick(&mut self, now: Timestamp) {
         self.close_left_over(now);
-        let mut sum = self.closed.shown.1 + self.closed.hidden.1;
-        self.flows.iter().for_each(|flow| sum += flow.total());
         let Some(live) = &mut self.live else { return };
         let (then, before) = live.ticked;
         // Where the clock was set back, the interval is taken to be as long as the one before.
@@ -42,8 +40,8 @@ impl Collector {
             return;
         }
         let seconds = interval as f64 / 1e9;
-        live.flows.take_pace(&self.flows, seconds);
-        live.flows.ask_again(&self.flows);
+        let open = live.flows.take_pace(&self.flows, seconds);
+        let sum = self.closed.shown.1 + self.closed.hidden.1 + open;
         live.now = Rate {
             bytes: sum.ip_bytes.saturating_sub(before.ip_bytes) as f64 / seconds,
             packets: sum.packets.saturating_sub(before.packets) as f64 / seconds,
@@ -82,9 +80,21 @@ impl Collector {
 
     /// Freezes what is known now; live, at `now`.
     pub fn snapshot(&self, now: Option<Timestamp>, is_final: bool) -> Snapshot {
+        self.freeze(now, is_final, true)
+    }
+
+    /// The same without the account at sockets: one of another instant would differ for that alone.
+    pub fn snapshot_without_sockets(&self, now: Timestamp) -> Snapshot {
+        self.freeze(Some(now), false, false)
+    }
+
+    /// Each flow is looked at once: of many, each look is a cache miss.
+    fn freeze(&self, now: Option<Timestamp>, is_final: bool, sockets: bool) -> Snapshot {
+        let mut account = self.account(sockets);
         let mut rows = Top::new(self.config.rows);
         self.closed.rows.iter().for_each(|(place, over)| rows.offer(*place, Row::Closed(over)));
         let mut groups = self.closed.groups.clone();
+        let mut resolvers = self.closed.resolvers.clone();
         let (mut flows, mut total) = self.closed.shown;
         let mut hidden = self.closed.hidden;
         let mut span = self.closed.span;
@@ -93,6 +103,7 @@ impl Collector {
             let (first, last) = span.unwrap_or((flow.first, flow.last));
             span = Some((first.min(flow.first), last.max(flow.last)));
             let facts = self.facts(number);
+            account.add(sum, facts);
             if !self.config.selection.shows(flow, facts.and_then(|f| f.answer.as_ref())) {
                 hidden.0 += 1;
                 hidden.1 += sum;
@@ -100,6 +111,7 @@ impl Collector {
             }
             flows += 1;
             total += sum;
+            self.add_resolver(&mut resolvers, flow);
             match self.config.group {
                 None => {
                     let place = self.config.sort.place(flow, facts.map(|facts| &facts.pace));
@@ -130,9 +142,9 @@ impl Collector {
             more_groups,
             dns: self.recent.iter().map(|event| self.owned(event)).collect(),
             dns_totals: self.dns_totals,
-            resolvers: self.resolvers(self.closed.resolvers.clone()),
-            ledger: self.ledger(hidden),
-            sockets: self.socket_ledger(is_final),
+            resolvers: resolvers.ranked(),
+            sockets: self.socket_ledger(&mut account, is_final),
+            ledger: self.ledger(hidden, account),
             live: now.and_then(|now| self.live_part(now)),
             is_final,
         }

@@ -31,7 +31,7 @@ impl Resolvers {
     }
 
     /// Most lookups first.
-    fn ranked(self) -> Vec<ResolverTotals> {
+    pub(super) fn ranked(self) -> Vec<ResolverTotals> {
         let mut all: Vec<_> = self.0.into_values().collect();
         all.sort_unstable_by(|a, b| {
             let by_size = (b.queries, b.bytes).cmp(&(a.queries, a.bytes));
@@ -42,17 +42,12 @@ impl Resolvers {
 }
 
 impl Collector {
-    /// The resolvers of all flows that are shown.
-    pub(super) fn resolvers(&self, mut resolvers: Resolvers) -> Vec<ResolverTotals> {
-        for (number, flow) in self.flows.numbered() {
-            let Some(encrypted) = self.flows.encrypted(flow) else { continue };
-            let answer = self.facts(number).and_then(|facts| facts.answer.as_ref());
-            if self.config.selection.shows(flow, answer)
-                && let Some(dns) = encrypted.record(flow, self.flows.app(flow).map(|app| &**app))
-            {
-                resolvers.add(flow, dns);
-            }
+    /// Adds a flow that is shown, if it is to a resolver.
+    pub(super) fn add_resolver(&self, resolvers: &mut Resolvers, flow: &Flow) {
+        if let Some(encrypted) = self.flows.encrypted(flow)
+            && let Some(dns) = encrypted.record(flow, self.flows.app(flow).map(|app| &**app))
+        {
+            resolvers.add(flow, dns);
         }
-        resolvers.ranked()
     }
 }

@@ -54,6 +54,7 @@ impl Live {
         collector: Collector,
         outputs: SyncSender<Output>,
     ) {
+        dissect::app::prepare();
         let (news, incoming) = sync_channel(2 * self.rings.len().max(1));
         let none = Default::default();
         let baseline = self.rings.first().map_or(&none, RingSource::baseline);
@@ -129,9 +130,11 @@ fn collect(
             let counted = desk.take_sockets(false);
             desk.collector.tick(at);
             desk.take_names();
-            let mut snapshot = desk.collector.snapshot(Some(at), false);
-            // An account of another instant would differ for that alone.
-            snapshot.sockets.take_if(|_| !counted);
+            let snapshot = if counted {
+                desk.collector.snapshot(Some(at), false)
+            } else {
+                desk.collector.snapshot_without_sockets(at)
+            };
             desk.ask_names(&snapshot);
             put(Output::Snapshot(Arc::new(snapshot)))?;
             desk.take_waiting().into_iter().try_for_each(put)?;

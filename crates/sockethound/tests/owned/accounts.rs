@@ -162,6 +162,23 @@ fn root_drops_of_a_receiver() {
     assert_eq!(counts_signed(&account["difference"]), (0, 0), "{account}");
 }
 
+/// What a socket has dropped is counted also where it ends before anybody asks.
+#[test]
+fn root_drops_of_a_receiver_that_ends() {
+    const SENT: u64 = 2000;
+    let (Some(lab), Some(user)) = (Lab::pair(), User::new()) else { return };
+    let running = Running::start(&lab, "b", "-i vb");
+    let server = receiver(&lab, &user);
+    let before = counted(&lab, "b", "Udp", "RcvbufErrors");
+    user.run(&lab, "a", "the-sender", &format!("flood 10.N.1.2 {} {SENT} 100", server.port));
+    let lost = counted(&lab, "b", "Udp", "RcvbufErrors") - before;
+    drop(server);
+    settle();
+    let run = running.stop();
+    assert!(lost > SENT / 2, "{lost}: the test forces nothing");
+    assert_eq!(account(&run, "the-receiver")["receive_drops"], lost);
+}
+
 /// A connection that is open has the round-trip time that the kernel knows, and `-g` shows it.
 #[test]
 fn root_round_trips_of_what_is_open() {

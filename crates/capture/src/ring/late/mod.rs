@@ -7,8 +7,8 @@
 //! once, and the kernel itself drops none. What is missing of those that are
 //! counted is what only their bytes would tell.
 //!
-//! It takes `CAP_BPF` and `CAP_PERFMON` to begin with; from then on all is done through shared
-//! memory: no system call, no privilege.
+//! It takes `CAP_BPF` to begin with; from then on all is done through shared memory: no system
+//! call, no privilege.
 //!
 //! # How full the ring is
 //!
@@ -44,12 +44,11 @@ use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 pub(super) use self::entry::Entry;
 use self::extended::{Charge, Maps};
 use self::memory::{ENTRY, LINKS, REST, RESTS, STATE, USE};
-use self::sys::Words;
 use super::block::HEADER_OF_BLOCK;
 use super::link::{Links, arphrd, start};
 use super::program::Instruction;
 use super::sys::{Blocks, Socket};
-use crate::bpf::Refusal;
+use crate::bpf::{Refusal, Words};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/late.bpf.o");
 /// The program that counts, by its name in the object.

@@ -1,4 +1,4 @@
-//! The system calls of counting in the kernel: memory of maps, a program of our own making, clocks.
+//! The system calls of counting in the kernel: a program of our own making, clocks.
 //!
 //! Layouts and numbers are those of `<linux/bpf.h>`, which the kernel keeps for good.
 #![allow(unsafe_code, reason = "system calls and memory that is shared with the kernel")]
@@ -6,9 +6,9 @@
 use std::ffi::CStr;
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
+#[cfg(test)]
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{FromRawFd, OwnedFd};
 
 use super::extended::Instruction;
 
@@ -54,46 +54,6 @@ pub(super) fn load(name: &CStr, program: &[Instruction], license: &CStr) -> io::
     }
     // SAFETY: the kernel has just made this descriptor, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
-}
-
-/// The memory of an array map (`BPF_F_MMAPABLE`), which programs read and write, too: words, each accessed as a whole.
-#[derive(Debug)]
-pub(super) struct Words {
-    base: NonNull<AtomicU64>,
-    count: usize,
-}
-
-// SAFETY: the mapping belongs to the process, not to a thread; atomics may be shared.
-unsafe impl Send for Words {}
-
-impl Words {
-    /// Maps the first `count` words of a map.
-    pub(super) fn map(map: BorrowedFd<'_>, count: usize) -> io::Result<Self> {
-        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
-        // SAFETY: a new mapping at an address of the kernel's choice; the kernel refuses a length beyond the map's.
-        let at = unsafe {
-            libc::mmap(std::ptr::null_mut(), count * size_of::<u64>(), protection, flags, map.as_raw_fd(), 0)
-        };
-        if at == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let base = NonNull::new(at.cast()).ok_or_else(|| io::Error::other("mapped at address 0"))?;
-        Ok(Self { base, count })
-    }
-
-    /// All of them.
-    pub(super) fn all(&self) -> &[AtomicU64] {
-        // SAFETY: `map` mapped so many words for as long as `self` lives; pages are aligned, any bits are a word, and
-        // whoever else writes them does so by aligned accesses.
-        unsafe { std::slice::from_raw_parts(self.base.as_ptr(), self.count) }
-    }
-}
-
-impl Drop for Words {
-    fn drop(&mut self) {
-        // SAFETY: exactly the mapping that `map` made; no slice of it outlives `self`. It cannot fail then.
-        unsafe { libc::munmap(self.base.as_ptr().cast(), self.count * size_of::<u64>()) };
-    }
 }
 
 /// A clock of the system, in nanoseconds.
