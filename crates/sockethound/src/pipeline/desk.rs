@@ -256,7 +256,8 @@ impl Desk {
         let Some(resolver) = &mut self.resolver else { return };
         for (addr, name) in resolver.answers() {
             if let Some(name) = name {
-                self.collector.give_name(addr, &name, NamedBy::Reverse);
+                let forgotten = self.collector.give_name(addr, &name, NamedBy::Reverse);
+                forgotten.into_iter().for_each(|addr| resolver.forget(addr));
             }
         }
     }
