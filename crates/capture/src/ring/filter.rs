@@ -268,6 +268,11 @@ impl Filter {
             self.find_port(&ports, none);
             self.asm.place(none);
         }
+        // DNS on any other port, by its counts (RFC 1035, section 4.1.1): one question, fewer than 256 answers. So resolvers of
+        // DNSCrypt give their certificates.
+        self.asm.emit(LD_IND, 12);
+        self.asm.emit(AND_K, 0xffff_ff00);
+        self.asm.branch(JEQ, 0x0001_0000, whole, To::Next);
         let long = self.asm.label();
         self.asm.emit(LDB_IND, 8);
         self.asm.branch(JSET, 0x80, To::At(long), To::Next);
@@ -444,6 +449,8 @@ mod tests {
             assert_eq!(everywhere(17, &udp(40000, 4433, &payload(&initial, 1200))), WHOLE);
         }
         assert_eq!(everywhere(17, &udp(40000, 4433, &payload(&[22, 0xfe, 0xfd], 300))), WHOLE, "DTLS");
+        let answer = [0xa0, 7, 0x81, 0x80, 0, 1, 0, 2, 0, 0, 0, 0];
+        assert_eq!(everywhere(17, &udp(5443, 40000, &payload(&answer, 300))), WHOLE, "DNS on another port");
     }
 
     #[test]
