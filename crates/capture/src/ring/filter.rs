@@ -27,8 +27,9 @@ use super::program::{
 const SHORT: u32 = 128;
 /// Bytes kept of tunnelled packets: two sets of headers.
 const TUNNEL: u32 = 256;
-/// Bytes kept of a packet that begins with an HTTP message: its header.
-const HEADER: u32 = 4096;
+/// Bytes kept of a packet that begins with an HTTP message: its header, as long as servers take it (8 KiB by default, both
+/// nginx's `large_client_header_buffers` and Apache's `LimitRequestFieldSize`), behind those of the packet.
+const HEADER: u32 = 8192 + SHORT;
 /// Everything, as libpcap says it.
 pub(super) const WHOLE: u32 = 262_144;
 /// TCP segments with PSH and less payload than this are kept whole: the end of a hello that was split, small messages.

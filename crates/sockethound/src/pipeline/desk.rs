@@ -255,9 +255,10 @@ impl Desk {
     pub(super) fn take_names(&mut self) {
         let Some(resolver) = &mut self.resolver else { return };
         for (addr, name) in resolver.answers() {
-            if let Some(name) = name {
-                let forgotten = self.collector.give_name(addr, &name, NamedBy::Reverse);
-                forgotten.into_iter().for_each(|addr| resolver.forget(addr));
+            if let Some(name) = name
+                && let Some(forgotten) = self.collector.give_name(addr, &name, NamedBy::Reverse)
+            {
+                resolver.forget(forgotten);
             }
         }
     }
