@@ -3,7 +3,7 @@
 use dissect::{Icmp, TcpFlags, Timestamp};
 
 use crate::key::{FlowKey, Side};
-use crate::tcp::{Segment, TcpEvents, TcpFacts, TcpState};
+use crate::tcp::{Course, Segment, TcpEvents, TcpFacts, TcpState};
 
 /// Packets and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +52,8 @@ impl Heed {
     const RECURS: u8 = 1 << 4;
     /// All its payloads are counted: it is of encrypted lookups.
     const COUNTED: u8 = 1 << 5;
+    /// The payload at hand lies far from what its side said before, in a flow that is told.
+    const ASTRAY: u8 = 1 << 6;
 
     /// Of a flow that begins.
     fn of(protocol: u8) -> Self {
@@ -93,6 +95,28 @@ impl Heed {
     /// Its opening is read in parts, whichever end they are of.
     pub(crate) fn pend(&mut self) {
         self.0 |= Self::PENDING | Self::BOTH;
+    }
+
+    pub(crate) fn is_astray(self) -> bool {
+        self.0 & Self::ASTRAY != 0
+    }
+
+    /// What a side says now lies far from what it said before: the beginning of another connection may not have been captured.
+    #[cold]
+    fn stray(&mut self) {
+        if self.is_told() {
+            self.0 |= Self::ASTRAY | if self.is_pending() { 0 } else { Self::BOTH };
+        } else {
+            self.begin_again();
+        }
+    }
+
+    /// What was said astray has been looked at.
+    pub(crate) fn go_on(&mut self) {
+        if self.is_astray() {
+            let wanted = self.0 & (Self::RECURS | Self::COUNTED | Self::PENDING) != 0;
+            self.0 &= !(Self::ASTRAY | if wanted { 0 } else { Self::BOTH });
+        }
     }
 
     /// Another connection begins, whose opening has not been read.
@@ -211,8 +235,10 @@ impl Flow {
     /// Adds what one segment told. Where it begins another connection of the same five-tuple, that has an opening of its own.
     #[inline]
     pub(crate) fn observe_tcp(&mut self, side: Side, at: Timestamp, segment: &Segment) {
-        if self.tcp.observe(&mut self.tcp_events, side, at, segment) {
-            self.heed.begin_again();
+        match self.tcp.observe(&mut self.tcp_events, side, at, segment) {
+            Course::On => {}
+            Course::Anew => self.heed.begin_again(),
+            Course::Astray => self.heed.stray(),
         }
     }
 

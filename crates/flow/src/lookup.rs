@@ -5,6 +5,7 @@
 
 mod announcement;
 mod askers;
+mod elsewhere;
 mod private;
 mod recent;
 mod waiting;
@@ -21,13 +22,13 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use self::askers::Askers;
+use self::elsewhere::Elsewhere;
 pub(crate) use self::private::is_private;
 use self::private::is_public_name;
 use self::recent::{Arrival, Recent};
 use self::waiting::{Joined, Waiting};
 use crate::dns::{DnsEvent, DnsFacts, DnsTotals};
 use crate::encrypted::Announcement;
-use crate::ledger::InterfaceId;
 use crate::message::Origin;
 use crate::name::{EVERYBODY, Naming};
 
@@ -35,8 +36,6 @@ use crate::name::{EVERYBODY, Naming};
 const MAX_TOLD: usize = 65_536;
 /// An answer that says within so many nanoseconds what its asker was told before adds nothing.
 const REPEATED: i64 = 1_000_000_000;
-/// Messages of which it is known where they passed first.
-const MAX_ELSEWHERE: usize = 4096;
 const DNS: &str = "dns";
 const NBNS: &str = "nbns";
 const UDP: u8 = 17;
@@ -105,10 +104,7 @@ impl Lookups {
             }
             (None, DnsFacts::default())
         };
-        // Hosts that tell a group the same are as many messages; elsewhere addresses may be translated on the way.
-        let teller = if ip.destination().is_multicast() { ip.src } else { 0 };
-        let said = || self.seed.hash_one((teller, message.bytes()));
-        if self.keep.once && self.elsewhere.saw(said(), origin.interface) {
+        if self.keep.once && self.elsewhere.saw(origin, ip, message.bytes()) {
             return;
         }
         self.delta.totals.add(message, facts);
@@ -149,8 +145,8 @@ impl Lookups {
         (latency, facts)
     }
 
-    /// Learns the addresses of an answer: each is called what was asked for, however many aliases lay between. Gives
-    /// whether one of them is private, and its name is not.
+    /// Learns the addresses of an answer: each is called what was asked for, however many aliases lay between; or by its own
+    /// name, where none lead to it. Gives whether one of them is private, and its name is not.
     fn learn(&mut self, told: &Told<'_>, message: &Outline<'_>) -> bool {
         let mut names_private = false;
         let &Told { since, latency, protocol, ip, asked } = told;
@@ -159,6 +155,7 @@ impl Lookups {
             if addr.is_unspecified() {
                 continue;
             }
+            let asked = asked.filter(|_| address.is_asked_for);
             let name = || if asked.is_some() { message.name() } else { address.name() };
             names_private |= is_private(addr) && is_public_name(&name(), addr);
             let said = asked.unwrap_or_else(|| hash_name(&self.seed, address.name().as_bytes()));
@@ -215,29 +212,6 @@ struct Told<'a> {
     ip: &'a Ip,
     /// A hash of the name that was asked for.
     asked: Option<u64>,
-}
-
-/// The latest messages, by a hash of all their bytes, with the interfaces on which they passed first.
-#[derive(Debug, Default)]
-struct Elsewhere {
-    first: HashMap<u64, InterfaceId>,
-    order: VecDeque<u64>,
-}
-
-impl Elsewhere {
-    /// Whether the same message passed another interface before. One that was sent again passes the same ones again.
-    fn saw(&mut self, message: u64, interface: InterfaceId) -> bool {
-        if let Err(known) = self.first.try_insert(message, interface) {
-            return *known.entry.get() != interface;
-        }
-        self.order.push_back(message);
-        if self.order.len() > MAX_ELSEWHERE
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.first.remove(&oldest);
-        }
-        false
-    }
 }
 
 /// Names are compared without regard to case (RFC 4343), which some resolvers change.

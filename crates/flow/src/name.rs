@@ -13,6 +13,8 @@ use hashbrown::{HashMap, HashSet};
 const MAX_ADDRESSES: usize = 65_536;
 /// Namings kept an address; what was repeated makes room first, then the oldest.
 const MAX_NAMINGS: usize = 16;
+/// Names by reverse lookup that are kept; the oldest makes room.
+const MAX_REVERSE: usize = 65_536;
 /// Addresses of which it is kept that they look names up.
 const MAX_ASKERS: usize = 65_536;
 
@@ -155,6 +157,7 @@ pub(crate) struct Names {
     hosts: HashMap<IpAddr, Arc<str>>,
     captures: HashMap<IpAddr, Arc<str>>,
     reverse: HashMap<IpAddr, Arc<str>>,
+    reverse_order: VecDeque<IpAddr>,
 }
 
 impl Names {
@@ -186,14 +189,24 @@ impl Names {
         }
     }
 
-    /// Takes a name from a table: it holds for all time, after what was learned.
-    pub(crate) fn give(&mut self, addr: IpAddr, name: &str, by: NamedBy) {
+    /// Takes a name from a table: it holds for all time, after what was learned. Gives the address of which the name had to make
+    /// room.
+    pub(crate) fn give(&mut self, addr: IpAddr, name: &str, by: NamedBy) -> Option<IpAddr> {
         let table = match by {
             NamedBy::Hosts => &mut self.hosts,
             NamedBy::Capture => &mut self.captures,
-            _ => &mut self.reverse,
+            _ => return self.give_reverse(addr, name),
         };
         table.entry(addr).or_insert_with(|| name.into());
+        None
+    }
+
+    fn give_reverse(&mut self, addr: IpAddr, name: &str) -> Option<IpAddr> {
+        self.reverse.try_insert(addr, name.into()).ok()?;
+        self.reverse_order.push_back(addr);
+        let oldest = (self.reverse_order.len() > MAX_REVERSE).then(|| self.reverse_order.pop_front())??;
+        self.reverse.remove(&oldest);
+        Some(oldest)
     }
 
     /// What `addr` is called in a flow with `peer` that began at `at`: what `peer` was told last before that, else what
@@ -344,6 +357,20 @@ mod tests {
         assert_eq!(cause(&both, 5), Cause::NoneSeen);
         assert_eq!(cause(&[], 5), Cause::Unknown);
         assert!(matches!(cause(&both, 20), Cause::Lookup(_)));
+    }
+
+    #[test]
+    fn the_oldest_reverse_name_makes_room_and_is_told() {
+        let mut names = Names::default();
+        let addr = |n: usize| IpAddr::from(Ipv4Addr::from_bits(0x0a00_0000 + n as u32));
+        let mut give = |n| names.give(addr(n), "reverse.example", NamedBy::Reverse);
+        assert!((0..MAX_REVERSE).all(|n| give(n).is_none()));
+        assert_eq!(give(3), None, "it is known");
+        assert_eq!(give(MAX_REVERSE), Some(addr(0)));
+        assert_eq!(give(0), Some(addr(1)), "it may be found again");
+        let of = |n| names.of(addr(n), Peer { addr: BOB, is_host: false, others: &[] }, Timestamp(0));
+        assert!(of(0).is_some() && of(2).is_some());
+        assert_eq!(of(1), None);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use self::beyond::Beyond;
 use self::moved::Moved;
 use self::pending::{Pending, past};
 pub(crate) use self::worth::is_worth_hearing;
-use self::worth::{candidates, give_up, is_in_its_middle, later, may_begin_another};
+use self::worth::{candidates, give_up, later, may_begin_another, may_begin_later};
 use crate::encrypted::{Announced, Encrypted, Heard};
 use crate::flow::Flow;
 use crate::ledger::InterfaceId;
@@ -115,6 +115,7 @@ impl Openings {
             if flow.heed.is_told() {
                 asked = asked.and(later(flow));
             }
+            flows.get_mut(number).heed.go_on();
             if asked.is_empty() {
                 self.say_nothing_known(flows, number, o);
             } else {
@@ -206,7 +207,7 @@ impl Openings {
         let (went_on, was_sure) = (pending.went_on, pending.sure());
         let (verdict, made_room) = pending.read(self.depth, o.key.protocol(), ports(flow), flow.initiator);
         let is_over = pending.is_over();
-        let recurs = recur(pending.sure().or(was_sure)) || verdict.is_none() && is_in_its_middle(flow);
+        let recurs = recur(pending.sure().or(was_sure)) || verdict.is_none() && may_begin_later(flow, o);
         match verdict {
             Some(verdict) if verdict.then != Then::More || is_over => {
                 self.settle_later(flows, number, o, Some(verdict), recurs, went_on);

@@ -27,7 +27,7 @@ use crate::tally::{Group, Observation, Tally};
 use crate::tcp::Segment;
 use crate::totals::{Frames, NoFlow, Totals};
 
-/// Encrypted resolvers that are told of at once; further ones are told of when they are announced again.
+/// Encrypted resolvers that wait to be told of; further ones are told of when they are announced again.
 const MAX_ANNOUNCED: usize = 256;
 
 /// How a table counts.
@@ -255,23 +255,26 @@ impl FlowTable {
             self.tally.next(group).spoken = spoken;
         }
         group.keep();
-        self.tell_of_resolvers();
+        self.tell_of_resolvers(origin);
     }
 
     /// Has flows to the encrypted resolvers told that answers spoke of.
     #[inline(always)]
-    fn tell_of_resolvers(&mut self) {
+    fn tell_of_resolvers(&mut self, origin: Origin) {
         if !self.messages.said.lookups.announcements.is_empty() {
-            self.learn_of_resolvers();
+            self.learn_of_resolvers(origin.timestamp);
         }
     }
 
     #[cold]
-    fn learn_of_resolvers(&mut self) {
-        let announcements = self.messages.said.lookups.announcements.drain(..);
-        let fresh = announcements.filter(|one| self.tally.openings.announced.learn(one.clone()));
-        let room = MAX_ANNOUNCED.saturating_sub(self.announced.len());
-        self.announced.extend(fresh.take(room));
+    fn learn_of_resolvers(&mut self, at: Timestamp) {
+        let known = &mut self.tally.openings.announced;
+        for one in self.messages.said.lookups.announcements.drain(..) {
+            known.learn(one.clone());
+            if self.announced.len() < MAX_ANNOUNCED && known.tell(&one, at) {
+                self.announced.push(one);
+            }
+        }
     }
 
     /// Encrypted resolvers that answers have spoken of since somebody asked, for the other tables of the same capture.
@@ -334,7 +337,7 @@ impl FlowTable {
             self.tally.flush(group);
             self.hear_whole::<LIVE>(packet, d, &whole, origin.interface);
         }
-        self.tell_of_resolvers();
+        self.tell_of_resolvers(origin);
     }
 
     /// Whose the packet is: a later fragment follows its first one, to the flow of the header that was cut up.

@@ -16,6 +16,8 @@ const REORDERING: i64 = 3_000_000;
 
 /// A SYN that comes again behind no more bytes than this is one that was late.
 const SENT_SINCE_SYN: u32 = 1 << 20;
+/// Data that lies no further than this from what its side sent last is of the same connection; beyond, it may be another's.
+const FAR: u32 = 1 << 20;
 
 /// History letters, by bit; order decides nothing.
 const LETTERS: [u8; 11] = *b"SHADFRGTWIQ";
@@ -60,6 +62,17 @@ pub(crate) struct TcpEvents {
     rtt: u32,
     /// Retransmissions, in steps of [`RESENT_STEP`].
     retransmits: [u32; 2],
+}
+
+/// Where a segment stands to those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// It goes on with them.
+    On,
+    /// It begins another connection of the same five-tuple.
+    Anew,
+    /// It may be of another connection, of which the beginning was not captured; or much was not.
+    Astray,
 }
 
 /// TCP facts of one flow.
@@ -120,8 +133,8 @@ impl Segment {
 }
 
 impl TcpState {
-    /// Adds one segment that `side` sent; nothing, of a packet without TCP. Gives whether it begins another connection of the
-    /// same five-tuple.
+    /// Adds one segment that `side` sent; nothing, of a packet without TCP. Gives where it stands to those
+    /// before.
     #[inline]
     pub(crate) fn observe(
         &mut self,
@@ -129,7 +142,7 @@ impl TcpState {
         side: Side,
         at: Timestamp,
         segment: &Segment,
-    ) -> bool {
+    ) -> Course {
         let i = side.index();
         let empty = segment.len == 0;
         // Most segments say nothing new but where the next one begins. Whether they carry data, or there is TCP at all, is
@@ -140,7 +153,7 @@ impl TcpState {
             let end = segment.seq.wrapping_add(segment.len);
             self.next[i] = select_unpredictable(empty, self.next[i], end);
             self.advanced[i] = select_unpredictable(empty, self.advanced[i], at.0);
-            return false;
+            return Course::On;
         }
         self.observe_event(events, side, at, segment)
     }
@@ -153,10 +166,10 @@ impl TcpState {
         side: Side,
         at: Timestamp,
         segment: &Segment,
-    ) -> bool {
+    ) -> Course {
         let flags = segment.flags;
-        let begins_again = self.begins_again(side, segment);
-        if begins_again {
+        let course = self.course(side, segment);
+        if course == Course::Anew {
             // Both ends count anew.
             self.seen = self.seen.map(|seen| seen & !(STARTED | HOLE) | ENDED_BEFORE);
         }
@@ -169,17 +182,27 @@ impl TcpState {
         if !flags.has(TcpFlags::RST) {
             self.note_sequence(events, side, at, segment);
         }
-        begins_again
+        course
     }
 
-    /// Whether a segment is the first one of another connection: a SYN that repeats none, be it sent late.
-    fn begins_again(&self, side: Side, segment: &Segment) -> bool {
+    /// Another connection begins with a SYN that repeats none, be it sent late; or, where that was not captured, with data
+    /// far from what was sent before both ends had finished.
+    fn course(&self, side: Side, segment: &Segment) -> Course {
         let (flags, i) = (segment.flags, side.index());
-        if !flags.has(TcpFlags::SYN) || flags.has(TcpFlags::ACK) || self.seen[i] & STARTED == 0 {
-            return false;
+        if self.seen[i] & STARTED == 0 || flags.has(TcpFlags::RST) {
+            return Course::On;
+        }
+        if !flags.has(TcpFlags::SYN) {
+            let far = segment.seq.wrapping_sub(self.next[i]).cast_signed().unsigned_abs() > FAR;
+            return match (segment.len > 0 && far, self.is_over()) {
+                (false, _) => Course::On,
+                (true, true) => Course::Anew,
+                (true, false) => Course::Astray,
+            };
         }
         let sent = self.next[i].wrapping_sub(segment.seq.wrapping_add(1));
-        sent != 0 && (self.is_over() || sent > SENT_SINCE_SYN)
+        let is_first = !flags.has(TcpFlags::ACK) && sent != 0 && (self.is_over() || sent > SENT_SINCE_SYN);
+        if is_first { Course::Anew } else { Course::On }
     }
 
     /// Notes letters by their bits: mostly all of them stand there already.

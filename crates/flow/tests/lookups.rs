@@ -198,6 +198,25 @@ fn what_plain_dns_announces_is_recognized() {
     assert_eq!(row(&snapshot, ALICE, other).encrypted_dns.as_ref().unwrap().by, flow::DnsBy::Content);
 }
 
+/// RFC 1034, section 3.6.2: only aliases lead from what was asked for to what another name's records say.
+#[test]
+fn an_address_of_another_name_is_called_by_its_own() {
+    let own = [192, 0, 2, 81];
+    let mut answer = message(7, 0x8180, "shop.example", 1, &SITE);
+    answer[7] = 2;
+    answer.extend(b"\x05other\x07example\0\0\x01\0\x01\0\0\x01\x2c\0\x04");
+    answer.extend(own);
+    let mut capture = Capture::default();
+    capture.ask(0, (ALICE, 4000), 7, "shop.example");
+    capture.udp(10, RESOLVER, (ALICE, 4000), &answer);
+    capture.connect(20, (ALICE, 5000), (SITE, 80));
+    capture.connect(20, (ALICE, 5001), (own, 80));
+    let (snapshot, _) = capture.run();
+    let called = |addr| name(row(&snapshot, ALICE, (addr, 80)));
+    assert_eq!(called(SITE), Some(("shop.example", NamedBy::Lookup)));
+    assert_eq!(called(own), Some(("other.example", NamedBy::Lookup)));
+}
+
 #[test]
 fn hosts_of_the_link_name_themselves() {
     // `LUCAS-IMAC<00>`, as its workstation registers it (RFC 1002, section 4.2.2).

@@ -61,6 +61,63 @@ fn every_request_of_a_long_pipeline_is_heard() {
     assert_eq!(sent_in(1460, &bodies.collect::<Vec<_>>()), hosts[..60]);
 }
 
+/// The proxy's line stands before them (PROXY protocol, version 1), and makes room with them.
+#[test]
+fn every_request_that_a_proxy_passes_on_is_heard() {
+    let hosts: Vec<_> = (0..100).map(|n| format!("h{n}.example")).collect();
+    let line = b"PROXY TCP4 192.0.2.1 192.0.2.2 40000 80\r\n".to_vec();
+    let requests = hosts.iter().map(|host| request(host, 700));
+    let all: Vec<_> = std::iter::once(line).chain(requests).collect();
+    for size in [500, 1460, 20_000, 40_000] {
+        assert_eq!(sent_in(size, &all), hosts, "segments of {size} bytes");
+    }
+}
+
+/// So much of each packet is captured: its headers, and the beginning of a request.
+const SNAPLEN: usize = 40 + 160;
+
+#[test]
+fn requests_behind_one_that_is_cut_are_heard() {
+    // What comes first: a target, a field and a body that are cut; none of it tells where it ends.
+    let target = format!("GET /{} HTTP/1.1\r\nHost: cut.example\r\n\r\n", "x".repeat(300)).into_bytes();
+    let field = request("cut.example", 300);
+    let chunked = b"POST / HTTP/1.1\r\nHost: h.example\r\nTransfer-Encoding: chunked\r\n\r\n300\r\n";
+    let body = [chunked.to_vec(), vec![b'x'; 0x300], b"\r\n0\r\n\r\n".to_vec()].concat();
+    let cases = [
+        (target, &["a.example", "b.example"][..]),
+        (field, &["a.example", "b.example"]),
+        (body, &["h.example", "a.example", "b.example"]),
+    ];
+    for (first, expected) in cases {
+        let mut capture = Capture::default();
+        capture.connect(0, CLIENT, SERVER);
+        let mut seq = 100;
+        for (n, segment) in [first, request("a.example", 0), request("b.example", 0)].iter().enumerate() {
+            capture.tcp(10 + n as i64, CLIENT, SERVER, seq, 0x18, segment);
+            seq += segment.len() as u32;
+        }
+        let (snapshot, events) = capture.run_cut(SNAPLEN);
+        assert_eq!(names(&events), expected);
+        assert_eq!(snapshot.rows[0].app_protocol().map(|(protocol, _)| protocol), Some("http"));
+    }
+}
+
+#[test]
+fn requests_behind_one_that_is_missing_are_heard() {
+    let mut capture = Capture::default();
+    capture.connect(0, CLIENT, SERVER);
+    let mut seq = 100 + 9000;
+    for n in 0..40 {
+        let request = request(&format!("h{n}.example"), 900);
+        capture.tcp(10 + n, CLIENT, SERVER, seq, 0x18, &request);
+        seq += request.len() as u32;
+    }
+    let (_, events) = capture.run();
+    let heard = names(&events);
+    // What waits for the hole to be filled is let go once it is too much.
+    assert!(heard.len() > 20 && heard.last().is_some_and(|last| last == "h39.example"), "{heard:?}");
+}
+
 #[test]
 fn nothing_is_asked_for_behind_a_switch() {
     let mut capture = Capture::default();

@@ -123,6 +123,34 @@ fn another_connection_of_the_same_ends_has_names_of_its_own() {
     assert_eq!(capture.names(), ["a.example", "b.example"]);
 }
 
+/// The five-tuple is used again, and the new connection's handshake was not captured: behind an end that was, and without one.
+#[test]
+fn a_connection_that_begins_unseen_has_names_of_its_own() {
+    for closes in [true, false] {
+        let mut capture = Capture::new();
+        capture.connects();
+        for (name, seq) in [("a.example", 1001), ("b.example", 900_000_000), ("c.example", 3_900_000_000)] {
+            capture.seq = [seq, seq + 7];
+            capture.says(0, &hello(name));
+            capture.says(1, &[22, 3, 3, 0, 4, 14, 0, 0, 0]);
+            // A gap in what follows begins nothing.
+            capture.seq[0] = capture.seq[0].wrapping_add(5_000_000);
+            capture.says(0, &[&[23, 3, 3, 0, 200][..], &[7; 200]].concat());
+            if closes {
+                capture.closes();
+            }
+        }
+        let records = capture.records();
+        assert_eq!(names(&records), ["a.example", "b.example", "c.example"], "ends that were seen: {closes}");
+        let flows = run::of_kind(&records, "flow");
+        let [flow] = flows[..] else { panic!("{flows:?}") };
+        assert_eq!(
+            (&flow["network"]["protocol"], &flow["destination"]["domain"]),
+            (&"tls".into(), &"a.example".into())
+        );
+    }
+}
+
 #[test]
 fn a_request_in_a_connection_that_began_before_is_read() {
     for before in [&b"the rest of a body"[..], b"Cookie: x\r\n\r\n", b"\x00\x01\x02"] {

@@ -27,8 +27,9 @@ use super::program::{
 const SHORT: u32 = 128;
 /// Bytes kept of tunnelled packets: two sets of headers.
 const TUNNEL: u32 = 256;
-/// Bytes kept of a packet that begins with an HTTP message: its header.
-const HEADER: u32 = 4096;
+/// Bytes kept of a packet that begins with an HTTP message: its header, as long as servers take it (8 KiB by default, both
+/// nginx's `large_client_header_buffers` and Apache's `LimitRequestFieldSize`), behind those of the packet.
+const HEADER: u32 = 8192 + SHORT;
 /// Everything, as libpcap says it.
 pub(super) const WHOLE: u32 = 262_144;
 /// TCP segments with PSH and less payload than this are kept whole: the end of a hello that was split, small messages.
@@ -268,6 +269,11 @@ impl Filter {
             self.find_port(&ports, none);
             self.asm.place(none);
         }
+        // DNS on any other port, by its counts (RFC 1035, section 4.1.1): one question, fewer than 256 answers. So resolvers of
+        // DNSCrypt give their certificates.
+        self.asm.emit(LD_IND, 12);
+        self.asm.emit(AND_K, 0xffff_ff00);
+        self.asm.branch(JEQ, 0x0001_0000, whole, To::Next);
         let long = self.asm.label();
         self.asm.emit(LDB_IND, 8);
         self.asm.branch(JSET, 0x80, To::At(long), To::Next);
@@ -444,6 +450,8 @@ mod tests {
             assert_eq!(everywhere(17, &udp(40000, 4433, &payload(&initial, 1200))), WHOLE);
         }
         assert_eq!(everywhere(17, &udp(40000, 4433, &payload(&[22, 0xfe, 0xfd], 300))), WHOLE, "DTLS");
+        let answer = [0xa0, 7, 0x81, 0x80, 0, 1, 0, 2, 0, 0, 0, 0];
+        assert_eq!(everywhere(17, &udp(5443, 40000, &payload(&answer, 300))), WHOLE, "DNS on another port");
     }
 
     #[test]

@@ -260,7 +260,8 @@ pub trait AppDissector: Sync {
         false
     }
 
-    /// Whether the protocol may begin in a flow of datagrams that was another one's at first, as DTLS does behind STUN.
+    /// Whether the protocol may begin in a flow that was another one's at first: in one of datagrams, as DTLS does behind STUN;
+    /// in one of TCP, where another connection may have begun unseen.
     fn follows_others(&self) -> bool {
         false
     }

@@ -3,7 +3,7 @@
 //! The proxy says first who connected to it (<https://www.haproxy.org/download/1.8/doc/proxy-protocol.txt>, sections 2.1
 //! and 2.2), then passes on all bytes. Whoever reads these is asked as if nothing stood before them.
 
-use super::{App, AppDissector, Begins, Candidates, End, Opening, Port, Reading};
+use super::{App, AppDissector, Begins, Candidates, End, Opening, Past, Port, Reading};
 
 /// The words that version 1 begins with.
 const LINE: &[u8] = b"PROXY ";
@@ -60,6 +60,25 @@ impl AppDissector for Proxied {
             }
         }
         if needs_more { Reading::Partly(unknown()) } else { Reading::Is(unknown()) }
+    }
+
+    /// What is passed on can spare, and the header with it: whoever reads that goes on alone.
+    fn past(&self, opening: &Opening<'_>) -> [Past; 2] {
+        let Before::Header(end, len) = before(opening) else { return [Past::None; 2] };
+        let inner = behind(opening, end, len);
+        let mut spared = candidates(&inner).each().map(|(_, dissector)| dissector.past(&inner));
+        let Some([initiator, responder]) = spared.find(|past| *past != [Past::None; 2]) else {
+            return [Past::None; 2];
+        };
+        let with_header = |past| match past {
+            Past::None => Past::First(len as u32),
+            Past::First(first) => Past::First(first.saturating_add(len as u32)),
+            Past::All => Past::All,
+        };
+        match end {
+            End::Initiator => [with_header(initiator), responder],
+            End::Responder => [initiator, with_header(responder)],
+        }
     }
 
     /// What is passed on may.

@@ -201,9 +201,10 @@ impl Collector {
     }
 
     /// Gives an address a name that holds for all time, for where no lookup names it: from the hosts file, a name record of
-    /// a capture, or a reverse lookup.
-    pub fn give_name(&mut self, addr: IpAddr, name: &str, by: NamedBy) {
-        self.names.give(addr, name, by);
+    /// a capture, or a reverse lookup. Gives the address of which the name had to make room, if one had to: it is to be looked
+    /// up again where it is met.
+    pub fn give_name(&mut self, addr: IpAddr, name: &str, by: NamedBy) -> Option<IpAddr> {
+        self.names.give(addr, name, by)
     }
 
     /// What an interface itself has counted since the start; `None` once it is gone.

@@ -3,15 +3,17 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use dissect::Endpoint;
 use dissect::app::App;
 use dissect::app::dns::Service;
+use dissect::{Endpoint, Timestamp};
 use hashbrown::HashMap;
 
 use super::{DnsBy, DnsKind, Told, in_lower_case, speaks};
 
 /// Announcements that are kept; beyond, all are learned anew.
 const MAX_KEPT: usize = 4096;
+/// What is announced again so many nanoseconds after it was told others is told them again: somebody may not have had room.
+const TOLD_AGAIN: i64 = 60_000_000_000;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
@@ -60,10 +62,18 @@ fn kind_of(alpn: &str) -> Option<(DnsKind, u16)> {
     })
 }
 
+/// What is known of an announced resolver.
+#[derive(Debug)]
+struct Place {
+    name: Option<Arc<str>>,
+    /// When others were told of it.
+    told: Option<Timestamp>,
+}
+
 /// Encrypted resolvers that answers told of.
 #[derive(Debug, Default)]
 pub(crate) struct Announced {
-    places: HashMap<(Endpoint, DnsKind), Option<Arc<str>>>,
+    places: HashMap<(Endpoint, DnsKind), Place>,
     /// In lower case, each with the kinds that it serves, a bit each.
     names: HashMap<Arc<str>, u8>,
     /// Bits of the places' ports, modulo 64.
@@ -80,8 +90,23 @@ impl Announced {
             *self.names.entry(name.to_ascii_lowercase().into()).or_default() |= bit(one.kind);
         }
         self.ports |= 1 << (one.at.port % 64);
-        let known = self.places.insert((one.at, one.kind), one.name.clone());
-        known != Some(one.name)
+        let place = (one.at, one.kind);
+        if self.places.get(&place).is_some_and(|known| known.name == one.name) {
+            return false;
+        }
+        self.places.insert(place, Place { name: one.name, told: None });
+        true
+    }
+
+    /// Whether others are to be told of one that was announced `at` this time, which they then are.
+    pub(crate) fn tell(&mut self, one: &Announcement, at: Timestamp) -> bool {
+        let Some(place) = self.places.get_mut(&(one.at, one.kind)) else { return false };
+        let since = |told: Timestamp| at.0.saturating_sub(told.0);
+        let is_due = place.told.is_none_or(|told| !(0..TOLD_AGAIN).contains(&since(told)));
+        if is_due {
+            place.told = Some(at);
+        }
+        is_due
     }
 
     /// Whether one of them may be on this port.
@@ -112,7 +137,7 @@ impl Announced {
         let found = kinds.iter().filter(|&&kind| fits(kind)).find_map(|&kind| {
             let by_name =
                 by_name.filter(|(_, kinds)| **kinds & bit(kind) != 0).map(|(name, _)| Arc::clone(name));
-            let at = || self.places.get(&(server, kind)).cloned();
+            let at = || self.places.get(&(server, kind)).map(|place| place.name.clone());
             // Who asks for another name asks another one at the same place.
             let by_place = || at().filter(|known| name.is_none() || known.is_none());
             by_name.map(Some).or_else(by_place).map(|name| (kind, name))

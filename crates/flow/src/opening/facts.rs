@@ -74,11 +74,16 @@ impl Openings {
     pub(crate) fn learn_announced(&mut self, flows: &mut FlowStore, announced: Vec<Announcement>) {
         /// Beyond so many flows, those that have been read are left as they are.
         const MOST: usize = 65_536;
-        let mut fresh: Vec<_> = announced.iter().map(|one| one.at).collect();
+        let mut fresh = Vec::new();
         for one in announced {
-            self.announced.learn(one);
+            let at = one.at;
+            if self.announced.learn(one) {
+                fresh.push(at);
+            }
         }
-        fresh.truncate(if flows.len() > MOST { 0 } else { fresh.len() });
+        if fresh.is_empty() || flows.len() > MOST {
+            return;
+        }
         let is_to = |flow: &Flow| {
             [Side::Low, Side::High].into_iter().any(|side| fresh.contains(&flow.key.endpoint(side)))
         };

@@ -163,6 +163,8 @@ impl Pending {
             }
             self.went_on = true;
             self.next_reading = 0;
+            // What stands in front now may be another's to read, if the one that was sure only passed it on.
+            self.candidates = self.candidates.or(Candidates::that_recur());
         }
         was_full && !self.is_full()
     }

@@ -20,6 +20,13 @@ pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, openings: &
     if o.payload.is_empty() {
         return false;
     }
+    if flow.heed.is_astray() {
+        let may_begin = may_begin_another(flow, o) && !candidates(flow, o).and(later(flow)).is_empty();
+        if !may_begin {
+            flow.heed.go_on();
+        }
+        return may_begin;
+    }
     if !flow.heed.is_told() {
         let may_be_more = o.segment.is_some() && flow.misses_earlier(o.side);
         if may_be_more
@@ -40,7 +47,8 @@ pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, openings: &
 pub(super) fn may_begin_another(flow: &Flow, o: &Observation<'_>) -> bool {
     let Some(&first) = o.payload.first() else { return false };
     let interest = Interest::of(o.key.protocol(), first);
-    flow.heed.recurs() && interest.recurs() || !o.segment.is_some() && interest.follows()
+    let may_follow = !o.segment.is_some() || flow.heed.is_astray();
+    flow.heed.recurs() && interest.recurs() || may_follow && interest.follows()
 }
 
 /// Who may read a payload as an end's first one.
@@ -50,21 +58,24 @@ pub(super) fn candidates(flow: &Flow, o: &Observation<'_>) -> Candidates {
 
 /// Nobody knows what an end said first.
 pub(super) fn give_up(flow: &mut Flow, o: &Observation<'_>) {
-    if is_in_its_middle(flow) {
+    if may_begin_later(flow, o) {
         flow.heed.told(false, true);
     } else {
         flow.heed.nothing_known(o.side, !o.segment.is_some());
     }
 }
 
-/// Whether a flow was picked up in its middle, and its port is of a protocol of which openings follow each other: the next may
-/// be read.
-pub(super) fn is_in_its_middle(flow: &Flow) -> bool {
-    flow.key.protocol() == TCP && !flow.began_here() && ports(flow).into_iter().any(Candidates::recur_on)
+/// Whether an opening may be read later though nobody knows what was said first: the beginning of that was not captured, and
+/// the port is of a protocol of which openings follow each other.
+pub(super) fn may_begin_later(flow: &Flow, o: &Observation<'_>) -> bool {
+    let is_cut = o.payload.len() < o.segment.len as usize;
+    let misses_some = is_cut || !flow.began_here() || flow.misses_earlier(o.side);
+    flow.key.protocol() == TCP && misses_some && ports(flow).into_iter().any(Candidates::recur_on)
 }
 
 /// Who may read a later packet of a flow that was told already.
 pub(super) fn later(flow: &Flow) -> Candidates {
     let same = if flow.heed.recurs() { Candidates::that_recur() } else { Candidates::default() };
-    if flow.key.protocol() == UDP { same.or(Candidates::that_follow_others()) } else { same }
+    let may_follow = flow.key.protocol() == UDP || flow.heed.is_astray();
+    if may_follow { same.or(Candidates::that_follow_others()) } else { same }
 }

@@ -71,32 +71,47 @@ impl Capture {
     }
 
     pub fn run(self) -> (Snapshot, Vec<Event>) {
-        self.run_as(LinkType::RAW)
+        self.run_as(LinkType::RAW, usize::MAX)
+    }
+
+    /// The same, where so many bytes of each packet were captured at most.
+    pub fn run_cut(self, snaplen: usize) -> (Snapshot, Vec<Event>) {
+        self.run_as(LinkType::RAW, snaplen)
     }
 
     /// The same, where packets are Ethernet frames.
     pub fn run_frames(self) -> (Snapshot, Vec<Event>) {
-        self.run_as(LinkType::ETHERNET)
+        self.run_as(LinkType::ETHERNET, usize::MAX)
     }
 
-    fn run_as(self, link_type: LinkType) -> (Snapshot, Vec<Event>) {
-        let keep = Keep { all: true, ..Keep::default() };
-        let mut table = FlowTable::new(Options { keep, depth: Depth::All, ..Options::default() });
-        let config = Config { rows: usize::MAX, events: true, ..Config::default() };
-        let mut collector = Collector::new(config);
+    /// Has `table` read them.
+    pub fn observe(&self, table: &mut FlowTable, link_type: LinkType, snaplen: usize) {
         table.observe_batch(self.0.iter().map(|(at, bytes)| Packet {
             timestamp: Timestamp(*at),
             link_type,
             wire_len: bytes.len() as u32,
-            bytes,
+            bytes: &bytes[..bytes.len().min(snaplen)],
             interface: 0,
             vlan_tci: None,
             direction: Direction::Unknown,
         }));
+    }
+
+    fn run_as(self, link_type: LinkType, snaplen: usize) -> (Snapshot, Vec<Event>) {
+        let mut table = table();
+        let config = Config { rows: usize::MAX, events: true, ..Config::default() };
+        let mut collector = Collector::new(config);
+        self.observe(&mut table, link_type, snaplen);
         collector.absorb(table.finish());
         let events = collector.take_events(None);
         (collector.snapshot(None, true), events)
     }
+}
+
+/// A table that keeps all that is said.
+pub fn table() -> FlowTable {
+    let keep = Keep { all: true, ..Keep::default() };
+    FlowTable::new(Options { keep, depth: Depth::All, ..Options::default() })
 }
 
 /// A DNS message (RFC 1035, section 4.1) with one question, and one answer with a time to live of 300 if there is data.

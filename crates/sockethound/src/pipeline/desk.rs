@@ -255,8 +255,10 @@ impl Desk {
     pub(super) fn take_names(&mut self) {
         let Some(resolver) = &mut self.resolver else { return };
         for (addr, name) in resolver.answers() {
-            if let Some(name) = name {
-                self.collector.give_name(addr, &name, NamedBy::Reverse);
+            if let Some(name) = name
+                && let Some(forgotten) = self.collector.give_name(addr, &name, NamedBy::Reverse)
+            {
+                resolver.forget(forgotten);
             }
         }
     }

@@ -110,6 +110,13 @@ impl Resolver {
         }
     }
 
+    /// What was found out of `addr` is not known any more: it may be asked for again.
+    pub fn forget(&mut self, addr: IpAddr) {
+        if matches!(self.known.get(&addr), Some(Known::Until(_))) {
+            self.known.remove(&addr);
+        }
+    }
+
     /// What has been found out since the last call: `None` where an address has no name, or nobody could tell it.
     pub fn answers(&mut self) -> Vec<(IpAddr, Option<String>)> {
         let mut answers = Vec::new();

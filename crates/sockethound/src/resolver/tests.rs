@@ -163,6 +163,22 @@ fn nobody_answers() {
 }
 
 #[test]
+fn what_was_forgotten_is_asked_again() {
+    let (server, asked) = nameserver(|question| vec![named(question, NAME)]);
+    let mut resolver = resolver(&[server]);
+    let addr = addr("192.0.2.1");
+    resolver.ask(addr);
+    // Not before it is answered.
+    resolver.forget(addr);
+    resolver.ask(addr);
+    assert_eq!(wait(&mut resolver, 1).len(), 1);
+    resolver.forget(addr);
+    resolver.ask(addr);
+    assert_eq!(wait(&mut resolver, 1), found("192.0.2.1", "host.example"));
+    assert_eq!(asked.try_iter().count(), 2);
+}
+
+#[test]
 fn questions_keep_their_distance() {
     let (server, asked) = nameserver(|question| vec![named(question, NAME)]);
     let pace = Pace { between: Duration::from_millis(40), ..QUICK };

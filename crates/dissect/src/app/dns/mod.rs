@@ -16,6 +16,7 @@
 //! bytes are there, and all names of a message share one budget of
 //! labels and pointers (`wire::Wire`).
 
+mod alias;
 mod name;
 mod netbios;
 mod outline;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::alias::Aliases;
 use super::wire::{HEADER, Header, Wire, read};
 use super::{Message, NBNS};
 
@@ -34,6 +35,9 @@ pub struct Address<'a> {
     pub addr: IpAddr,
     /// Time to live, in seconds.
     pub ttl: u32,
+    /// It is what was asked for: its record is of the question's name, or of one that aliases lead to from there (RFC 1034,
+    /// section 3.6.2). Nobody is bound to believe other answers of this name (RFC 2181, section 5.4.1).
+    pub is_asked_for: bool,
     message: &'a [u8],
     name_at: usize,
 }
@@ -88,9 +92,14 @@ impl<'a> Outline<'a> {
     /// The addresses among the answers.
     pub fn addresses(&self) -> impl Iterator<Item = Address<'a>> + use<'a> {
         let mut wire = self.answers();
-        let message = self.message;
+        let (outline, message) = (*self, self.message);
         let records = (0..self.answer_count()).map_while(move |_| wire.pass_record().ok());
-        records.filter_map(move |(name_at, ttl, addr)| Some(Address { addr: addr?, ttl, message, name_at }))
+        let mut aliases = Aliases::of(self);
+        records.filter_map(move |(name_at, ttl, addr)| {
+            let addr = addr?;
+            let is_asked_for = outline.asked.is_some() && aliases.lead_to(&outline, name_at);
+            Some(Address { addr, ttl, is_asked_for, message, name_at })
+        })
     }
 
     /// The message from its answers on.

@@ -16,7 +16,7 @@ pub(super) const LEAST_RECORD: usize = 11;
 pub(super) const KNOWN: usize = 4;
 const TYPE_A: u16 = 1;
 const TYPE_NS: u16 = 2;
-const TYPE_CNAME: u16 = 5;
+pub(super) const TYPE_CNAME: u16 = 5;
 const TYPE_PTR: u16 = 12;
 const TYPE_AAAA: u16 = 28;
 

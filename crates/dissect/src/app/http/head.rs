@@ -94,6 +94,15 @@ pub(super) fn start(bytes: &[u8]) -> Start<'_> {
     }
 }
 
+/// The method of a request of which not even the first line is whole: one of those that are believed, and the beginning of a
+/// target in a form that other protocols with such lines do not have (RFC 9112, sections 3.2.1 and 3.2.2).
+pub(super) fn begun_request(bytes: &[u8]) -> Option<&str> {
+    let (method, target) = bytes.split_at_checked(memchr::memchr(b' ', bytes)?)?;
+    let is_target = target.starts_with(b" /") || target.starts_with(b" http://");
+    let method = METHODS.into_iter().find(|known| *known == method).filter(|_| is_target)?;
+    str::from_utf8(method).ok()
+}
+
 /// What stands behind `HTTP/1.`.
 fn response(rest: &[u8]) -> Start<'_> {
     match rest {
@@ -209,6 +218,15 @@ mod tests {
         ];
         for other in others.iter().skip(1) {
             assert_eq!(start(other.as_bytes()), Start::Other, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_method_and_a_target_begin_a_request() {
+        assert_eq!(begun_request(b"GET /a/long/path"), Some("GET"));
+        assert_eq!(begun_request(b"POST http://a.exam"), Some("POST"));
+        for other in ["GET", "GET ", "GET a", "OPTIONS sip:a@b", "OPTIONS rtsp://a/", "FETCH /", "RAW /a"] {
+            assert_eq!(begun_request(other.as_bytes()), None, "{other}");
         }
     }
 

@@ -47,7 +47,7 @@ impl AppDissector for Http {
         let (mut is_told, mut is_whole, mut is_over) = (false, true, false);
         let mut tunnel = [None; 2];
         for (tunnel, (end, said)) in tunnel.iter_mut().zip(opening.sides()) {
-            match message(&mut app, end, said) {
+            match message(&mut app, end, said, opening.is_last) {
                 Heard::Other => {}
                 Heard::Cut => is_whole = false,
                 Heard::Part => (is_told, is_whole) = (true, false),
@@ -131,11 +131,19 @@ enum Heard {
     Tunnel(usize),
 }
 
-fn message(app: &mut App, end: End, said: Said<'_>) -> Heard {
+fn message(app: &mut App, end: End, said: Said<'_>, is_last: bool) -> Heard {
     let bytes = said.bytes();
     match head::start(bytes) {
         _ if bytes.is_empty() => Heard::Cut,
-        Start::Cut => Heard::Cut,
+        Start::Cut => match head::begun_request(bytes).filter(|_| is_last) {
+            Some(method) => {
+                if said.depth() == Depth::All {
+                    app.set_text("http.request.method", method);
+                }
+                Heard::Whole
+            }
+            None => Heard::Cut,
+        },
         Start::Other if bytes.starts_with(http2::PREFACE) => {
             http2::requests(app, end, bytes);
             Heard::Part

@@ -30,6 +30,11 @@ impl AppDissector for Tls {
         Begins::of(&[20, 21, 22, 23, 24, 0x80])
     }
 
+    /// A record of a handshake is unmistakable.
+    fn follows_others(&self) -> bool {
+        true
+    }
+
     fn dissect(&self, opening: &Opening<'_>) -> Reading {
         hellos(opening, App::of("tls"), NameSource::Tls, |said| read(said.bytes(), said.depth()))
     }

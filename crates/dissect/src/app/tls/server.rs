@@ -98,6 +98,10 @@ pub(in crate::app) fn read(messages: &[u8], ended: bool, depth: Depth) -> Told<S
         if message.kind == kind::SERVER_HELLO && server.retried {
             let Some(hello) = Server::of(message) else { break };
             (server, awaited) = (Server { retried: true, ..hello }, false);
+        } else if awaited {
+            // Nothing else may come before its second hello (RFC 8446, section 4.1.4).
+            (settled, awaited) = (true, false);
+            break;
         } else if depth == Depth::All && server.follow(message) {
             settled = true;
             break;

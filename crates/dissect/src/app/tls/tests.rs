@@ -126,12 +126,7 @@ fn a_server_chooses() {
 
 #[test]
 fn a_server_that_asks_again_chooses_in_its_second_hello() {
-    let random: Vec<u8> = RETRY
-        .as_bytes()
-        .chunks(2)
-        .map(|d| u8::from_str_radix(str::from_utf8(d).unwrap(), 16).unwrap())
-        .collect();
-    let again = server_hello(random.try_into().unwrap(), 0x1302, &[(43, vec![3, 4])]);
+    let again = server_hello(bytes(RETRY).try_into().unwrap(), 0x1302, &[(43, vec![3, 4])]);
     let first = record(HANDSHAKE, &again);
     let Told::Partly(Hello::Server(asks)) = read(&first) else { panic!("{:?}", read(&first)) };
     assert!(asks.retried);
@@ -139,6 +134,20 @@ fn a_server_that_asks_again_chooses_in_its_second_hello() {
     let both = [first, record(CHANGE, &[1]), record(HANDSHAKE, &second), record(23, &[0; 30])].concat();
     let server = is_server(read(&both));
     assert_eq!((server.retried, server.cipher, server.version), (true, 0x1301, Version::TLS13));
+}
+
+/// Found by fuzzing: to less depth, no less was to be known of when nothing more comes.
+#[test]
+fn what_follows_a_retry_and_is_no_hello_ends_it() {
+    let again = server_hello(bytes(RETRY).try_into().unwrap(), 0xc02f, &[]);
+    for depth in [Depth::All, Depth::Names] {
+        let told = read_server(
+            &[again.clone(), message(message_kind::SERVER_HELLO_DONE, b"")].concat(),
+            false,
+            depth,
+        );
+        assert!(matches!(&told, Told::Is(server) if server.retried), "{depth:?}: {told:?}");
+    }
 }
 
 #[test]
