@@ -1,0 +1,145 @@
+//! What is captured while interfaces come and go: what the socket is bound to, what its filter lets pass.
+
+use super::choice::Choice;
+use super::known::Known;
+use super::link::{self, Link, LinkChange, LinkChangeKind, Start, arphrd};
+use super::program::{Instruction, RET_K};
+use super::{Error, RingSource, filter};
+use crate::Interface;
+
+/// A filter that no packet passes.
+pub(super) const NOTHING: [Instruction; 1] = [Instruction { code: RET_K, jt: 0, jf: 0, k: 0 }];
+
+impl RingSource {
+    /// Takes no further packets; those that passed are still handed out, within [`Options::patience`].
+    pub fn stop(&mut self) -> Result<(), Error> {
+        self.attach(&NOTHING)
+    }
+
+    fn filter(&self) -> Vec<Instruction> {
+        let chosen =
+            if let Choice::Filtered(numbers) = &self.choice { Some(numbers.as_slice()) } else { None };
+        filter::program(self.options.snaplen, chosen)
+    }
+
+    /// Has the filter decide from now on. One that counts can only tell so many interfaces apart.
+    pub(super) fn attach_filter(&self) -> Result<(), Error> {
+        match &self.late {
+            Some(late) if late.set_links(&self.links, |number| self.choice.has(number)) => {
+                late.attach(&self.socket).map_err(|e| Error::system("attach the filter", e))
+            }
+            _ => self.attach(&self.filter()),
+        }
+    }
+
+    pub(super) fn attach(&self, program: &[Instruction]) -> Result<(), Error> {
+        self.socket.attach(program).map_err(|e| Error::system("attach the snaplen filter", e))
+    }
+
+    pub(super) fn bind(&self) -> Result<(), Error> {
+        let number = match self.choice {
+            Choice::Bound(None) => return Ok(()),
+            Choice::Bound(Some(number)) => number,
+            Choice::All | Choice::Filtered(_) => 0,
+        };
+        match self.socket.bind_packet(number as i32) {
+            // It has gone since we looked; it may come again.
+            Err(e) if matches!(e.raw_os_error(), Some(libc::ENODEV | libc::ENXIO)) => Ok(()),
+            other => other.map_err(|e| Error::system("bind the packet socket", e)),
+        }
+    }
+
+    /// Asks every chosen interface for all packets, if that is wanted.
+    pub(super) fn make_promiscuous(&self) -> Result<(), Error> {
+        if !self.options.promiscuous {
+            return Ok(());
+        }
+        for (number, link) in self.links.all() {
+            if self.choice.has(number) && link.hatype != arphrd::LOOPBACK {
+                match self.socket.join_promiscuous(number as i32) {
+                    Err(e) if e.raw_os_error() != Some(libc::ENODEV) => {
+                        return Err(Error::system("switch to promiscuous mode", e));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Learns what became of the interfaces, and captures those that are to be captured now.
+    pub(super) fn heed_links(&mut self) -> Result<(), Error> {
+        self.links.update().map_err(|e| Error::system("watch interfaces", e))?;
+        let changes = self.links.take_changes();
+        if let Some(late) = self.late.as_ref().filter(|_| !changes.is_empty()) {
+            late.set_links(&self.links, |number| self.choice.has(number));
+        }
+        for change in changes {
+            self.heed(change)?;
+        }
+        Ok(())
+    }
+
+    fn heed(&mut self, change: LinkChange) -> Result<(), Error> {
+        let number = change.ifindex;
+        let ours = self.choice.has(number);
+        let wanted = self.options.interfaces.contains(&change.name);
+        match &change.kind {
+            LinkChangeKind::Added => {
+                // The number may have been another's.
+                self.known.retain(|k| k.ifindex != number);
+                if self.choice == Choice::All && self.options.promiscuous {
+                    let _ = self.socket.join_promiscuous(number as i32);
+                }
+            }
+            LinkChangeKind::Renamed { .. } => {
+                for known in self.known.iter().filter(|k| k.ifindex == number) {
+                    if let Some(interface) = self.interfaces.get_mut(known.number as usize) {
+                        interface.name = Some(change.name.clone());
+                    }
+                }
+            }
+            _ => {}
+        }
+        let before = self.choice.clone();
+        match change.kind {
+            LinkChangeKind::Removed => self.choice.remove(number),
+            LinkChangeKind::Added | LinkChangeKind::Renamed { .. } if wanted => self.choice.add(number),
+            _ => {}
+        }
+        if self.choice != before {
+            self.choose()?;
+        }
+        if ours || self.choice.has(number) {
+            self.changes.push(change);
+        }
+        Ok(())
+    }
+
+    /// Makes the kernel follow a changed choice.
+    fn choose(&self) -> Result<(), Error> {
+        match &self.choice {
+            Choice::All => return Ok(()),
+            Choice::Bound(_) => self.bind()?,
+            Choice::Filtered(_) => self.attach_filter()?,
+        }
+        self.make_promiscuous()
+    }
+
+    /// Gives an interface its number.
+    pub(super) fn welcome(&mut self, ifindex: u32, hatype: u16) -> Result<(), Error> {
+        if self.links.get(ifindex).is_none() {
+            self.heed_links()?;
+        }
+        let link = self.links.get(ifindex).or_else(|| self.links.departed(ifindex));
+        let (name, splits_at) = (link.map(|l| l.name.clone()), link.and_then(Link::splits_at));
+        let start = link::start(hatype);
+        let link_type = match start {
+            Start::Link(link_type) => link_type,
+            Start::Network => dissect::LinkType::RAW,
+        };
+        self.known.push(Known { ifindex, hatype, start, number: self.interfaces.len() as u32 });
+        self.interfaces.push(Interface { link_type, name, splits_at });
+        Ok(())
+    }
+}
