@@ -1,7 +1,7 @@
 //! What is captured while interfaces come and go: what the socket is bound to, what its filter lets pass.
 
 use super::choice::Choice;
-use super::known::Known;
+use super::known::Met;
 use super::link::{self, Link, LinkChange, LinkChangeKind, Start, arphrd};
 use super::program::{Instruction, RET_K};
 use super::{Error, RingSource, filter};
@@ -9,6 +9,9 @@ use crate::Interface;
 
 /// A filter that no packet passes.
 pub(super) const NOTHING: [Instruction; 1] = [Instruction { code: RET_K, jt: 0, jf: 0, k: 0 }];
+
+/// What interfaces are called that are not told apart.
+const OTHERS: &str = "others";
 
 impl RingSource {
     /// Takes no further packets; those that passed are still handed out, within [`Options::patience`].
@@ -87,18 +90,20 @@ impl RingSource {
         match &change.kind {
             LinkChangeKind::Added => {
                 // The number may have been another's.
-                self.known.retain(|k| k.ifindex != number);
+                self.known.replace(number);
                 if self.choice == Choice::All && self.options.promiscuous {
                     let _ = self.socket.join_promiscuous(number as i32);
                 }
             }
             LinkChangeKind::Renamed { .. } => {
-                for known in self.known.iter().filter(|k| k.ifindex == number) {
-                    if let Some(interface) = self.interfaces.get_mut(known.number as usize) {
+                for known in self.known.numbered(number) {
+                    let alone = self.known.ifindex(known.number as usize) == Some(number);
+                    if alone && let Some(interface) = self.interfaces.get_mut(known.number as usize) {
                         interface.name = Some(change.name.clone());
                     }
                 }
             }
+            LinkChangeKind::Removed => self.known.depart(number),
             _ => {}
         }
         let before = self.choice.clone();
@@ -127,19 +132,33 @@ impl RingSource {
     }
 
     /// Gives an interface its number.
-    pub(super) fn welcome(&mut self, ifindex: u32, hatype: u16) -> Result<(), Error> {
+    pub(super) fn welcome(&mut self, ifindex: u32, hatype: u16) -> Result<u32, Error> {
         if self.links.get(ifindex).is_none() {
             self.heed_links()?;
         }
-        let link = self.links.get(ifindex).or_else(|| self.links.departed(ifindex));
-        let (name, splits_at) = (link.map(|l| l.name.clone()), link.and_then(Link::splits_at));
         let start = link::start(hatype);
         let link_type = match start {
             Start::Link(link_type) => link_type,
             Start::Network => dissect::LinkType::RAW,
         };
-        self.known.push(Known { ifindex, hatype, start, number: self.interfaces.len() as u32 });
-        self.interfaces.push(Interface { link_type, name, splits_at });
-        Ok(())
+        let met = self.known.meet(ifindex, hatype, start);
+        let here = self.links.get(ifindex);
+        if here.is_none() {
+            self.known.depart(ifindex);
+        }
+        let link = here.or_else(|| self.links.departed(ifindex));
+        let (name, splits_at) = (link.map(|l| l.name.clone()), link.and_then(Link::splits_at));
+        match met {
+            Met::New(number) => {
+                self.interfaces.push(Interface { link_type, name, splits_at });
+                Ok(number)
+            }
+            Met::Others(number) => {
+                let name = Some(OTHERS.to_owned());
+                self.interfaces.push(Interface { link_type, name, splits_at: None });
+                Ok(number)
+            }
+            Met::Known(number) => Ok(number),
+        }
     }
 }

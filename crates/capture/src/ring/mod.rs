@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 
 use self::block::Slots;
 use self::choice::Choice;
-use self::known::Known;
+use self::known::{Known, KnownLinks};
 use self::late::Late;
 use self::link::Links;
 use self::sys::{Blocks, Socket};
@@ -76,7 +76,7 @@ pub struct RingSource {
     lent: bool,
     records: Vec<Record>,
     interfaces: Vec<Interface>,
-    known: Vec<Known>,
+    known: KnownLinks,
     links: Links,
     changes: Vec<LinkChange>,
     choice: Choice,
@@ -123,8 +123,7 @@ impl RingSource {
         let mut all = self.links.counters().map_err(|e| Error::system("ask for interface counters", e))?;
         all.retain(|c| self.choice.has(c.ifindex));
         for counters in &mut all {
-            let seen = self.known.iter().rev().find(|k| k.ifindex == counters.ifindex);
-            counters.interface = seen.map(|k| k.number);
+            counters.interface = self.known.latest(counters.ifindex).map(|known| known.number);
         }
         Ok(all)
     }
@@ -142,7 +141,7 @@ impl RingSource {
 
     /// Number in the system of the interface that stands at `number` in [`Batch::interfaces`].
     pub fn ifindex(&self, number: usize) -> Option<u32> {
-        self.known.iter().find(|known| known.number as usize == number).map(|known| known.ifindex)
+        self.known.ifindex(number)
     }
 
     /// Names of the captured interfaces that are there now.
@@ -161,11 +160,11 @@ impl RingSource {
                 let known = match last {
                     Some(known) if known.is_of(&slot) => known,
                     _ => {
-                        let Some(known) = self.known.iter().find(|k| k.is_of(&slot)) else {
+                        let Some(known) = self.known.of(&slot) else {
                             stranger = true;
                             break;
                         };
-                        *last.insert(*known)
+                        *last.insert(known)
                     }
                 };
                 self.records.push(known.record(&slot));

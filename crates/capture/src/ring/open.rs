@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::choice::Choice;
 use super::follow::NOTHING;
+use super::known::KnownLinks;
 use super::late::{self, Late};
 use super::link::Links;
 use super::sys::{self, Blocks, Socket};
@@ -97,7 +98,7 @@ impl RingSource {
             lent: false,
             records: Vec::new(),
             interfaces: Vec::new(),
-            known: Vec::new(),
+            known: KnownLinks::default(),
             links,
             changes: Vec::new(),
             choice,

@@ -56,8 +56,8 @@ const RTMGRP_LINK: u32 = 1;
 const DATAGRAM: usize = 64 << 10;
 /// What may wait unread, in bytes; more than a thousand interfaces at once make.
 const QUEUE: i32 = 4 << 20;
-/// How many interfaces are remembered that are gone.
-const DEPARTED: usize = 256;
+/// How many interfaces are remembered that are gone: packets of theirs may still be unread.
+pub(super) const DEPARTED: usize = 1024;
 /// How long the kernel may take to answer: it answers before `send` returns, but for what does not fit the queue.
 const TRIES: usize = 3;
 
