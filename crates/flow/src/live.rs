@@ -12,7 +12,7 @@ use hashbrown::{HashMap, HashSet};
 use crate::arena::Arena;
 use crate::attribution::{Answer, Change, End, Protocol, Question, Reason};
 use crate::dns::DnsEvent;
-use crate::flow::Flow;
+use crate::flow::{Counters, Flow};
 use crate::key::{FlowKey, Seed, Side};
 use crate::ledger::InterfaceId;
 use crate::opening::NameEvent;
@@ -372,6 +372,15 @@ impl LiveFlows {
         facts.strands.end(place);
         facts.evicted = evicted;
         facts.strands.are_over()
+    }
+
+    /// Puts together what a flow had on interfaces that are gone; gives what that was.
+    pub(crate) fn fold(
+        &mut self,
+        number: u32,
+        is_gone: impl Fn(InterfaceId) -> bool,
+    ) -> Vec<(Place, Counters)> {
+        self.facts.get_mut(number).map(|facts| facts.strands.fold(is_gone)).unwrap_or_default()
     }
 
     /// Whether there is a flow of this number, and no table counts it any more.

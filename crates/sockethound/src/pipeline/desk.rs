@@ -217,7 +217,7 @@ impl Desk {
                 self.baseline.remove(&change.ifindex);
                 self.latest.remove(&change.ifindex);
                 if let Some(&id) = self.ids.get(&change.ifindex) {
-                    self.collector.set_kernel(id, None);
+                    self.collector.lose_interface(id);
                 }
                 self.down.retain(|(_, ifindex, _)| *ifindex != change.ifindex);
                 self.forget_interfaces(change.ifindex);
