@@ -304,7 +304,8 @@ impl TcpState {
     fn note_if(&mut self, events: &mut TcpEvents, side: Side, letter: u8, written: bool) {
         if !self.saw(side, letter) {
             let place = self.letters();
-            let code = u64::from(if written { letter } else { unwritten(letter) }) | (side.index() as u64) << 4;
+            let code =
+                u64::from(if written { letter } else { unwritten(letter) }) | (side.index() as u64) << 4;
             self.seen[side.index()] |= 1 << letter;
             events.history[(place / A_WORD) as usize] |= code << (place % A_WORD * 5);
         }

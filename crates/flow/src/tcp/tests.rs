@@ -251,6 +251,7 @@ fn flags_that_contradict_each_other() {
     let scan = run(&[(A, 0, segment(3, 100, 0)), (B, 1, segment(0x14, 0, 0))]);
     assert_eq!((scan.history(A), scan.state(A)), ("Qr".to_owned(), "REJ"));
     // Data that came with the end is data: not a refusal.
-    let late = after(&[(A, 3, segment(0x19, 101, 5)), (B, 4, segment(4, 501, 0)), (A, 5, segment(4, 107, 0))]);
+    let late =
+        after(&[(A, 3, segment(0x19, 101, 5)), (B, 4, segment(4, 501, 0)), (A, 5, segment(4, 107, 0))]);
     assert_eq!((late.history(A), late.state(A)), ("ShAFrR".to_owned(), "RSTR"));
 }
