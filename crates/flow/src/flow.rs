@@ -212,13 +212,16 @@ impl Flow {
         self.key != FlowKey::NOBODY
     }
 
-    /// Notes when a packet passed.
+    /// Notes when a packet passed; gives whether it is earlier than all before.
     #[inline(always)]
-    pub(crate) fn pass(&mut self, at: Timestamp) {
+    pub(crate) fn pass(&mut self, at: Timestamp) -> bool {
         if at < self.last {
+            let is_earliest = at < self.first;
             self.first = self.first.min(at);
+            is_earliest
         } else {
             self.last = at;
+            false
         }
     }
 

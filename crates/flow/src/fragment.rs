@@ -143,6 +143,7 @@ impl Packets {
         }
         let joined = pieces.join()?;
         self.packets.remove(&identity);
+        self.order.retain(|waiting| *waiting != identity);
         packet(ip, &joined)
     }
 
@@ -246,6 +247,24 @@ mod tests {
         let (ip, fragment) = piece(8, false);
         assert_eq!(fragments.assemble(&ip, fragment, &whole[8..], || false), None);
         assert!(fragments.packets.values().all(|p| p.parts.is_empty()));
+    }
+
+    #[test]
+    fn packets_that_are_whole_take_no_room() {
+        let whole = datagram();
+        let mut fragments = Packets::default();
+        let mut assemble = |id, offset: u16, more| {
+            let (ip, mut fragment) = piece(offset, more);
+            fragment.id = id;
+            let at = usize::from(offset);
+            fragments.assemble(&ip, fragment, &whole[at..if more { at + 8 } else { whole.len() }], || true)
+        };
+        assert_eq!(assemble(1000, 0, true), None);
+        for id in 0..500 {
+            assert_eq!(assemble(id, 0, true), None);
+            assert!(assemble(id, 8, false).is_some());
+        }
+        assert!(assemble(1000, 8, false).is_some(), "it is the only one that waits");
     }
 
     #[test]

@@ -29,8 +29,11 @@ const MAX_QUESTIONS: usize = 65_536;
 const MAX_NAMED: usize = 65_536;
 /// Questions that are asked again at once.
 const MAX_AGAIN: usize = 1024;
-/// Translations that are known at once; beyond, those that ended are forgotten, and then no further ones are learned.
+/// Translations that are known at once; beyond, those that ended or have no flow are forgotten, and then no further ones
+/// are learned.
 const MAX_TRANSLATIONS: usize = 262_144;
+/// So often translations are looked at for those without a flow, at most: in nanoseconds.
+const IDLE_LOOK: u64 = 10_000_000_000;
 /// A translation is remembered so long after the kernel forgot it: packets of it may not have been counted yet.
 const AFTERLIFE: i64 = 30_000_000_000;
 /// Five-tuples that are another process's now, at most.
@@ -94,6 +97,8 @@ struct Alias {
     /// The side that the translation's initiator has in the original's key.
     initiator: Side,
     translated: (Endpoint, Endpoint),
+    /// When it was last told.
+    told: Timestamp,
     /// When the kernel forgot it.
     ended: Option<Timestamp>,
 }
@@ -104,6 +109,9 @@ pub(crate) struct LiveFlows {
     facts: Arena<Facts, FACTS>,
     seed: Seed,
     aliases: HashMap<FlowKey, Alias>,
+    most_translations: usize,
+    /// When they were last looked at for those without a flow.
+    looked: Option<Timestamp>,
     forgotten: VecDeque<(Timestamp, FlowKey)>,
     questions: VecDeque<(Ticket, Question)>,
     messages: VecDeque<DnsEvent>,
@@ -127,6 +135,8 @@ impl LiveFlows {
             facts: Arena::default(),
             seed,
             aliases: HashMap::default(),
+            most_translations: MAX_TRANSLATIONS,
+            looked: None,
             forgotten: VecDeque::new(),
             questions: VecDeque::new(),
             messages: VecDeque::new(),
@@ -283,17 +293,32 @@ impl LiveFlows {
             }
             return;
         }
-        if self.aliases.len() >= MAX_TRANSLATIONS {
-            self.aliases.retain(|_, alias| alias.ended.is_none());
+        if self.aliases.len() >= self.most_translations {
+            self.forget_idle(flows, now);
         }
-        if self.aliases.len() >= MAX_TRANSLATIONS {
+        if self.aliases.len() >= self.most_translations && !self.aliases.contains_key(&beyond) {
             return;
         }
         let translated = (translation.translated.src, translation.translated.dst);
         let flipped = side != side_beyond;
-        let alias = Alias { key, flipped, initiator: side, translated, ended: None };
+        let alias = Alias { key, flipped, initiator: side, translated, told: now, ended: None };
         self.aliases.insert(beyond, alias);
         self.rejoin(flows, beyond, &alias);
+    }
+
+    /// Forgets translations that ended, and those without a flow: of some the end was lost. That looks at all of them, so
+    /// it is done only so often.
+    fn forget_idle(&mut self, flows: &FlowStore, now: Timestamp) {
+        if self.looked.is_some_and(|then| now.0.abs_diff(then.0) < IDLE_LOOK) {
+            return;
+        }
+        self.looked = Some(now);
+        let seed = self.seed;
+        self.aliases.retain(|_, alias| {
+            // Its first packets may not have been counted yet.
+            let is_new = now.0.saturating_sub(alias.told.0) < AFTERLIFE;
+            alias.ended.is_none() && (is_new || flows.find(alias.key.hash(&seed), &alias.key).is_some())
+        });
     }
 
     /// Packets beyond a translation were counted before it was known: they join the original's flow.
@@ -358,6 +383,15 @@ impl LiveFlows {
         facts.strands.end(place);
         facts.evicted = evicted;
         facts.strands.are_over()
+    }
+
+    /// Puts together what a flow had on interfaces that are gone; gives what that was.
+    pub(crate) fn fold(
+        &mut self,
+        number: u32,
+        is_gone: impl Fn(InterfaceId) -> bool,
+    ) -> Vec<(Place, Counters)> {
+        self.facts.get_mut(number).map(|facts| facts.strands.fold(is_gone)).unwrap_or_default()
     }
 
     /// Whether there is a flow of this number, and no table counts it any more.
@@ -464,5 +498,47 @@ fn refused_here(flow: &Flow, answer: Answer) -> Answer {
             Answer::None(Reason::Kernel)
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+
+    /// Connection `n` of a host behind a translation.
+    fn translation(n: u16) -> Translation {
+        let end = |last: u8, port| Endpoint { addr: IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)), port };
+        let original = FiveTuple { src: end(1, n), dst: end(9, 443), protocol: 6 };
+        Translation { original, translated: FiveTuple { src: end(2, n), ..original }, ended: false }
+    }
+
+    #[test]
+    fn translations_whose_end_was_lost_make_room() {
+        let seed = Seed::default();
+        let (mut flows, mut live) = (FlowStore::default(), LiveFlows::new(seed));
+        live.most_translations = 100;
+        let second = 1_000_000_000;
+        for n in 0..100 {
+            live.translate(&mut flows, &translation(n), Timestamp(0));
+        }
+        // One of them has a flow.
+        let (key, side) = FlowKey::of_tuple(&translation(50).original);
+        let kept = flows.insert(Flow::new(key, key.hash(&seed), Timestamp(0), side));
+        live.translate(&mut flows, &translation(100), Timestamp(40 * second));
+        let known =
+            |live: &LiveFlows, n| live.aliases.contains_key(&FlowKey::of_tuple(&translation(n).translated).0);
+        assert_eq!((known(&live, 100), known(&live, 50), known(&live, 7)), (true, true, false));
+        // Those are as good as the first: but all of them are looked at only now and then.
+        for n in 101..1000 {
+            live.translate(&mut flows, &translation(n), Timestamp(41 * second));
+        }
+        assert_eq!((live.aliases.len(), known(&live, 198), known(&live, 199)), (100, true, false));
+        live.translate(&mut flows, &translation(999), Timestamp(60 * second));
+        assert_eq!((live.aliases.len(), known(&live, 999)), (100, false), "their packets may yet come");
+        live.translate(&mut flows, &translation(999), Timestamp(90 * second));
+        assert_eq!((live.aliases.len(), known(&live, 50), known(&live, 999)), (2, true, true));
+        assert!(flows.open(kept).is_some());
     }
 }

@@ -8,7 +8,7 @@ use dissect::{Ip, Tcp, TcpFlags, Timestamp};
 use crate::key::FlowKey;
 use crate::ledger::InterfaceId;
 use crate::lookup::{Keep, Lookups};
-use crate::stream::Streams;
+use crate::stream::{Stream, Streams};
 
 /// Which packet completed a message.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +96,22 @@ impl Messages {
             return None;
         }
         let stream = self.streams.push(key, side, seq, payload);
+        let spoken = self.said.read_stream(dissector, origin, ip, stream);
+        self.streams.settle(key, side);
+        spoken
+    }
+}
+
+impl Said {
+    /// Reads the messages that are whole by now; gives their protocol.
+    fn read_stream(
+        &mut self,
+        dissector: &'static dyn MessageDissector,
+        origin: Origin,
+        ip: &Ip,
+        stream: &mut Stream,
+    ) -> Option<&'static str> {
+        let tuple = ip.five_tuple();
         let mut spoken = None;
         let mut read = 0;
         while let Some(rest) = stream.ready.get(read..).filter(|rest| !rest.is_empty()) {
@@ -108,7 +124,7 @@ impl Messages {
                 Verdict::NeedMore => break,
                 Verdict::Is { consumed, .. } | Verdict::Malformed { consumed, .. } => {
                     read += consumed.clamp(1, rest.len());
-                    self.said.note(dissector, origin, ip, &verdict);
+                    self.note(dissector, origin, ip, &verdict);
                     if matches!(verdict, Verdict::Is { .. }) {
                         spoken = Some(dissector.name());
                     }
@@ -118,9 +134,7 @@ impl Messages {
         stream.ready.drain(..read);
         spoken
     }
-}
 
-impl Said {
     fn note(
         &mut self,
         dissector: &'static dyn MessageDissector,

@@ -8,9 +8,12 @@
 //! interval: of what nobody changes on the way, neither by forwarding nor by
 //! translating addresses.
 
+mod gone;
+
 use dissect::packet::Registry;
 use dissect::{Dissection, Ip, Packet, Tcp, Timestamp};
 
+use self::gone::Gone;
 use crate::flow::{Counters, Flow};
 use crate::key::Side;
 use crate::ledger::InterfaceId;
@@ -150,20 +153,30 @@ pub(crate) struct Place {
 
 /// All strands of one flow.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Strands(Vec<Strand>);
+pub(crate) struct Strands {
+    all: Vec<Strand>,
+    /// What those held that are told apart no more.
+    gone: Option<Box<Gone>>,
+}
+
+/// The one with more packets, or bytes.
+fn fuller(one: Counters, other: Counters) -> Counters {
+    let size = |sent: &Counters| (sent.packets, sent.frame_bytes, sent.ip_bytes);
+    if size(&other) > size(&one) { other } else { one }
+}
 
 impl Strands {
     /// Adds what was counted at `place`.
     pub(crate) fn add(&mut self, place: Place, part: &Flow, prints: &Prints) {
-        let at = self.0.iter().position(|s| s.place == place).unwrap_or_else(|| {
-            let path = [self.0.len(); 2];
+        let at = self.all.iter().position(|s| s.place == place).unwrap_or_else(|| {
+            let path = [self.all.len(); 2];
             let (first, prints) = (part.first, Prints::default());
             // Most flows have one, and there are many flows.
-            self.0.reserve_exact(1);
-            self.0.push(Strand { place, first, sent: Default::default(), ended: false, prints, path });
-            self.0.len() - 1
+            self.all.reserve_exact(1);
+            self.all.push(Strand { place, first, sent: Default::default(), ended: false, prints, path });
+            self.all.len() - 1
         });
-        let strand = &mut self.0[at];
+        let strand = &mut self.all[at];
         strand.ended = false;
         strand.first = strand.first.min(part.first);
         for side in [Side::Low, Side::High] {
@@ -171,7 +184,7 @@ impl Strands {
         }
         for side in 0..2 {
             if prints.of(side).next().is_some() {
-                self.0[at].prints.0[side] = prints.0[side];
+                self.all[at].prints.0[side] = prints.0[side];
                 self.join(at, side);
             }
         }
@@ -179,86 +192,99 @@ impl Strands {
 
     /// Makes one path of the strands on which the same packets passed as on the one at `at`.
     fn join(&mut self, at: usize, side: usize) {
-        for other in 0..self.0.len() {
-            let (mine, theirs) = (&self.0[at], &self.0[other]);
+        for other in 0..self.all.len() {
+            let (mine, theirs) = (&self.all[at], &self.all[other]);
             let (from, to) = (theirs.path[side], mine.path[side]);
             if from != to && mine.prints.of(side).any(|print| theirs.prints.of(side).any(|p| p == print)) {
                 let (from, to) = (from.max(to), from.min(to));
-                self.0.iter_mut().filter(|s| s.path[side] == from).for_each(|s| s.path[side] = to);
+                self.all.iter_mut().filter(|s| s.path[side] == from).for_each(|s| s.path[side] = to);
+                if let Some(gone) = &mut self.gone {
+                    gone.join(side, from, to);
+                }
             }
         }
     }
 
     /// What `side` sent, every packet counted once: of each path the fullest strand.
     pub(crate) fn sent(&self, side: usize) -> Counters {
-        if let [strand] = &*self.0 {
+        if let ([strand], None) = (&*self.all, &self.gone) {
             return strand.sent[side];
         }
         // A broadcast may pass any number of interfaces: each strand is looked at once.
-        let mut fullest = vec![Counters::default(); self.0.len()];
-        for strand in &self.0 {
-            let (best, sent) = (&mut fullest[strand.path[side]], strand.sent[side]);
-            if (sent.packets, sent.frame_bytes) >= (best.packets, best.frame_bytes) {
-                *best = sent;
-            }
+        let mut fullest = vec![Counters::default(); self.all.len()];
+        let gone = self.gone.iter().flat_map(|gone| gone.fullest[side].iter().copied());
+        let strands = self.all.iter().map(|strand| (strand.path[side], strand.sent[side]));
+        for (path, sent) in strands.chain(gone) {
+            fullest[path] = fuller(fullest[path], sent);
         }
-        fullest.into_iter().fold(Counters::default(), |sum, sent| sum + sent)
+        let sum = self.gone.as_ref().map_or(Counters::default(), |gone| gone.sums[side]);
+        fullest.into_iter().fold(sum, |sum, sent| sum + sent)
     }
 
     /// The strands, in no order that means anything.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Strand> {
-        self.0.iter()
+        self.all.iter()
     }
 
     /// The interfaces, in the order in which the flow's first packets passed them; one that a translation leads back to
     /// stands there twice.
     pub(crate) fn interfaces(&self) -> Vec<InterfaceId> {
-        let mut order: Vec<_> =
-            self.0.iter().map(|s| (s.first, s.place.translated, s.place.interface)).collect();
+        let strands = self.all.iter().map(|s| (s.first, s.place.translated, s.place.interface));
+        let gone = self.gone.iter().flat_map(|gone| gone.places.iter().copied());
+        let mut order: Vec<_> = strands.chain(gone).collect();
         order.sort_unstable();
         order.into_iter().map(|(.., interface)| interface).collect()
     }
 
     /// Whether what is told of one strand alone is told at `place`.
     pub(crate) fn begin_at(&self, place: Place) -> bool {
-        self.0.first().is_none_or(|s| s.place == place)
+        self.all.first().is_none_or(|s| s.place == place)
     }
 
     /// Notes that no table counts at `place` any more.
     pub(crate) fn end(&mut self, place: Place) {
-        self.0.iter_mut().filter(|s| s.place == place).for_each(|s| s.ended = true);
+        self.all.iter_mut().filter(|s| s.place == place).for_each(|s| s.ended = true);
     }
 
     /// Whether no table counts anywhere any more.
     pub(crate) fn are_over(&self) -> bool {
-        self.0.iter().all(|s| s.ended)
+        self.all.iter().all(|s| s.ended)
     }
 
     /// Whether anything was counted at `place`.
     pub(crate) fn has(&self, place: Place) -> bool {
-        self.0.iter().any(|s| s.place == place)
+        self.all.iter().any(|s| s.place == place)
     }
 
     /// Whether some table still counts beyond a translation.
     pub(crate) fn is_translated(&self) -> bool {
-        self.0.iter().any(|s| s.place.translated && !s.ended)
+        self.all.iter().any(|s| s.place.translated && !s.ended)
     }
 
     /// Takes the strands that were counted as a flow of their own before the translation was known.
     pub(crate) fn adopt(&mut self, others: Strands, flipped: bool) {
-        for mut other in others.0 {
+        let mut places = Vec::with_capacity(others.all.len());
+        for mut other in others.all {
             other.place.translated = true;
             if flipped {
                 other.sent.reverse();
                 other.prints = other.prints.flipped();
             }
-            let known = self.0.iter().position(|s| s.place == other.place);
-            let at = known.unwrap_or(self.0.len());
-            match self.0.get_mut(at) {
+            let known = self.all.iter().position(|s| s.place == other.place);
+            let at = known.unwrap_or(self.all.len());
+            places.push(at);
+            match self.all.get_mut(at) {
                 Some(strand) => strand.merge(&other),
-                None => self.0.push(Strand { path: [at; 2], ..other }),
+                None => self.all.push(Strand { path: [at; 2], ..other }),
             }
             (0..2).for_each(|side| self.join(at, side));
         }
+        if let Some(theirs) = others.gone {
+            let path = |side: usize, first: usize| self.all[places[first]].path[side];
+            self.gone.get_or_insert_default().adopt(*theirs, flipped, path);
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

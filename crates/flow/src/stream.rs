@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::key::{FlowKey, Side};
 
@@ -14,6 +14,8 @@ use crate::key::{FlowKey, Side};
 const MAX_STREAMS: usize = 4096;
 /// Bytes that a direction keeps, in order and waiting. DNS allows 65,535 a message (RFC 1035, section 4.2.2).
 const MAX_KEPT: usize = 2 * (65_535 + 2);
+/// Bytes that all of them keep; whoever has kept some for longest makes room.
+const MAX_KEPT_BY_ALL: usize = 16 << 20;
 
 /// One direction of a stream.
 #[derive(Debug, Default)]
@@ -26,6 +28,10 @@ pub(crate) struct Stream {
     early: Vec<(u32, Vec<u8>)>,
     /// Nobody reads this direction any more.
     pub(crate) given_up: bool,
+    /// Bytes that it kept when it was last looked at.
+    counted: usize,
+    /// It stands in [`Streams::keeping`].
+    queued: bool,
 }
 
 impl Stream {
@@ -44,10 +50,14 @@ impl Stream {
                 self.append(seq, &bytes);
             }
         }
-        let kept = self.ready.len() + self.early.iter().map(|(_, b)| b.len() + 32).sum::<usize>();
-        if kept > MAX_KEPT {
+        if self.kept() > MAX_KEPT {
             self.give_up();
         }
+    }
+
+    /// Bytes that it keeps.
+    fn kept(&self) -> usize {
+        self.ready.len() + self.early.iter().map(|(_, b)| b.len() + 32).sum::<usize>()
     }
 
     fn append(&mut self, seq: u32, bytes: &[u8]) {
@@ -60,7 +70,8 @@ impl Stream {
 
     /// Stops following this direction and lets its bytes go.
     pub(crate) fn give_up(&mut self) {
-        *self = Stream { given_up: true, ..Stream::default() };
+        let Stream { counted, queued, .. } = *self;
+        *self = Stream { given_up: true, counted, queued, ..Stream::default() };
     }
 }
 
@@ -69,6 +80,10 @@ impl Stream {
 pub(crate) struct Streams {
     followed: HashMap<(FlowKey, Side), Stream>,
     order: VecDeque<(FlowKey, Side)>,
+    /// Those that keep bytes, or have since somebody asked, in the order in which they began to.
+    keeping: VecDeque<(FlowKey, Side)>,
+    /// Bytes that all keep.
+    kept: usize,
     /// Directions that had to make room.
     pub(crate) evicted: u64,
 }
@@ -77,7 +92,9 @@ impl Streams {
     /// Notes that a direction begins: its first byte has sequence number `first`.
     pub(crate) fn begin(&mut self, key: FlowKey, side: Side, first: u32) {
         let stream = self.stream(key, side, first);
-        *stream = Stream { next: first, ..Stream::default() };
+        let Stream { counted, queued, .. } = *stream;
+        *stream = Stream { next: first, counted, queued, ..Stream::default() };
+        self.settle(key, side);
     }
 
     /// Whether a direction is followed, or was given up.
@@ -92,13 +109,54 @@ impl Streams {
         stream
     }
 
+    /// Takes note of what a direction keeps, after it was given bytes or some were read.
+    pub(crate) fn settle(&mut self, key: FlowKey, side: Side) {
+        let id = (key, side);
+        let Some(stream) = self.followed.get_mut(&id) else { return };
+        let kept = stream.kept();
+        self.kept = self.kept + kept - stream.counted;
+        stream.counted = kept;
+        if kept > 0 && !stream.queued {
+            stream.queued = true;
+            self.keeping.push_back(id);
+        }
+        while self.kept > MAX_KEPT_BY_ALL {
+            let Some(oldest) = self.keeping.pop_front() else { return };
+            let Some(stream) = self.followed.get_mut(&oldest).filter(|stream| stream.queued) else {
+                continue;
+            };
+            stream.queued = false;
+            if stream.counted > 0 {
+                self.kept -= std::mem::take(&mut stream.counted);
+                stream.give_up();
+                self.evicted += 1;
+            }
+        }
+        if self.keeping.len() > 2 * MAX_STREAMS {
+            self.forget_idle();
+        }
+    }
+
+    /// Takes those out of the queue that keep nothing, or are not followed any more.
+    fn forget_idle(&mut self) {
+        let mut seen = HashSet::new();
+        self.keeping.retain(|id| match self.followed.get_mut(id) {
+            Some(stream) if stream.queued && stream.counted > 0 => seen.insert(*id),
+            Some(stream) => {
+                stream.queued = false;
+                false
+            }
+            None => false,
+        });
+    }
+
     fn stream(&mut self, key: FlowKey, side: Side, first: u32) -> &mut Stream {
         let id = (key, side);
         if !self.followed.contains_key(&id) {
             if self.order.len() >= MAX_STREAMS
                 && let Some(oldest) = self.order.pop_front()
             {
-                self.followed.remove(&oldest);
+                self.kept -= self.followed.remove(&oldest).map_or(0, |stream| stream.counted);
                 self.evicted += 1;
             }
             self.order.push_back(id);
@@ -127,6 +185,9 @@ pub(crate) fn cut(start: u32, lengths: &[usize]) -> (Vec<u8>, Vec<(u32, std::ops
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use dissect::{Endpoint, FiveTuple};
     use proptest::prelude::*;
 
     use super::*;
@@ -162,5 +223,32 @@ mod tests {
             streams.push(FlowKey::default(), Side::Low, 10_000 + n * 1000, &[0; 1000]);
         }
         assert!(streams.push(FlowKey::default(), Side::Low, 0, &[0; 10]).given_up);
+    }
+
+    fn key(port: u16) -> FlowKey {
+        let end = |n: u8| Endpoint { addr: Ipv4Addr::new(10, 0, 0, n).into(), port };
+        FlowKey::of_tuple(&FiveTuple { src: end(1), dst: end(2), protocol: 6 }).0
+    }
+
+    #[test]
+    fn all_streams_together_are_bounded() {
+        let mut streams = Streams::default();
+        let mut kept = 0;
+        for port in 0..8000 {
+            // Messages that never end, on twice as many streams as are followed; every third one is read.
+            for n in 0..100 {
+                let stream = streams.push(key(port), Side::Low, n * 1000, &[0; 1000]);
+                if port % 3 == 0 {
+                    stream.ready.clear();
+                }
+                streams.settle(key(port), Side::Low);
+                kept = kept.max(streams.kept);
+            }
+        }
+        let held = || streams.followed.values().map(Stream::kept);
+        assert_eq!(held().sum::<usize>(), streams.kept);
+        assert!(kept <= MAX_KEPT_BY_ALL && kept > MAX_KEPT_BY_ALL - 200_000, "{kept}");
+        assert!(streams.keeping.len() <= 2 * MAX_STREAMS && streams.followed.len() <= MAX_STREAMS);
+        assert_eq!(held().filter(|&kept| kept > 0).count(), MAX_KEPT_BY_ALL / 100_000, "the latest");
     }
 }

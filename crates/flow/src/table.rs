@@ -121,6 +121,7 @@ impl FlowTable {
     /// From here on, packets are those of the capture at `path`, and its interface 0 is `first_interface` of the run.
     pub fn begin_capture(&mut self, path: Arc<str>, first_interface: InterfaceId) {
         self.capture = Reading::new(path, first_interface.0);
+        self.tally.first_interface = first_interface.0;
     }
 
     /// The capture ended, as `stop` says: its record goes into the next delta.

@@ -16,7 +16,7 @@ use crate::key::{FlowKey, Side};
 use crate::opening::{Openings, is_worth_hearing};
 use crate::path::{PRINTS, Unprinted};
 use crate::record;
-use crate::store::{FlowParts, FlowStore};
+use crate::store::{FlowParts, FlowStore, More};
 use crate::tcp::Segment;
 
 /// Packets that are taken together.
@@ -78,6 +78,8 @@ pub(crate) struct Tally {
     pub(crate) openings: Openings,
     /// Flows that began since somebody asked, by number, if anybody asks.
     pub(crate) begun: Option<Vec<u32>>,
+    /// The first interface of the capture that is read now.
+    pub(crate) first_interface: u16,
 }
 
 /// Keeps the number of flows within its bound.
@@ -96,6 +98,7 @@ impl Tally {
             openings: Openings::new(depth),
             eviction: Eviction { max_flows: max_flows.max(1), hand: 0, evicted: Vec::new() },
             begun: live.then(Vec::new),
+            first_interface: 0,
         }
     }
 
@@ -133,7 +136,7 @@ impl Tally {
         loop {
             if let Some(flow) = self.flows.guessed(guess, &o.key) {
                 let place = flow.packets[o.side.index()];
-                add(flow, o);
+                let is_earliest = add(flow, o);
                 let is_wanted = flow.heed.wants(o.side)
                     && !o.payload.is_empty()
                     && is_worth_hearing(flow, o, &self.openings);
@@ -144,6 +147,9 @@ impl Tally {
                 {
                     let print = packet.print(o.ip_bytes);
                     self.flows.keep_print(guess, o.side.index(), place as usize, print);
+                }
+                if is_earliest {
+                    self.begin_earlier(guess, o);
                 }
                 return (guess, is_wanted);
             }
@@ -198,6 +204,22 @@ impl Tally {
         self.flows.find(o.hash, &o.key).unwrap_or_else(|| self.begin(o))
     }
 
+    /// A flow that began in another capture began earlier in this one: with this packet, whose sender is its initiator.
+    #[cold]
+    fn begin_earlier(&mut self, number: u32, o: &Observation<'_>) {
+        let flow = self.flows.get_mut(number);
+        if flow.interface >= self.first_interface {
+            // Packets of one capture are taken as they come.
+            return;
+        }
+        let before = flow.initiator;
+        (flow.initiator, flow.interface, flow.icmp) = (o.side, o.interface, o.icmp);
+        self.flows.absorb_more(number, before, More::default(), o.side);
+        if let Some((link_type, bytes)) = o.enclosed {
+            self.flows.set_tunnels(number, record::tunnel_headers(link_type, bytes));
+        }
+    }
+
     #[cold]
     fn begin(&mut self, o: &Observation<'_>) -> u32 {
         self.eviction.make_room(&mut self.flows);
@@ -214,16 +236,16 @@ impl Tally {
     }
 }
 
-/// Counts one packet of a flow.
+/// Counts one packet of a flow; gives whether it is earlier than all before.
 #[inline(always)]
-fn add(flow: &mut Flow, o: &Observation<'_>) {
+fn add(flow: &mut Flow, o: &Observation<'_>) -> bool {
     let i = o.side.index();
     flow.packets[i] += 1;
     flow.ip_bytes[i] += u64::from(o.ip_bytes);
     flow.frame_bytes[i] += u64::from(o.frame_bytes);
-    flow.pass(o.at);
     flow.local |= o.local;
     flow.observe_tcp(o.side, o.at, &o.segment);
+    flow.pass(o.at)
 }
 
 impl Eviction {

@@ -2,7 +2,13 @@
 //!
 //! History and states are those of Zeek's conn.log (`history`, `conn_state`);
 //! each letter stands once a direction, in the order of first appearance,
-//! upper case for the initiator.
+//! upper case for the initiator. A segment with one of SYN, FIN and RST is S or
+//! H, F or R, and nothing besides, also with data; with two of them it is Q, or
+//! I for FIN and RST; with none it is D with data, else A if it acknowledges.
+//!
+//! Other than there, no letter comes again (for another sequence number, for
+//! ten, a hundred, …), checksums are not verified (C), and no flow is turned
+//! round by a guess (^).
 
 use std::hint::select_unpredictable;
 use std::time::Duration;
@@ -31,7 +37,11 @@ const GAP: u8 = 6;
 const RETRANSMIT: u8 = 7;
 const ZERO_WINDOW: u8 = 8;
 const INCONSISTENT: u8 = 9;
-const SYN_WITH_FIN: u8 = 10;
+const MULTIPLE: u8 = 10;
+/// Codes from here on stand for letters that tell how a flow stands, but are not in its history.
+const HIDDEN: u8 = 11;
+/// Those letters.
+const UNWRITTEN: [u8; 4] = [SYN, SYN_ACK, FIN, RST];
 
 /// Letters that one word of history holds, at 5 bits each.
 const A_WORD: u32 = 12;
@@ -85,6 +95,8 @@ pub(crate) struct TcpFacts {
 /// One more than 4 bits hold.
 const RESENT_STEP: u8 = 16;
 const LETTERS_SEEN: u16 = (1 << LETTERS.len()) - 1;
+/// The side sent data beside a SYN, FIN or RST.
+const DATA_BESIDE: u16 = 1 << 11;
 /// What the side sent of an end was of a connection before.
 const ENDED_BEFORE: u16 = 1 << 12;
 /// A hole is open in what the side sent.
@@ -110,11 +122,11 @@ pub(crate) struct Segment {
 impl Segment {
     #[inline]
     pub(crate) fn of(tcp: &Tcp) -> Self {
-        let (data, ack) = (tcp.payload_len > 0, tcp.flags.0 & 0x3f == TcpFlags::ACK);
-        let letters = u16::from(data) << CONTENT
-            | u16::from(ack && !data) << PURE_ACK
-            | u16::from(tcp.window == 0) << ZERO_WINDOW;
+        let (data, ack) = (tcp.payload_len > 0, tcp.flags.has(TcpFlags::ACK));
         let control = tcp.flags.has(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST);
+        let letters = u16::from(data && !control) << CONTENT
+            | u16::from(ack && !data && !control) << PURE_ACK
+            | u16::from(tcp.window == 0) << ZERO_WINDOW;
         let expected = letters | STARTED | (u16::from(control) * CONTROL);
         Segment { seq: tcp.seq, len: tcp.payload_len, expected, flags: tcp.flags }
     }
@@ -173,11 +185,13 @@ impl TcpState {
             // Both ends count anew.
             self.seen = self.seen.map(|seen| seen & !(STARTED | HOLE) | ENDED_BEFORE);
         }
+        // The window of a reset says nothing, nor does one behind it, nor one to a side that has finished.
+        let is_said = !flags.has(TcpFlags::RST) && !self.saw(side, RST) && !self.saw(side.other(), FIN);
+        let unsaid = u16::from(!is_said) << ZERO_WINDOW;
         if flags.has(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST) {
+            self.seen[side.index()] |= u16::from(segment.len > 0) * DATA_BESIDE;
             self.note_control(events, side, at, flags);
         }
-        // The window of a reset says nothing.
-        let unsaid = u16::from(flags.has(TcpFlags::RST)) << ZERO_WINDOW;
         self.note_all(events, side, segment.expected & LETTERS_SEEN & !unsaid);
         if !flags.has(TcpFlags::RST) {
             self.note_sequence(events, side, at, segment);
@@ -229,24 +243,26 @@ impl TcpState {
         if fin || rst {
             self.seen[side.index()] &= !ENDED_BEFORE;
         }
-        if syn && (fin || rst) {
-            self.note(events, side, SYN_WITH_FIN);
+        let several = u8::from(syn) + u8::from(fin) + u8::from(rst) > 1;
+        if several {
+            self.note(events, side, if fin && rst { INCONSISTENT } else { MULTIPLE });
         }
         if rst {
-            self.note(events, side, if fin { INCONSISTENT } else { RST });
+            self.note_if(events, side, RST, !several);
         } else if syn && flags.has(TcpFlags::ACK) {
             if self.saw(side.other(), SYN) && !self.saw(side, SYN_ACK) && events.syn_at != i64::MIN {
                 let rtt = at.0.saturating_sub(events.syn_at).clamp(0, i64::from(u32::MAX) - 1);
                 events.rtt = rtt as u32 + 1;
             }
-            self.note(events, side, SYN_ACK);
+            self.note_if(events, side, SYN_ACK, !several);
         } else if syn {
             // A second SYN makes it unclear which of them was answered (Karn's rule, RFC 6298, section 3).
             events.syn_at = if self.saw(side, SYN) { i64::MIN } else { at.0 };
-            self.note(events, side, SYN);
+            self.note_if(events, side, SYN, !several);
         }
-        if fin {
-            self.note(events, side, FIN);
+        // Beside a reset it ends nothing any more.
+        if fin && !rst {
+            self.note_if(events, side, FIN, !several);
         }
     }
 
@@ -303,9 +319,16 @@ impl TcpState {
 
     #[inline]
     fn note(&mut self, events: &mut TcpEvents, side: Side, letter: u8) {
+        self.note_if(events, side, letter, true);
+    }
+
+    /// Notes a letter, in the history only if it is `written` there.
+    #[inline]
+    fn note_if(&mut self, events: &mut TcpEvents, side: Side, letter: u8, written: bool) {
         if !self.saw(side, letter) {
             let place = self.letters();
-            let code = u64::from(letter) | (side.index() as u64) << 4;
+            let code =
+                u64::from(if written { letter } else { unwritten(letter) }) | (side.index() as u64) << 4;
             self.seen[side.index()] |= 1 << letter;
             events.history[(place / A_WORD) as usize] |= code << (place % A_WORD * 5);
         }
@@ -350,6 +373,11 @@ impl TcpState {
     }
 }
 
+/// The code of a letter that is not written in the history; its own, of one that always is.
+fn unwritten(letter: u8) -> u8 {
+    UNWRITTEN.iter().position(|&one| one == letter).map_or(letter, |at| HIDDEN + at as u8)
+}
+
 impl TcpFacts {
     /// Exchanges the sides.
     pub(crate) fn flip(&mut self) {
@@ -377,10 +405,11 @@ impl TcpFacts {
     pub(crate) fn history(&self, initiator: Side) -> String {
         let letter = |place: u32| {
             let code = self.events.history[(place / A_WORD) as usize] >> (place % A_WORD * 5);
-            let letter = char::from(LETTERS[(code & 15) as usize]);
-            if (code >> 4 & 1) as usize == initiator.index() { letter } else { letter.to_ascii_lowercase() }
+            let letter = char::from(*LETTERS.get((code & 15) as usize)?);
+            let is_initiator_s = (code >> 4 & 1) as usize == initiator.index();
+            Some(if is_initiator_s { letter } else { letter.to_ascii_lowercase() })
         };
-        (0..self.state.letters()).map(letter).collect()
+        (0..self.state.letters()).filter_map(letter).collect()
     }
 
     /// How the flow stands, as Zeek's `conn_state`.
@@ -393,7 +422,8 @@ impl TcpFacts {
             (None, Some(resp)) => (resp.other(), resp),
             (None, None) => return "OTH",
         };
-        let (fin, content) = (|s| self.state.saw(s, FIN), |s| self.state.saw(s, CONTENT));
+        let fin = |s: Side| self.state.saw(s, FIN);
+        let content = |s: Side| self.state.seen[s.index()] & (1 << CONTENT | DATA_BESIDE) != 0;
         // A reset behind a FIN says nothing new, once the other side has finished too.
         let rst = |s: Side| {
             self.state.saw(s, RST)
@@ -412,7 +442,7 @@ impl TcpFacts {
             (true, false) if rst(resp) => "REJ",
             (true, false) if rst(orig) => "RSTOS0",
             (true, false) if fin(orig) => "SH",
-            (true, false) if self.state.saw(resp, PURE_ACK) || self.state.saw(resp, CONTENT) => "OTH",
+            (true, false) if self.state.saw(resp, PURE_ACK) || content(resp) => "OTH",
             (true, false) => "S0",
             (false, _) if rst(resp) => "RSTRH",
             (false, _) if fin(resp) => "SHR",
@@ -422,9 +452,10 @@ impl TcpFacts {
 
     /// Where a letter stands in the history.
     fn place_of(&self, side: Side, letter: u8) -> Option<u32> {
-        let code = u64::from(letter) | (side.index() as u64) << 4;
+        let code = |letter: u8| u64::from(letter) | (side.index() as u64) << 4;
+        let codes = [code(letter), code(unwritten(letter))];
         let at = |place: u32| self.events.history[(place / A_WORD) as usize] >> (place % A_WORD * 5) & 31;
-        (0..self.state.letters()).find(|&place| at(place) == code)
+        (0..self.state.letters()).find(|&place| codes.contains(&at(place)))
     }
 
     /// Round-trip time of the handshake, from SYN to SYN-ACK as they passed the capture point.

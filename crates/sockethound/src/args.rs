@@ -301,11 +301,38 @@ const MOST_SECONDS: f64 = 1e9;
 fn seconds(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a number of seconds above 0");
     let seconds: f64 = text.parse().map_err(|_| wrong())?;
-    if seconds <= 0.0 {
+    // Nor what is no number.
+    if seconds.is_nan() || seconds <= 0.0 {
         Err(wrong())
     } else {
         Duration::try_from_secs_f64(seconds.min(MOST_SECONDS)).map_err(|_| wrong())
     }
+}
+
+/// What is wrong with a command line, and what it may have meant, on one line.
+pub fn wrong_usage(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let paragraphs = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    let mut told: Vec<String> =
+        paragraphs.take_while(|part| !part.starts_with("Usage:") && !part.starts_with("For more")).collect();
+    let tips: Vec<String> = told.extract_if(.., |part| part.starts_with("tip: ")).collect();
+    // Who is told the likely value need not be told all of them.
+    let values = told.first().and_then(|first| first.find(" [possible values: "));
+    if let (Some(first), Some(at), false) = (told.first_mut(), values, tips.is_empty()) {
+        first.truncate(at);
+    }
+    let said = told.join(" ");
+    // `-g host`: the word behind it seems to be a subcommand.
+    if let Some((word, _)) = said
+        .strip_prefix("error: the subcommand '")
+        .filter(|said| said.contains("--group"))
+        .and_then(|said| said.split_once('\''))
+        && GroupArg::from_str(word, false).is_ok()
+    {
+        return format!("'{word}' stands apart from --group; write -g={word}");
+    }
+    let tips = tips.iter().filter_map(|tip| tip.strip_prefix("tip: ")).map(|tip| format!("; {tip}"));
+    said.strip_prefix("error: ").unwrap_or(&said).to_owned() + &tips.collect::<String>()
 }
 
 /// The manual page, in roff.

@@ -8,6 +8,8 @@ use dissect::Timestamp;
 use flow::{Collector, Question, Ticket, Translation};
 use host::service::Client;
 
+use crate::view::text::count;
+
 /// Questions that wait to be asked. In a flood there are more: the latest are asked, since the others' sockets may be
 /// gone by now.
 const MAX_WAITING: usize = 16_384;
@@ -157,8 +159,9 @@ impl Attribution {
             return None;
         }
         self.lost_said = lost;
+        let times = count(lost, "time", "times");
         let what = "what the kernel tells of owners had no room";
-        Some(format!("warning: {lost} times {what}: sockets that ended meanwhile may have no owner"))
+        Some(format!("warning: {times} {what}: sockets that ended meanwhile may have no owner"))
     }
 
     fn take_translations(&mut self, collector: &mut Collector, now: Timestamp) {

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 use sockethound::args::{self, Cli, Command};
 use sockethound::exit::Exit;
@@ -18,7 +19,15 @@ use sockethound::view;
 static MEMORY: capture::memory::LargePages = capture::memory::LargePages;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            say(&args::wrong_usage(&error));
+            return Exit::Usage.into();
+        }
+        // Help, or the version.
+        Err(text) => text.exit(),
+    };
     let exit = match cli.command {
         #[cfg(target_os = "linux")]
         Some(Command::OwnerService { no_sandbox, no_bpf, bpf_ring }) => {
@@ -54,7 +63,9 @@ fn print(command: &Command) -> anyhow::Result<Exit> {
         Command::OwnerService { .. } => Vec::new(),
     };
     match std::io::stdout().write_all(&text) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e.into()),
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(e).context("cannot write to standard output")
+        }
         _ => Ok(Exit::Done),
     }
 }

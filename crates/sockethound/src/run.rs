@@ -23,6 +23,7 @@ use crate::vendors::{self, Vendors};
 use crate::view::View;
 use crate::view::ndjson::Ndjson;
 use crate::view::report::{self, Report};
+use crate::view::text::visible;
 
 /// Runs `plan`; an error is what kept it from beginning.
 pub fn run(plan: Plan) -> anyhow::Result<Exit> {
@@ -210,5 +211,5 @@ fn sinks(report: Option<&report::Options>, json: Option<&Path>, ndjson: Ndjson) 
 
 /// One line on standard error. If that is gone, there is nobody to tell.
 pub fn say(line: &str) {
-    let _ = writeln!(anstream::stderr(), "sockethound: {line}");
+    let _ = writeln!(anstream::stderr(), "sockethound: {}", visible(line));
 }

@@ -1,5 +1,6 @@
 //! How a live run begins: everything that takes privileges is opened, then they are given up.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ use crate::run::say;
 
 /// How long it is waited for programs to be loaded into the kernel.
 const LOADING: Duration = Duration::from_secs(10);
+/// What memory there is (proc_meminfo(5)).
+const MEMINFO: &str = "/proc/meminfo";
 /// Where nameservers are told (resolv.conf(5)).
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
@@ -43,6 +46,10 @@ pub(crate) fn open(
         count_in_kernel: !interfaces.no_bpf && !interfaces.drop_when_late,
         ..ring::Options::default()
     };
+    let memory = fs::read_to_string(MEMINFO).unwrap_or_default();
+    if let Some(line) = beyond_memory(interfaces.ring_bytes, &memory) {
+        return Err((Exit::Failed, line));
+    }
     // First, since it is a process of its own: what is opened from here on is not its business.
     let manner = Manner { no_sandbox, no_bpf: interfaces.no_bpf, bpf_ring: interfaces.bpf_ring };
     let spawned = owners::spawn(manner).inspect_err(|e| say(&format!("owners are not looked up: {e}")));
@@ -118,10 +125,45 @@ fn block(bytes: usize) -> usize {
     (bytes / BLOCKS).clamp(4096, largest).next_power_of_two().min(largest)
 }
 
+/// What there is to say of a ring that takes nearly all memory there is: the kernel would end other programs to make room.
+/// `memory` is what it tells (proc_meminfo(5)).
+fn beyond_memory(ring: usize, memory: &str) -> Option<String> {
+    let available = memory.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = available.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    let ring = ring as u64 >> 10;
+    let of = |kib: u64| kib >> 10;
+    (ring > kib - kib / 4).then(|| {
+        format!(
+            "no room for a ring of {} MiB: of memory, {} MiB are available; try a smaller --ring",
+            of(ring),
+            of(kib)
+        )
+    })
+}
+
 fn refusal(error: ring::Error) -> Refusal {
     match error {
         ring::Error::NotPermitted { .. } => (Exit::NotPermitted, remedy::refusal(error)),
         ring::Error::NoSuchInterface { .. } => (Exit::NoSuchInterface, error.to_string()),
         _ => (Exit::Failed, error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_leaves_memory_to_others() {
+        let memory = "MemTotal:        8000000 kB\nMemFree:  100 kB\nMemAvailable:    4096000 kB\n";
+        assert_eq!(beyond_memory(64 << 20, memory), None);
+        assert_eq!(beyond_memory(3000 << 20, memory), None);
+        let line = beyond_memory(65_536 << 20, memory).unwrap();
+        assert_eq!(
+            line,
+            "no room for a ring of 65536 MiB: of memory, 4000 MiB are available; try a smaller --ring"
+        );
+        assert!(beyond_memory(3001 << 20, memory).is_some());
+        assert_eq!((beyond_memory(usize::MAX, ""), beyond_memory(9, "MemAvailable: much")), (None, None));
     }
 }

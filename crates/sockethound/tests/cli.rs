@@ -96,15 +96,30 @@ fn wrong_usage_is_2() {
         &["-r", &path, "-g=process"],
         &["-r", &path, "-g=colour"],
         &["-r", &path, "-t", "0"],
+        &["-r", &path, "-t", "nan"],
+        &["-r", &path, "--duration", "NaN"],
         &["-r", &path, "--since", "yesterday"],
         &["-r", &path, "--max-flows", "0"],
         &["-r", &path, "--local", "10.0.0.0/33"],
         &["-r", &path, "--nothing"],
     ] {
         let output = run(args);
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
-        assert!(!output.stderr.is_empty() && output.stdout.is_empty(), "{args:?}");
+        one_line(&output, 2, &[]);
+        assert!(output.stdout.is_empty(), "{args:?}");
     }
+}
+
+#[test]
+fn wrong_usage_says_what_may_have_been_meant() {
+    one_line(&run(&["--jsn"]), 2, &["unexpected argument '--jsn' found", "'--json'"]);
+    one_line(&run(&["-s", "byte"]), 2, &["'byte'", "--sort <KEY>", "'bytes'"]);
+    one_line(&run(&["-s", "x"]), 2, &["[possible values: bytes, rate, packets, rtt, retrans, first, last]"]);
+    one_line(&run(&["completions"]), 2, &["<SHELL>"]);
+    one_line(&run(&["-t", "soon"]), 2, &["\"soon\" is not a number of seconds above 0"]);
+    one_line(&run(&["-g", "host"]), 2, &["write -g=host"]);
+    one_line(&run(&["-r", "a\nb"]), 1, &["a\\x0ab: No such file"]);
+    assert_eq!(run(&["--help"]).status.code(), Some(0));
+    assert_eq!(run(&["--version"]).status.code(), Some(0));
 }
 
 /// The values of `--json` flow records at `pointer`.
@@ -432,6 +447,25 @@ fn man_page_and_completions_know_every_option() {
             assert!(has, "{shell}: {option}");
         }
     }
+}
+
+#[test]
+fn texts_that_cannot_be_written_are_a_failure() {
+    for text in [&["man"][..], &["schema"], &["completions", "bash"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = program().args(text).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        one_line(&output, 1, &["cannot write to standard output: No space left"]);
+    }
+}
+
+#[test]
+fn one_of_a_kind_is_singular() {
+    let one = std::fs::read(fixture("tls.pcap")).unwrap();
+    let length = u32::from_le_bytes(one[32..36].try_into().unwrap()) as usize;
+    let report = run_on(&one[..40 + length], &["-r", "-"]);
+    let report = String::from_utf8(report.stdout).unwrap();
+    assert!(report.contains(" in 1 packet\n") && report.contains("Ledger: 1 packet,"), "{report}");
+    one_line(&run_on(&one[..50 + length], &["-r", "-"]), 6, &["stopped, 1 packet read"]);
 }
 
 #[test]

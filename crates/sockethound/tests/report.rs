@@ -146,7 +146,7 @@ fn a_ledger_that_does_not_close_is_said() {
     let mut snapshot = snapshot();
     assert!(!render(at(80), &snapshot).contains("does not close"));
     snapshot.ledger.counted.packets -= 1;
-    assert!(render(at(200), &snapshot).contains("does not close: 1 packets and 0 bytes"));
+    assert!(render(at(200), &snapshot).contains("does not close: 1 packet and 0 bytes"));
 }
 
 fn grouped(keys: Vec<GroupKey>) -> Snapshot {

@@ -47,7 +47,7 @@ pub enum Error {
         minor: u16,
     },
     /// It ends inside the file header.
-    #[error("{}: cut short in the file header: {needed} bytes needed, {had} there", Shown(path))]
+    #[error("{}: cut short in the file header: {} needed, {had} there", Shown(path), Bytes(*needed))]
     Header {
         /// The file.
         path: PathBuf,
@@ -57,7 +57,7 @@ pub enum Error {
         had: u64,
     },
     /// Reading failed in the middle.
-    #[error("{}: packet {packet} at byte {byte}: {source}; stopped, {} packets read", Shown(path), .packet - 1)]
+    #[error("{}: packet {packet} at byte {byte}: {source}; stopped, {} read", Shown(path), Packets(.packet - 1))]
     Read {
         /// The file.
         path: PathBuf,
@@ -69,8 +69,8 @@ pub enum Error {
         source: io::Error,
     },
     /// The file ends inside a packet or block.
-    #[error("{}: {} is cut short: {needed} bytes claimed, {had} there; stopped, {} packets read",
-        Shown(path), Place(*what, *packet, *byte), .packet - 1)]
+    #[error("{}: {} is cut short: {} claimed, {had} there; stopped, {} read",
+        Shown(path), Place(*what, *packet, *byte), Bytes(*needed), Packets(.packet - 1))]
     Truncated {
         /// The file.
         path: PathBuf,
@@ -86,8 +86,8 @@ pub enum Error {
         had: u64,
     },
     /// A packet claims more bytes than any packet has.
-    #[error("{}: packet {packet} at byte {byte} claims {claimed} bytes, {}; stopped, {} packets read",
-        Shown(path), Bound(*claimed, *snaplen, *most), .packet - 1)]
+    #[error("{}: packet {packet} at byte {byte} claims {claimed} bytes, {}; stopped, {} read",
+        Shown(path), Bound(*claimed, *snaplen, *most), Packets(.packet - 1))]
     TooLong {
         /// The file.
         path: PathBuf,
@@ -103,7 +103,7 @@ pub enum Error {
         most: u32,
     },
     /// A record or block contradicts itself.
-    #[error("{}: {}: {reason}; stopped, {} packets read", Shown(path), Place(*what, *packet, *byte), .packet - 1)]
+    #[error("{}: {}: {reason}; stopped, {} read", Shown(path), Place(*what, *packet, *byte), Packets(.packet - 1))]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -117,8 +117,8 @@ pub enum Error {
         reason: String,
     },
     /// The compressed file around the capture is cut short or damaged.
-    #[error("{}: {format} {} after byte {byte} of its content{}; stopped, {} packets read",
-        Shown(path), if *cut { "file is cut short" } else { "file is damaged" }, Why(reason), .packet - 1)]
+    #[error("{}: {format} {} after byte {byte} of its content{}; stopped, {} read",
+        Shown(path), if *cut { "file is cut short" } else { "file is damaged" }, Why(reason), Packets(.packet - 1))]
     Compression {
         /// The file.
         path: PathBuf,
@@ -202,6 +202,24 @@ impl fmt::Display for Place {
     }
 }
 
+/// `1 packet`, `2 packets`.
+struct Packets(u64);
+
+impl fmt::Display for Packets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} packet{}", self.0, if self.0 == 1 { "" } else { "s" })
+    }
+}
+
+/// `1 byte`, `2 bytes`.
+struct Bytes(u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} byte{}", self.0, if self.0 == 1 { "" } else { "s" })
+    }
+}
+
 /// The bound that a claimed length breaks: the snaplen where it breaks that, too.
 struct Bound(u32, u32, u32);
 
@@ -255,6 +273,12 @@ mod tests {
             cut.to_string(),
             "trace.pcap: packet 42 at byte 4242 is cut short: 1514 bytes claimed, 600 there; stopped, 41 packets read"
         );
+        let one = |packet, needed| {
+            let (path, what) = (path.clone(), Unit::Packet);
+            Error::Truncated { path, what, packet, byte: 40, needed, had: 0 }.to_string()
+        };
+        assert!(one(2, 1).ends_with(": 1 byte claimed, 0 there; stopped, 1 packet read"), "{}", one(2, 1));
+        assert!(one(1, 2).ends_with(": 2 bytes claimed, 0 there; stopped, 0 packets read"), "{}", one(1, 2));
         let foreign = Error::Foreign { path, seems: Some("a JPEG image") };
         assert_eq!(foreign.to_string(), "trace.pcap: not a pcap or pcapng file; it looks like a JPEG image");
         assert_eq!(Error::Empty { path: "-".into() }.to_string(), "stdin: empty file");

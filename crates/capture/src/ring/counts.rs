@@ -112,7 +112,7 @@ impl RingSource {
 
     /// The number of an interface, which may be a new one, and what its packets begin with.
     fn interface_of(&mut self, ifindex: u32) -> Result<(u32, Start), Error> {
-        if let Some(known) = self.known.iter().rev().find(|known| known.ifindex == ifindex) {
+        if let Some(known) = self.known.latest(ifindex) {
             return Ok((known.number, known.start));
         }
         let link = |source: &Self| {
@@ -123,8 +123,7 @@ impl RingSource {
             self.heed_links()?;
         }
         let hatype = link(self).unwrap_or(link::arphrd::NONE);
-        let number = self.interfaces.len() as u32;
-        self.welcome(ifindex, hatype)?;
+        let number = self.welcome(ifindex, hatype)?;
         Ok((number, link::start(hatype)))
     }
 }

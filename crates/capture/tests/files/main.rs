@@ -336,7 +336,7 @@ fn lying_lengths_are_errors_and_allocate_nothing() {
     let text = error.to_string();
     assert!(
         text.ends_with(
-            "packet 2 at byte 44 claims 4294967295 bytes, snaplen is 65535; stopped, 1 packets read"
+            "packet 2 at byte 44 claims 4294967295 bytes, snaplen is 65535; stopped, 1 packet read"
         ),
         "{text}"
     );

@@ -45,6 +45,14 @@ fn unknown(answer: Option<&Answer>) -> Option<&'static str> {
     }
 }
 
+fn shares_of(shares: &mut Vec<Shares>, interface: InterfaceId) -> &mut Shares {
+    let at = usize::from(interface.0);
+    if shares.len() <= at {
+        shares.resize_with(at + 1, Shares::default);
+    }
+    &mut shares[at]
+}
+
 /// Adds a flow's strands to their interfaces' shares, and once to `reasons`; gives what they held together.
 fn add_strands(
     shares: &mut Vec<Shares>,
@@ -57,17 +65,14 @@ fn add_strands(
         *reasons.entry(reason).or_default() += 1;
     }
     for strand in facts.strands.iter() {
-        let at = usize::from(strand.place.interface.0);
-        if shares.len() <= at {
-            shares.resize_with(at + 1, Shares::default);
-        }
+        let shares = shares_of(shares, strand.place.interface);
         let sum = strand.sent[0] + strand.sent[1];
-        shares[at].add(facts.answer.as_ref(), sum);
+        shares.add(facts.answer.as_ref(), sum);
         all += sum;
         // A flow may pass an interface on both sides of a translation.
         let again = strand.place.translated && facts.strands.has(Place { translated: false, ..strand.place });
         if let Some(reason) = reason.filter(|_| !again) {
-            *shares[at].reasons.entry(reason).or_default() += 1;
+            *shares.reasons.entry(reason).or_default() += 1;
         }
     }
     all
@@ -108,6 +113,22 @@ impl Collector {
                 .and_then(|live| live.sockets.as_ref())
                 .filter(|_| sockets)
                 .map(|s| s.closed.clone()),
+        }
+    }
+
+    /// Puts together what an open flow had on interfaces that are gone, and closes its account there.
+    pub(super) fn fold(&mut self, number: u32) {
+        let Some(live) = &mut self.live else { return };
+        let gone = &live.gone;
+        let folded = live.flows.fold(number, |id| gone.contains(&id));
+        let answer = live.flows.facts(number).and_then(|facts| facts.answer.as_ref());
+        for (place, sum) in folded {
+            let shares = shares_of(&mut live.shares, place.interface);
+            shares.add(answer, sum);
+            if let Some(reason) = unknown(answer).filter(|_| !place.translated) {
+                *shares.reasons.entry(reason).or_default() += 1;
+            }
+            self.closed.counted += sum;
         }
     }
 

@@ -128,6 +128,8 @@ struct Live {
     /// Why it is not known whose those were: how many.
     reasons: BTreeMap<&'static str, u64>,
     kernel: BTreeMap<InterfaceId, Readings>,
+    /// Interfaces that are gone for good: one that comes again has another number.
+    gone: HashSet<InterfaceId>,
     dropped: u64,
     /// Flows that are over by what was told since somebody asked, and those that were at such times before.
     over: Vec<u32>,
@@ -153,6 +155,7 @@ impl Collector {
             shares: Vec::new(),
             reasons: BTreeMap::new(),
             kernel: BTreeMap::new(),
+            gone: HashSet::new(),
             dropped: 0,
             over: Vec::new(),
             lingering: VecDeque::new(),
@@ -213,6 +216,14 @@ impl Collector {
         match counted {
             Some(counted) => drop(live.kernel.insert(id, counted)),
             None => drop(live.kernel.remove(&id)),
+        }
+    }
+
+    /// An interface is gone, and nothing more will be counted there once the tables have told what they have.
+    pub fn lose_interface(&mut self, id: InterfaceId) {
+        if let Some(live) = &mut self.live {
+            live.kernel.remove(&id);
+            live.gone.insert(id);
         }
     }
 
@@ -378,11 +389,17 @@ impl Collector {
         }
         last.for_each(|part| add(self, part));
         let Some(live) = &mut self.live else { return };
+        let mut fewer = Vec::new();
         for ((number, place), evicted) in ends {
             live.flows.end_key(&self.flows, number);
             if live.flows.end(number, place, evicted) {
                 live.over.push(number);
+            } else if live.gone.contains(&place.interface) {
+                fewer.push(number);
             }
+        }
+        for number in fewer {
+            self.fold(number);
         }
         for part in anew {
             self.add_live(part);

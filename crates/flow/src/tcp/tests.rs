@@ -33,7 +33,7 @@ proptest::proptest! {
         let (mut short, mut long) = (TcpFacts::default(), TcpFacts::default());
         for (n, (side, flags, seq, payload_len, window)) in segments.into_iter().enumerate() {
             let side = if side == 0 { A } else { B };
-            let flags = [0x10, 0x18, 0x10, 0x18, 0x10, 0x02, 0x11, 0x04, 0x00][usize::from(flags)];
+            let flags = [0x10, 0x18, 0x10, 0x18, 0x05, 0x03, 0x11, 0x04, 0x00][usize::from(flags)];
             let tcp = Tcp { seq: 10 + seq, ack: 0, window, flags: TcpFlags(flags), payload_len };
             short.observe(side, Timestamp(n as i64), &Segment::of(&tcp));
             long.observe_event(side, Timestamp(n as i64), &Segment::of(&tcp));
@@ -176,4 +176,82 @@ fn history_holds_every_letter_of_both_sides() {
         }
     }
     assert_eq!(t.history(A), "SHADFRGTWIQshadfrgtwiq");
+}
+
+/// Every rule of Zeek's TCP analyzer for letters, in both cases: which of SYN, FIN and RST a segment has, whether it has
+/// data, whether it acknowledges, and when a window of zero means anything.
+#[test]
+fn letters_are_those_of_zeek() {
+    let (fin, syn, rst, psh, ack, urg) = (1, 2, 4, 8, 0x10, 0x20);
+    for (flags, len, letter) in [
+        (syn, 0, "S"),
+        (syn, 9, "S"),
+        (syn | ack, 0, "H"),
+        (ack, 0, "A"),
+        (ack | psh, 0, "A"),
+        (ack | urg | 0x40, 0, "A"),
+        (ack, 5, "D"),
+        (psh, 5, "D"),
+        (0, 5, "D"),
+        (0, 0, ""),
+        (psh, 0, ""),
+        (fin | ack, 0, "F"),
+        (fin, 0, "F"),
+        (fin | ack | psh, 7, "F"),
+        (rst, 0, "R"),
+        (rst | ack, 3, "R"),
+        (fin | rst, 0, "I"),
+        (fin | rst | ack, 4, "I"),
+        (fin | rst | syn, 0, "I"),
+        (syn | fin, 0, "Q"),
+        (syn | fin | ack, 8, "Q"),
+        (syn | rst, 0, "Q"),
+    ] {
+        for side in [A, B] {
+            let history = run(&[(side, 0, segment(flags, 100, len))]).history(A);
+            let expected = if side == A { letter.to_owned() } else { letter.to_lowercase() };
+            assert_eq!(history, expected, "flags {flags:#x}, {len} bytes");
+        }
+    }
+}
+
+#[test]
+fn windows_of_zero_are_those_of_zeek() {
+    let closed = |flags, len| Tcp { window: 0, ..segment(flags, 100, len) };
+    let history = |segments: &[(Side, Tcp)]| {
+        let timed: Vec<_> = segments.iter().map(|&(side, tcp)| (side, 0, tcp)).collect();
+        run(&timed).history(A)
+    };
+    let (ack, fin, rst) = (0x10, 0x11, 4);
+    assert_eq!(history(&[(A, closed(ack, 0))]), "AW");
+    assert_eq!(history(&[(B, closed(ack, 5))]), "dw");
+    assert_eq!(history(&[(A, closed(fin, 0))]), "FW", "who finishes may still receive");
+    assert_eq!(history(&[(A, segment(fin, 1, 0)), (A, closed(ack, 0))]), "FAW");
+    assert_eq!(history(&[(B, segment(fin, 1, 0)), (A, closed(ack, 0))]), "fA", "nothing more is to come");
+    assert_eq!(history(&[(A, closed(rst, 0))]), "R");
+    assert_eq!(history(&[(A, segment(rst, 1, 0)), (A, closed(ack, 0))]), "RA");
+    assert_eq!(history(&[(B, segment(rst, 1, 0)), (A, closed(ack, 0))]), "rAW");
+}
+
+#[test]
+fn retransmissions_and_gaps_have_their_letters() {
+    let data = |seq| segment(0x18, seq, 10);
+    assert_eq!(run(&[(A, 0, data(1)), (A, 90 * MS, data(1))]).history(A), "DT");
+    assert_eq!(run(&[(B, 0, data(1)), (B, 1, data(21))]).history(A), "dg");
+}
+
+/// Flags that contradict each other still say how a flow stands, though the history has one letter for all of them.
+#[test]
+fn flags_that_contradict_each_other() {
+    let open = [(A, 0, segment(2, 100, 0)), (B, 1, segment(0x12, 500, 0)), (A, 2, segment(0x10, 101, 0))];
+    let after = |more: &[(Side, i64, Tcp)]| run(&[&open[..], more].concat());
+    let both = after(&[(A, 3, segment(5, 101, 0))]);
+    assert_eq!((both.history(A), both.state(A)), ("ShAI".to_owned(), "RSTO"));
+    assert!(both.is_over());
+    let scan = run(&[(A, 0, segment(3, 100, 0)), (B, 1, segment(0x14, 0, 0))]);
+    assert_eq!((scan.history(A), scan.state(A)), ("Qr".to_owned(), "REJ"));
+    // Data that came with the end is data: not a refusal.
+    let late =
+        after(&[(A, 3, segment(0x19, 101, 5)), (B, 4, segment(4, 501, 0)), (A, 5, segment(4, 107, 0))]);
+    assert_eq!((late.history(A), late.state(A)), ("ShAFrR".to_owned(), "RSTR"));
 }

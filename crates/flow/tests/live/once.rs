@@ -1,8 +1,8 @@
 //! Which strands of a flow are one path.
 
-use flow::InterfaceId;
+use flow::{Config, InterfaceId, Options, Timeouts};
 
-use crate::wire::{A, B, Capture, Sent, datagram, on, packets, path, segment};
+use crate::wire::{A, B, Capture, End, SECOND, Sent, datagram, on, packets, path, segment};
 
 const ETH0: u32 = 0;
 const BR0: u32 = 1;
@@ -113,4 +113,32 @@ fn a_way_is_found_whenever_tables_tell() {
         }
         assert_eq!(packets(&capture.report().rows[0]), (24, 0), "told after packet {moment}");
     }
+}
+
+#[test]
+fn a_broadcast_outlives_the_containers_that_it_passed() {
+    let names: Vec<String> =
+        std::iter::once("br0".to_owned()).chain((0..300).map(|n| format!("veth{n}"))).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let options = Options { live: Some(Timeouts::default()), ..Options::default() };
+    let config = Config { rows: usize::MAX, events: true, ..Config::default() };
+    let mut capture = Capture::named(&options, config, 1, &names);
+    let hello = |id: u16| datagram(A, End([10, 0, 0, 255], 5353), id, b"who is there?");
+    for container in 1..=300_u16 {
+        for id in 0..3 {
+            capture.pass(&hello(3 * container + id), &[0, u32::from(container)]);
+        }
+        capture.report();
+        capture.collector.lose_interface(InterfaceId(container));
+        // The bridge goes on; what is idle elsewhere ends there.
+        capture.now += 50 * SECOND;
+        (0..flow::ROUNDS).for_each(|_| capture.expire(0));
+    }
+    let snapshot = capture.report();
+    assert_eq!((snapshot.flows, packets(&snapshot.rows[0])), (1, (900, 0)));
+    assert!((0..=300).all(|n| on(&snapshot, InterfaceId(n)) == if n == 0 { 900 } else { 3 }));
+    assert_eq!(path(&snapshot.rows[0]), names, "all of them");
+    assert_eq!(snapshot.ledger.counted.packets, 1800, "on every interface");
+    let unknown: u64 = snapshot.ledger.interfaces.iter().map(|i| i.live.as_ref().unwrap().unknown.0).sum();
+    assert_eq!(unknown, 1800, "nobody was asked");
 }

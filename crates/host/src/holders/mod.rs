@@ -107,6 +107,8 @@ pub(crate) struct Holders {
     processes: HashMap<u32, Process, RandomState>,
     index: Index,
     last_pid: Option<u32>,
+    /// How many there were when all were listed last.
+    listed: usize,
     ticks: u64,
     reads: Budget,
     lists: Budget,
@@ -121,6 +123,7 @@ impl Holders {
             processes: HashMap::default(),
             index: Index::default(),
             last_pid: None,
+            listed: 0,
             ticks: 0,
             reads: Budget::new(READS_AT_ONCE, READS_A_SECOND),
             lists: Budget::new(LISTED_AT_ONCE, LISTED_A_SECOND),
@@ -227,7 +230,9 @@ impl Holders {
         }
         match (self.last_pid, last_pid) {
             // Ids are given out in order: a few are tried by themselves.
-            (Some(before), Some(last)) if before < last && last - before <= FEW => {
+            (Some(before), Some(last))
+                if before < last && last - before <= FEW && self.processes.len() <= self.most() =>
+            {
                 for pid in before + 1..=last {
                     self.charge(1.0);
                     if !self.processes.contains_key(&pid) && self.proc.is_process(pid) {
@@ -240,10 +245,16 @@ impl Holders {
         self.last_pid = last_pid;
     }
 
+    /// So many may be known before all are listed again, to forget those that ended.
+    fn most(&self) -> usize {
+        2 * self.listed + FEW as usize
+    }
+
     /// Lists all processes: reads the new ones and forgets those that ended.
     fn meet_all(&mut self) {
         let Ok(pids) = self.proc.pids() else { return };
         self.charge(pids.len() as f64 * LISTED);
+        self.listed = pids.len();
         let alive: HashSet<u32, RandomState> = pids.iter().copied().collect();
         let ended: Vec<u32> = self.processes.keys().filter(|pid| !alive.contains(*pid)).copied().collect();
         for pid in ended {
@@ -346,9 +357,13 @@ impl Holders {
         let folder = match FdFolder::open(&path) {
             Ok(folder) => folder,
             Err(error) => {
+                self.charge(1.0);
+                if error.kind() == io::ErrorKind::NotFound {
+                    return self.forget(pid);
+                }
                 self.processes.entry(pid).or_default().denied =
                     error.kind() == io::ErrorKind::PermissionDenied;
-                return self.charge(1.0);
+                return;
             }
         };
         let mut numbers = Vec::new();

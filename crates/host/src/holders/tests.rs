@@ -78,6 +78,27 @@ fn a_new_process_is_read_when_one_was_made() {
 }
 
 #[test]
+fn processes_that_ended_are_forgotten() {
+    let root = tree(&[(500, &[10])]);
+    let mut holders = Holders::new(Proc::new(root.path()));
+    made(root.path(), 500);
+    assert_eq!(find(&mut holders, &[1], Effort::New), [Holder::NotFound]);
+    // One after the other, each asked for while it lives.
+    for pid in 501..1500 {
+        add(root.path(), pid, &[u64::from(pid)]);
+        fs::write(root.path().join(format!("{pid}/status")), format!("Tgid:\t{pid}\n")).unwrap();
+        made(root.path(), pid);
+        assert_eq!(find(&mut holders, &[u64::from(pid)], Effort::New), [Holder::Process(pid)]);
+        fs::remove_dir_all(root.path().join(pid.to_string())).unwrap();
+    }
+    assert!(holders.processes.len() <= 2 * (2 + FEW as usize), "{}", holders.processes.len());
+    // Whoever is looked at and is not there any more.
+    assert_eq!(find(&mut holders, &[1], Effort::Changed), [Holder::NotFound]);
+    assert_eq!(holders.processes.keys().copied().collect::<Vec<_>>(), [500]);
+    assert!(!holders.index.has(1499));
+}
+
+#[test]
 fn a_file_number_used_again_is_verified() {
     let root = tree(&[(500, &[10, 11])]);
     let mut holders = Holders::new(Proc::new(root.path()));

@@ -1,11 +1,12 @@
 //! Where a live run's news come together: one account of several workers' interfaces, and whose flows are.
 
+use std::collections::VecDeque;
 use std::mem;
 use std::time::{Duration, Instant};
 
 use capture::ring::{InterfaceCounters, LinkChange, LinkChangeKind, RingStats};
 use flow::{Collector, InterfaceId, InterfaceName, NamedBy, Readings, Snapshot};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::Output;
 use super::drops::Drops;
@@ -16,6 +17,8 @@ use crate::resolver::Resolver;
 
 /// The Ethernet header, which loopback's own byte counters leave out.
 const ETHERNET: u64 = 14;
+/// Interfaces whose numbers are remembered after they are gone.
+const GONE: usize = 4096;
 /// How long an interface must be down before that is said: one that is removed goes down first.
 const DOWN: Duration = Duration::from_millis(500);
 
@@ -27,6 +30,8 @@ pub(super) struct Desk {
     resolver: Option<Resolver>,
     /// Interfaces by their number in the system.
     ids: HashMap<u32, InterfaceId>,
+    /// Numbers in the system of interfaces that are gone, longest first.
+    gone: VecDeque<u32>,
     /// Each worker's numbers of interfaces.
     numbers: Vec<Vec<InterfaceId>>,
     /// What the interfaces had counted before and after capturing began.
@@ -74,6 +79,7 @@ impl Desk {
             attribution,
             resolver,
             ids: HashMap::default(),
+            gone: VecDeque::new(),
             numbers: vec![Vec::new(); workers],
             baseline: start,
             latest: HashMap::default(),
@@ -197,10 +203,9 @@ impl Desk {
                 self.collector.set_kernel(id, Some(readings));
             }
         }
-        for (ifindex, &id) in &self.ids {
-            if !after.iter().any(|c| c.ifindex == *ifindex) {
-                self.collector.set_kernel(id, None);
-            }
+        let here: HashSet<u32> = after.iter().map(|c| c.ifindex).collect();
+        for (_, &id) in self.ids.iter().filter(|(ifindex, _)| !here.contains(*ifindex)) {
+            self.collector.set_kernel(id, None);
         }
     }
 
@@ -212,9 +217,10 @@ impl Desk {
                 self.baseline.remove(&change.ifindex);
                 self.latest.remove(&change.ifindex);
                 if let Some(&id) = self.ids.get(&change.ifindex) {
-                    self.collector.set_kernel(id, None);
+                    self.collector.lose_interface(id);
                 }
                 self.down.retain(|(_, ifindex, _)| *ifindex != change.ifindex);
+                self.forget_interfaces(change.ifindex);
                 Some(format!("interface {name} is gone; it is captured again when it comes back"))
             }
             LinkChangeKind::Renamed { from } => {
@@ -230,12 +236,24 @@ impl Desk {
             LinkChangeKind::Added => {
                 // The number in the system may have been another's.
                 self.ids.remove(&change.ifindex);
+                self.gone.retain(|gone| *gone != change.ifindex);
                 None
             }
             LinkChangeKind::Up => {
                 self.down.retain(|(_, ifindex, _)| *ifindex != change.ifindex);
                 None
             }
+        }
+    }
+
+    /// Remembers that an interface is gone, of which a worker may still tell, and forgets the number of one that is gone for
+    /// long; its account stays.
+    fn forget_interfaces(&mut self, ifindex: u32) {
+        self.gone.push_back(ifindex);
+        if self.gone.len() > GONE
+            && let Some(oldest) = self.gone.pop_front()
+        {
+            self.ids.remove(&oldest);
         }
     }
 

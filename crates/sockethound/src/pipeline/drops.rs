@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::view::text::count;
+
 /// How long nothing more is said after a warning, at least.
 const SILENCE: Duration = Duration::from_secs(10);
 /// The unit of `--ring`.
@@ -34,7 +36,8 @@ impl Drops {
         *self = Drops { since: now, seen, dropped, warned: true, ..*self };
         let ring = self.ring_bytes as f64 / MIB;
         Some(format!(
-            "warning: the kernel dropped {lost} of {of} packets ({:.1}%) in {:.1} s; try --ring {} (now {ring})",
+            "warning: the kernel dropped {lost} of {} ({:.1}%) in {:.1} s; try --ring {} (now {ring})",
+            count(of, "packet", "packets"),
             lost as f64 * 100.0 / of as f64,
             took.as_secs_f64(),
             ring * 2.0,

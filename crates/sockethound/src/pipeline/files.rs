@@ -1,7 +1,7 @@
 //! Capture files and pipes, read into one table.
 
 use std::mem::ManuallyDrop;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use capture::file::{FileSource, Name};
 use capture::{Batch, Interface, Next, PacketSource};
-use dissect::Packet;
+use dissect::{Packet, Timestamp};
 use flow::{CaptureEnd, Collector, Delta, FlowTable, InterfaceId, InterfaceName, NamedBy};
 
 use super::{EVENTS_AT_ONCE, Gone, Job, Observe, Output, PATIENCE, Watch, end_flows};
@@ -19,7 +19,7 @@ use crate::when::When;
 /// What is read.
 #[derive(Debug)]
 pub struct Files {
-    /// Captures, in the order in which they are read.
+    /// Captures; they are read in the order of their first packets, if none is a pipe.
     pub paths: Vec<PathBuf>,
     /// Packets before this do not count.
     pub since: Option<When>,
@@ -93,7 +93,7 @@ impl<'a> Worker<'a> {
     }
 
     fn run(mut self) -> Result<(), Gone> {
-        for path in std::mem::take(&mut self.files.paths) {
+        for path in in_order(std::mem::take(&mut self.files.paths)) {
             if self.stopped() {
                 break;
             }
@@ -194,9 +194,9 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    fn open_window(&mut self, first: dissect::Timestamp) {
+    fn open_window(&mut self, first: Timestamp) {
         let resolve = |when: Option<When>| when.map(|when| when.resolve(first, self.files.utc));
-        let since = resolve(self.files.since).unwrap_or(dissect::Timestamp(i64::MIN));
+        let since = resolve(self.files.since).unwrap_or(Timestamp(i64::MIN));
         self.table.set_window(since, resolve(self.files.until));
         self.windowed = true;
     }
@@ -207,6 +207,36 @@ impl<'a> Worker<'a> {
 
     fn send(&self, message: ToCollector) -> Result<(), Gone> {
         self.to.send(message).map_err(|_| Gone)
+    }
+}
+
+/// `paths` in the order of their first packets, whatever order they were named in: parts of one capture give what the whole
+/// one does. What has none comes last. A pipe can be read only once: then they stay as they are.
+fn in_order(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    let is_pipe =
+        |path: &PathBuf| std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+    if paths.len() > 1 && !paths.iter().any(|path| path == Path::new("-") || is_pipe(path)) {
+        paths.sort_by_cached_key(|path| {
+            let begins = begins(path);
+            (begins.is_none(), begins, path.clone())
+        });
+    }
+    paths
+}
+
+/// When the first packet of a capture passed, if it can be told.
+fn begins(path: &Path) -> Option<Timestamp> {
+    let mut source = FileSource::open(path).ok()?;
+    loop {
+        match source.next_batch(PATIENCE).ok()? {
+            Next::Batch(batch) => {
+                if let Some(packet) = first_with_time(&batch) {
+                    return Some(packet.timestamp);
+                }
+            }
+            Next::Idle => {}
+            Next::End => return None,
+        }
     }
 }
 

@@ -69,7 +69,9 @@ pub fn spawn(manner: Manner) -> io::Result<Client> {
 /// Nobody waits for it: it outlives whoever asks.
 fn start(stream: UnixStream, manner: Manner) -> io::Result<()> {
     // Not by its path: that may be another program by now.
-    Command::new("/proc/self/exe")
+    const SELF: &str = "/proc/self/exe";
+    let named = |e: io::Error| io::Error::new(e.kind(), format!("cannot start {SELF}: {e}"));
+    Command::new(SELF)
         .arg0("sockethound")
         .arg(COMMAND)
         .args(manner.no_sandbox.then_some(NO_SANDBOX))
@@ -87,6 +89,7 @@ fn start(stream: UnixStream, manner: Manner) -> io::Result<()> {
         .process_group(0)
         .spawn()
         .map(drop)
+        .map_err(named)
 }
 
 /// What the hidden subcommand does: answers until nobody asks any more.

@@ -8,7 +8,7 @@ mod color;
 mod json;
 pub mod ndjson;
 pub mod report;
-mod text;
+pub(crate) mod text;
 mod units;
 
 use std::io::{self, Write};

@@ -11,7 +11,7 @@ const ELLIPSIS: &str = "…";
 /// `text` with everything escaped that a terminal would act on, or that would not be seen.
 ///
 /// Names come from packets: whoever sent them chose their bytes.
-pub(super) fn visible(text: &str) -> Cow<'_, str> {
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hidden) {
         return Cow::Borrowed(text);
     }
@@ -123,7 +123,7 @@ pub(super) fn wrap(text: &str, columns: usize, indent: usize) -> Vec<String> {
 }
 
 /// `1 flow`, `2 flows`.
-pub(super) fn count(n: u64, one: &str, more: &str) -> String {
+pub(crate) fn count(n: u64, one: &str, more: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { more })
 }
 

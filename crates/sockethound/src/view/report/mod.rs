@@ -23,7 +23,7 @@ use self::group_pace::GroupPace;
 use super::View;
 use super::clock::{Clock, span};
 use super::color::{self, Style};
-use super::text::{cut_end, cut_start, right, visible, width, wrap};
+use super::text::{count, cut_end, cut_start, right, visible, width, wrap};
 pub use super::units::Units;
 use crate::geo::Geo;
 use crate::services::Services;
@@ -226,7 +226,7 @@ fn totals(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
     let units = page.options.units;
     let total = snapshot.total;
     let amount = units.amount(total.ip_bytes);
-    page.line(Ansi::new(), &format!("Total: {amount:>9} in {} packets", total.packets))?;
+    page.line(Ansi::new(), &format!("Total: {amount:>9} in {}", count(total.packets, "packet", "packets")))?;
     let rate = match rate(total.ip_bytes, snapshot) {
         Some(rate) => {
             let packets = total.packets as f64 / seconds;
