@@ -85,9 +85,12 @@ fn several_captures_are_one_account() {
     let args: Vec<_> = paths.iter().flat_map(|p| ["-r", p]).chain(["--json"]).collect();
     let output = run(&args);
     let records = records(&output.stdout);
-    let names: Vec<_> =
-        of_kind(&records, "capture").iter().map(|c| c["file"]["path"].as_str().unwrap().to_owned()).collect();
+    let captures = of_kind(&records, "capture");
+    let mut names: Vec<_> = captures.iter().map(|c| c["file"]["path"].as_str().unwrap().to_owned()).collect();
+    names.sort();
     assert_eq!(names, paths);
+    // In the order of their packets, however they are named.
+    assert!(captures.is_sorted_by_key(|c| c["event"]["start"].as_str()), "{captures:?}");
     closes(&records, "all fixtures");
 }
 
