@@ -8,11 +8,13 @@
 #![warn(clippy::indexing_slicing)]
 
 pub mod app;
+mod boxed;
 mod dissection;
 mod facts;
 pub mod names;
 mod neighbour;
 pub mod packet;
+mod port_set;
 
 pub use dissection::{Dissection, Layer, MAX_LAYERS, MAX_TUNNELS, Tunnel};
 pub use facts::{

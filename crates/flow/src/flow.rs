@@ -87,6 +87,12 @@ impl Heed {
         self.0 & Self::COUNTED != 0
     }
 
+    /// Whether it is told, and a payload is only wanted if it begins another opening.
+    #[inline]
+    pub(crate) fn is_at_rest(self) -> bool {
+        self.0 & (Self::TOLD | Self::PENDING | Self::COUNTED | Self::ASTRAY) == Self::TOLD
+    }
+
     /// From now on, all its payloads are counted.
     pub(crate) fn count(&mut self) {
         self.0 |= Self::COUNTED | Self::BOTH;

@@ -57,18 +57,17 @@ impl Prints {
 /// A packet that may leave a print: few do, so what that takes is only read then.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unprinted<'a> {
-    bytes: &'a [u8],
+    pub(crate) bytes: &'a [u8],
     /// Where its IP header begins.
-    at: u16,
-    version: u8,
-    protocol: u8,
+    pub(crate) at: u16,
+    pub(crate) version: u8,
+    pub(crate) protocol: u8,
     /// Where it stands in its stream: sequence and acknowledgement numbers.
-    stream: Option<u64>,
+    pub(crate) stream: Option<u64>,
 }
 
 impl<'a> Unprinted<'a> {
-    #[inline(always)]
-    pub(crate) fn new(bytes: &'a [u8], ip: &Ip, tcp: Option<&Tcp>) -> Self {
+    fn new(bytes: &'a [u8], ip: &Ip, tcp: Option<&Tcp>) -> Self {
         let stream = tcp.map(|tcp| u64::from(tcp.seq) << 32 | u64::from(tcp.ack));
         Self { bytes, at: ip.at, version: ip.version, protocol: ip.protocol, stream }
     }

@@ -9,12 +9,11 @@ use std::sync::Arc;
 
 use dissect::app::Depth;
 use dissect::packet::{Plain, Registry, Take};
-use dissect::{Direction, Dissection, Icmp, Ip, Packet, Stop, Tcp, Timestamp};
+use dissect::{Dissection, Ip, LinkType, Packet, Stop, Tcp, Timestamp};
 
 use crate::delta::Delta;
 use crate::encrypted::Announcement;
 use crate::expiry::{Expiry, Timeouts};
-use crate::flow::LOCAL;
 use crate::fragment::{FirstFragments, Packets};
 use crate::key::{FlowKey, Seed, Side};
 use crate::ledger::{CaptureEnd, CaptureRecord, InterfaceId};
@@ -22,7 +21,6 @@ use crate::lookup::Keep;
 use crate::message::{Messages, Origin};
 use crate::neighbours::Neighbours;
 use crate::offload;
-use crate::path::Unprinted;
 use crate::tally::{Group, Observation, Tally};
 use crate::tcp::Segment;
 use crate::totals::{Frames, NoFlow, Totals};
@@ -182,11 +180,10 @@ impl FlowTable {
     /// Counts `packets` for their interfaces, the capture and their flows.
     fn count<'a, const LIVE: bool>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
         let (since, last) = self.window;
-        let registry = self.registry;
+        let mut how = self.how(self.capture.interface(0));
         let mut group = Group::default();
         let mut frame = self.capture.frames;
         let mut run = Run::default();
-        let mut interface = self.capture.interface(0);
         let mut whole_up_to = self.whole_up_to(0);
         for packet in packets {
             frame += 1;
@@ -196,31 +193,37 @@ impl FlowTable {
             if packet.interface != run.interface {
                 self.close_run(run);
                 run = Run { interface: packet.interface, ..Run::default() };
-                interface = self.capture.interface(packet.interface);
+                how.interface = self.capture.interface(packet.interface);
                 whole_up_to = self.whole_up_to(packet.interface);
             }
             run.add(&packet);
             if LIVE && packet.wire_len > whole_up_to {
-                self.note_split(&packet, interface);
+                self.note_split(&packet, how.interface);
             }
             let place = self.tally.next(&mut group);
-            let is_spoken = observe_plain::<LIVE>(&packet, registry, interface, &self.options.seed, place);
+            let is_spoken = if packet.link_type == LinkType::ETHERNET {
+                observe_plain::<LIVE>(packet.bytes, packet.timestamp, packet.wire_len, &how, place)
+            } else {
+                None
+            };
             if is_spoken == Some(false) {
+                place.note_direction(packet.direction);
                 group.keep();
                 continue;
             }
             // The account of this run has not been closed yet.
             let since = self.capture.start.min(run.start);
-            let origin = Origin { timestamp: packet.timestamp, since, frame, interface };
-            if is_spoken.is_some() {
-                self.read_message(&packet, origin, &mut group);
-            } else {
-                self.observe_unusual::<LIVE>(&packet, origin, &mut group);
-            }
+            let origin = Origin { timestamp: packet.timestamp, since, frame, interface: how.interface };
+            // By value: so it is put together here only, and no other packet ever is.
+            self.observe_rare::<LIVE>(packet, origin, is_spoken.is_some(), &mut group);
         }
         self.close_run(run);
         self.capture.frames = frame;
         self.tally.flush(&mut group);
+    }
+
+    fn how(&self, interface: InterfaceId) -> How {
+        How { registry: self.registry, seed: self.options.seed, interface }
     }
 
     /// Adds packets of one interface to its account and the capture's.
@@ -247,15 +250,33 @@ impl FlowTable {
             + self.expiry.ended.len()
     }
 
+    /// Goes on with a packet that is not done with yet.
+    #[inline(never)]
+    fn observe_rare<'a, const LIVE: bool>(
+        &mut self,
+        packet: Packet<'a>,
+        origin: Origin,
+        is_plain: bool,
+        group: &mut Group<'a>,
+    ) {
+        if is_plain {
+            self.read_message(&packet, origin, group);
+        } else {
+            self.observe_unusual::<LIVE>(&packet, origin, group);
+        }
+    }
+
     /// Reads the payload of a plain packet that was observed last, and which somebody may read.
     #[inline(never)]
     fn read_message<'a>(&mut self, packet: &Packet<'a>, origin: Origin, group: &mut Group<'a>) {
         // Handing it over would cost every packet more than reading these few again.
         if let Some(plain) = Plain::of(packet, self.registry) {
             let spoken = self.messages.read(origin, &plain.ip, plain.tcp.as_ref(), plain.payload);
-            self.tally.next(group).spoken = spoken;
+            let observation = self.tally.next(group);
+            observation.spoken = spoken;
+            observation.note_direction(packet.direction);
         }
-        group.keep();
+        group.keep_rare();
         self.tell_of_resolvers(origin);
     }
 
@@ -321,16 +342,17 @@ impl FlowTable {
             let said = d.app_payload();
             (said.and_then(|said| self.messages.read(origin, inner, d.tcp.as_ref(), said)), None)
         };
+        let how = self.how(origin.interface);
         let observation = self.tally.next(group);
-        observe::<LIVE>(observation, packet, origin.interface, ip, tcp, flow, &self.options.seed);
+        observe_packet::<LIVE>(observation, packet, ip, tcp, flow, &how);
         observation.icmp = d.icmp.filter(|_| told).unwrap_or_default();
         if self.options.decap && !d.tunnels().is_empty() {
-            observation.enclosed = Some((packet.link_type, packet.bytes));
+            observation.enclose(packet);
         }
         // Of a packet in pieces, the first one has the beginning of it.
         observation.payload = d.app_payload().filter(|_| told).unwrap_or_default();
         observation.spoken = spoken.filter(|_| told);
-        group.keep();
+        group.keep_rare();
         if d.outer.is_some() {
             self.observe_enclosed(packet, d, spoken, origin.interface);
         }
@@ -420,23 +442,34 @@ impl FlowTable {
     }
 }
 
-/// Writes down a plain packet; gives whether somebody may read its payload. `None` if it is not plain.
-#[inline(never)] // By itself it has registers enough; within the loop over packets it would keep half of its values in memory.
-fn observe_plain<'a, const LIVE: bool>(
-    packet: &Packet<'a>,
-    registry: &Registry,
+/// What all packets of an interface have in common.
+struct How {
+    registry: &'static Registry,
+    seed: Seed,
     interface: InterfaceId,
-    seed: &Seed,
+}
+
+/// Writes down a plain packet of Ethernet, but for its direction; gives whether somebody may read its payload. `None` if it
+/// is not plain.
+///
+/// By itself it has registers enough; within the loop over packets it would keep half of its values in memory. All that it
+/// is given comes in registers.
+#[inline(never)]
+fn observe_plain<'a, const LIVE: bool>(
+    bytes: &'a [u8],
+    at: Timestamp,
+    frame_bytes: u32,
+    how: &How,
     observation: &mut Observation<'a>,
 ) -> Option<bool> {
-    Plain::read(packet, registry, Count::<LIVE> { packet, interface, seed, observation })
+    (observation.at, observation.frame_bytes) = (at, frame_bytes);
+    Plain::read_ethernet(bytes, how.registry, Count::<LIVE> { bytes, how, observation })
 }
 
 /// Where a plain packet is written down.
 struct Count<'t, 'a, const LIVE: bool> {
-    packet: &'t Packet<'a>,
-    interface: InterfaceId,
-    seed: &'t Seed,
+    bytes: &'a [u8],
+    how: &'t How,
     observation: &'t mut Observation<'a>,
 }
 
@@ -446,47 +479,49 @@ impl<'a, const LIVE: bool> Take<'a> for Count<'_, 'a, LIVE> {
     #[inline(always)]
     fn take(self, plain: Plain<'a>, is_spoken: bool) -> bool {
         let (ip, tcp) = (&plain.ip, plain.tcp.as_ref());
-        observe::<LIVE>(self.observation, self.packet, self.interface, ip, tcp, FlowKey::of(ip), self.seed);
+        observe::<LIVE>(self.observation, self.bytes, ip, tcp, FlowKey::of(ip), self.how);
         self.observation.payload = plain.payload;
         is_spoken
     }
 }
 
-/// Writes down what every packet adds to its flow; the rest is set to nothing.
+/// Writes down what every packet's headers add to its flow.
 #[inline(always)]
 fn observe<'a, const LIVE: bool>(
     o: &mut Observation<'a>,
-    packet: &Packet<'a>,
-    interface: InterfaceId,
+    bytes: &'a [u8],
     ip: &Ip,
     tcp: Option<&Tcp>,
     (mut key, side): (FlowKey, Side),
-    seed: &Seed,
+    how: &How,
 ) {
-    o.unprinted = None;
     if LIVE {
-        key = key.on(interface.0);
-        o.unprinted = Some(Unprinted::new(packet.bytes, ip, tcp));
+        key = key.on(how.interface.0);
+        (o.bytes, o.ip_at, o.ack) = (bytes, ip.at, tcp.map_or(0, |tcp| tcp.ack));
     }
     match tcp {
         Some(tcp) => o.segment = Segment::of(tcp),
         None => o.segment.clear(),
     }
     o.key = key;
-    o.hash = key.hash(seed);
+    o.hash = key.hash(&how.seed);
     o.ip_bytes = ip.bytes;
-    o.at = packet.timestamp;
-    o.frame_bytes = packet.wire_len;
-    o.interface = interface.0;
+    o.interface = how.interface.0;
     o.side = side;
-    o.local = match packet.direction {
-        Direction::Unknown => 0,
-        Direction::Outbound => LOCAL[side.index()],
-        Direction::Inbound => LOCAL[side.other().index()],
-    };
-    o.icmp = Icmp::default();
-    o.enclosed = None;
-    (o.payload, o.spoken) = (&[], None);
+}
+
+/// The same, and what is known of the packet from its capture.
+fn observe_packet<'a, const LIVE: bool>(
+    o: &mut Observation<'a>,
+    packet: &Packet<'a>,
+    ip: &Ip,
+    tcp: Option<&Tcp>,
+    flow: (FlowKey, Side),
+    how: &How,
+) {
+    observe::<LIVE>(o, packet.bytes, ip, tcp, flow, how);
+    (o.at, o.frame_bytes) = (packet.timestamp, packet.wire_len);
+    o.note_direction(packet.direction);
 }
 
 /// Packets of one interface, one after the other.

@@ -5,70 +5,23 @@
 //! other, so their cache misses overlap: on a million flows a packet takes a
 //! quarter of the time that it takes alone.
 
+mod group;
+
 use std::hint::black_box;
-use std::mem;
 
 use dissect::app::Depth;
-use dissect::{Icmp, LinkType, TcpFlags, Timestamp};
+use dissect::{TcpFlags, Timestamp};
 
+use self::group::GROUP;
+pub(crate) use self::group::{Group, Observation};
 use crate::flow::{Counters, Flow};
-use crate::key::{FlowKey, Side};
-use crate::opening::{Openings, is_worth_hearing};
-use crate::path::{PRINTS, Unprinted};
+use crate::opening::{Openings, is_worth_hearing, may_be_worth_hearing};
+use crate::path::PRINTS;
 use crate::record;
 use crate::store::{FlowParts, FlowStore, More};
-use crate::tcp::Segment;
 
-/// Packets that are taken together.
-const GROUP: usize = 32;
 /// Flows that the clock hand looks at to find one to evict.
 const EVICTION_SAMPLE: usize = 16;
-
-/// What one packet adds to its flow.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Observation<'a> {
-    pub(crate) key: FlowKey,
-    pub(crate) hash: u32,
-    pub(crate) ip_bytes: u32,
-    pub(crate) at: Timestamp,
-    pub(crate) frame_bytes: u32,
-    pub(crate) interface: u16,
-    pub(crate) side: Side,
-    /// Bits of [`crate::flow::LOCAL`].
-    pub(crate) local: u8,
-    pub(crate) icmp: Icmp,
-    pub(crate) segment: Segment,
-    /// The packet, where it may have to be told from others on whatever interface it passes.
-    pub(crate) unprinted: Option<Unprinted<'a>>,
-    /// The packet's bytes, where tunnels enclose its flow: if it begins the flow or ends a name, their headers are read from
-    /// these.
-    pub(crate) enclosed: Option<(LinkType, &'a [u8])>,
-    /// What was captured of the payload of a whole TCP or UDP packet.
-    pub(crate) payload: &'a [u8],
-    /// The protocol of a message that was read in it, if any was.
-    pub(crate) spoken: Option<&'static str>,
-}
-
-/// Packets that wait to be added together.
-#[derive(Debug)]
-pub(crate) struct Group<'a> {
-    observations: [Observation<'a>; GROUP],
-    len: usize,
-}
-
-impl Default for Group<'_> {
-    fn default() -> Self {
-        Group { observations: [Observation::default(); GROUP], len: 0 }
-    }
-}
-
-impl Group<'_> {
-    /// Has the observation that was written last wait.
-    #[inline]
-    pub(crate) fn keep(&mut self) {
-        self.len += 1;
-    }
-}
 
 /// The flows of one table.
 #[derive(Debug)]
@@ -106,15 +59,15 @@ impl Tally {
     /// [`Group::keep`]'s.
     #[inline]
     pub(crate) fn next<'a, 'g>(&mut self, group: &'g mut Group<'a>) -> &'g mut Observation<'a> {
-        if group.len == GROUP {
+        if group.is_full() {
             self.flush(group);
         }
-        &mut group.observations[group.len % GROUP]
+        group.place()
     }
 
     /// Adds what waits.
     pub(crate) fn flush(&mut self, group: &mut Group<'_>) {
-        let waiting = group.observations.get(..mem::replace(&mut group.len, 0)).unwrap_or_default();
+        let waiting = group.waiting();
         let live = self.begun.is_some();
         let mut guesses = [0; GROUP];
         for (guess, o) in guesses.iter_mut().zip(waiting) {
@@ -128,6 +81,7 @@ impl Tally {
                 self.openings.hear(&mut self.flows, number, o);
             }
         }
+        group.clear();
     }
 
     /// Adds one packet to its flow, which it may begin; gives the flow's number, and whether its payload is wanted.
@@ -139,13 +93,11 @@ impl Tally {
                 let is_earliest = add(flow, o);
                 let is_wanted = flow.heed.wants(o.side)
                     && !o.payload.is_empty()
+                    && may_be_worth_hearing(flow, o)
                     && is_worth_hearing(flow, o, &self.openings);
                 // Asked first, since a capture's answer is always the same.
-                if live
-                    && place < PRINTS as u64
-                    && let Some(packet) = &o.unprinted
-                {
-                    let print = packet.print(o.ip_bytes);
+                if live && place < PRINTS as u64 {
+                    let print = o.unprinted().print(o.ip_bytes);
                     self.flows.keep_print(guess, o.side.index(), place as usize, print);
                 }
                 if is_earliest {
@@ -215,7 +167,7 @@ impl Tally {
         let before = flow.initiator;
         (flow.initiator, flow.interface, flow.icmp) = (o.side, o.interface, o.icmp);
         self.flows.absorb_more(number, before, More::default(), o.side);
-        if let Some((link_type, bytes)) = o.enclosed {
+        if let Some((link_type, bytes)) = o.enclosing() {
             self.flows.set_tunnels(number, record::tunnel_headers(link_type, bytes));
         }
     }
@@ -226,7 +178,7 @@ impl Tally {
         let mut flow = Flow::new(o.key, o.hash, o.at, o.side);
         (flow.interface, flow.icmp) = (o.interface, o.icmp);
         let number = self.flows.insert(flow);
-        if let Some((link_type, bytes)) = o.enclosed {
+        if let Some((link_type, bytes)) = o.enclosing() {
             self.flows.set_tunnels(number, record::tunnel_headers(link_type, bytes));
         }
         if let Some(begun) = &mut self.begun {

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use super::{MESSAGES, dns};
 use crate::FiveTuple;
+use crate::port_set::PortSet;
 
 /// Those of them that are known by what they say, wherever they say it.
 static RECOGNIZERS: &[&dyn MessageDissector] = &[&dns::DNS];
@@ -72,23 +73,13 @@ pub(crate) fn ports() -> impl Iterator<Item = u16> {
     })
 }
 
-/// The ports that some message dissector names, a bit each: most packets are none's.
-static NAMED: LazyLock<Box<[u64; 1024]>> = LazyLock::new(|| {
-    let mut bits = Box::new([0; 1024]);
-    for port in ports() {
-        if let Some(word) = bits.get_mut(usize::from(port >> 6)) {
-            *word |= 1 << (port & 63);
-        }
-    }
-    bits
-});
+/// The ports that some message dissector names: most packets are none's.
+static NAMED: LazyLock<PortSet> = LazyLock::new(|| ports().collect());
 
 /// Who speaks on one of these ports; the destination's counts first.
 #[inline]
 pub fn by_port(protocol: u8, src_port: u16, dst_port: u16) -> Option<&'static dyn MessageDissector> {
-    let named =
-        |port: u16| NAMED.get(usize::from(port >> 6)).is_some_and(|word| word >> (port & 63) & 1 != 0);
-    if named(dst_port) || named(src_port) { registered(protocol, src_port, dst_port) } else { None }
+    if NAMED.has_any([dst_port, src_port]) { registered(protocol, src_port, dst_port) } else { None }
 }
 
 fn registered(protocol: u8, src_port: u16, dst_port: u16) -> Option<&'static dyn MessageDissector> {

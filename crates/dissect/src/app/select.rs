@@ -3,6 +3,8 @@
 use std::sync::LazyLock;
 
 use super::{AppDissector, MESSAGES, OPENINGS, Port, signature};
+use crate::boxed::boxed;
+use crate::port_set::PortSet;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -126,26 +128,40 @@ impl Candidates {
 
 /// The protocol that is usually spoken on `port`.
 pub fn protocol_by_port(transport: u8, port: u16) -> Option<&'static str> {
-    let at =
-        PORTS.binary_search_by_key(&(transport, port), |&(transport, port, _)| (transport, port)).ok()?;
-    PORTS.get(at).map(|&(.., name)| name)
+    let usual = &*USUAL;
+    let place = match transport {
+        TCP => usual.tcp.get(usize::from(port)),
+        UDP => usual.udp.get(usize::from(port)),
+        _ => None,
+    };
+    usual.names.get(usize::from(*place?)).copied()
 }
 
-/// Transport, port and the first who is known by it, sorted.
-static PORTS: LazyLock<Vec<(u8, u16, &'static str)>> = LazyLock::new(|| {
-    let messages = MESSAGES.iter().flat_map(|d| d.ports().iter().map(move |&port| (port, d.name())));
-    let named = ALL.iter().flat_map(|d| d.ports().iter().map(move |&port| (port, d.name())));
-    let mut ports: Vec<_> = messages
-        .chain(named)
-        .map(|(port, name)| match port {
-            Port::Tcp(port) => (TCP, port, name),
-            Port::Udp(port) => (UDP, port, name),
-        })
-        .collect();
-    // Stable: of several, the first one stays in front.
-    ports.sort_by_key(|&(transport, port, _)| (transport, port));
-    ports.dedup_by_key(|&mut (transport, port, _)| (transport, port));
-    ports
+/// What is usually spoken on which ports: of several, the first in the registry.
+struct Usual {
+    /// By port, the place of its name; of most ports, none.
+    tcp: Box<[u16; 1 << 16]>,
+    udp: Box<[u16; 1 << 16]>,
+    names: Vec<&'static str>,
+}
+
+static USUAL: LazyLock<Usual> = LazyLock::new(|| {
+    let messages = MESSAGES.iter().map(|d| (d.name(), d.ports()));
+    let named = messages.chain(ALL.iter().map(|d| (d.name(), d.ports())));
+    let mut usual = Usual { tcp: boxed(u16::MAX), udp: boxed(u16::MAX), names: Vec::new() };
+    for (place, (name, ports)) in named.enumerate() {
+        usual.names.push(name);
+        for port in ports {
+            let slot = match *port {
+                Port::Tcp(port) => usual.tcp.get_mut(usize::from(port)),
+                Port::Udp(port) => usual.udp.get_mut(usize::from(port)),
+            };
+            if let Some(slot) = slot.filter(|slot| **slot == u16::MAX) {
+                *slot = place as u16;
+            }
+        }
+    }
+    usual
 });
 
 /// Whom to ask, worked out once.
@@ -158,9 +174,9 @@ struct Tables {
     enough: [Candidates; MOST_LEAST + 1],
     /// Those that are asked whatever the ports.
     anywhere: Candidates,
-    /// Ports on which others are asked too, sorted, and a bit for each of them.
+    /// Ports on which others are asked too, sorted, and the same as a set.
     bound: Vec<(u16, Candidates)>,
-    is_bound: Box<[u64; 1024]>,
+    is_bound: PortSet,
     follow: Candidates,
     recur: Candidates,
     /// Ports of TCP on which those are usually spoken.
@@ -179,12 +195,6 @@ impl Tables {
         let mut ports: Vec<u16> = ALL.iter().flat_map(|d| d.only_on().iter().copied()).collect();
         ports.sort_unstable();
         ports.dedup();
-        let mut is_bound = Box::new([0; 1024]);
-        for &port in &ports {
-            if let Some(word) = is_bound.get_mut(usize::from(port / 64)) {
-                *word |= 1 << (port % 64);
-            }
-        }
         let recurring = ALL.iter().filter(|d| d.recurs());
         let tcp = |port: &Port| if let Port::Tcp(port) = port { Some(*port) } else { None };
         let on = |port| (port, Candidates::all(|d| d.only_on().contains(&port)));
@@ -196,8 +206,8 @@ impl Tables {
             second: by_byte(|d, byte| d.continues().may_be(byte)),
             enough: std::array::from_fn(|len| Candidates::all(|d| d.at_least() <= len)),
             anywhere: Candidates::all(|d| d.only_on().is_empty()),
+            is_bound: ports.iter().copied().collect(),
             bound: ports.into_iter().map(on).collect(),
-            is_bound,
             follow: Candidates::all(|d| d.follows_others()),
             recur: Candidates::all(|d| d.recurs()),
             recur_on: recurring.flat_map(|d| d.ports()).filter_map(tcp).collect(),
@@ -226,8 +236,7 @@ impl Tables {
     fn on(&self, ports: [u16; 2]) -> Candidates {
         let mut asked = self.anywhere;
         for port in ports {
-            let word = self.is_bound.get(usize::from(port / 64)).copied().unwrap_or(0);
-            if word >> (port % 64) & 1 != 0 {
+            if self.is_bound.has(port) {
                 asked = asked.or(self.bound_to(port));
             }
         }

@@ -73,20 +73,15 @@ impl<'a> Plain<'a> {
     /// Reads a plain packet; `None` sends it the general way.
     #[inline]
     pub fn of(packet: &Packet<'a>, registry: &Registry) -> Option<Self> {
-        Self::read(packet, registry, AsIs)
-    }
-
-    /// Reads a plain packet and has it taken.
-    #[inline(always)]
-    pub fn read<T: Take<'a>>(packet: &Packet<'a>, registry: &Registry, taker: T) -> Option<T::Out> {
         if packet.link_type != LinkType::ETHERNET {
             return None;
         }
-        Self::read_ethernet(packet.bytes, registry, taker)
+        Self::read_ethernet(packet.bytes, registry, AsIs)
     }
 
+    /// Reads a plain packet of Ethernet and has it taken.
     #[inline(always)]
-    fn read_ethernet<T: Take<'a>>(bytes: &'a [u8], registry: &Registry, taker: T) -> Option<T::Out> {
+    pub fn read_ethernet<T: Take<'a>>(bytes: &'a [u8], registry: &Registry, taker: T) -> Option<T::Out> {
         let (ether_type, tags, rest) = behind_tags(bytes)?;
         let at = ETHERNET_HEADER + usize::from(tags) * TAG;
         match ether_type {

@@ -3,6 +3,8 @@
 use std::sync::LazyLock;
 
 use super::{Claim, DISSECTORS, Dissector, DissectorId, fast};
+use crate::boxed::boxed;
+use crate::port_set::PortSet;
 use crate::{LinkType, app};
 
 const NONE: u8 = u8::MAX;
@@ -16,9 +18,8 @@ const PLACES: usize = (WIDE << 16) + (NARROW << 8);
 pub struct Registry {
     table: Box<[u8; PLACES]>,
     others: Vec<(Claim, u8)>,
-    /// One bit a port: whether a dissector of this or the application's kind is known by it, over UDP or TCP. Eight
-    /// times denser than the table, so that it stays in the cache.
-    spoken_ports: Box<[u64; 1024]>,
+    /// Ports by which a dissector of this or the application's kind is known, over UDP or TCP.
+    spoken_ports: PortSet,
     /// By number; as many as a number's 8 bits can tell apart.
     dissectors: [&'static dyn Dissector; 256],
     pub(crate) readers: fast::Readers,
@@ -41,7 +42,7 @@ impl Registry {
         let mut r = Registry {
             table: boxed(NONE),
             others: Vec::new(),
-            spoken_ports: boxed(0),
+            spoken_ports: app::ports().collect(),
             dissectors: std::array::from_fn(|n| DissectorId(n as u16).dissector()),
             readers: fast::Readers::default(),
         };
@@ -50,9 +51,6 @@ impl Registry {
                 debug_assert!(r.claimant(claim).is_none(), "{claim:?} is claimed twice");
                 r.claim(claim, number as u8);
             }
-        }
-        for port in app::ports() {
-            r.note_port(port);
         }
         let reader = |claim| r.claimant(claim).unwrap_or_default();
         r.readers = fast::Readers {
@@ -68,7 +66,7 @@ impl Registry {
 
     fn claim(&mut self, claim: Claim, number: u8) {
         if let Claim::UdpPort(port) = claim {
-            self.note_port(port);
+            self.spoken_ports.insert(port);
         }
         match place(claim).and_then(|at| self.table.get_mut(at)) {
             Some(slot) => *slot = number,
@@ -76,18 +74,10 @@ impl Registry {
         }
     }
 
-    fn note_port(&mut self, port: u16) {
-        if let Some(word) = self.spoken_ports.get_mut(usize::from(port / 64)) {
-            *word |= 1 << (port % 64);
-        }
-    }
-
     /// Whether some dissector is known by one of these ports: if not, nobody has to be asked.
     #[inline]
     pub(crate) fn is_spoken(&self, src_port: u16, dst_port: u16) -> bool {
-        let bit =
-            |port: u16| self.spoken_ports.get(usize::from(port / 64)).map_or(0, |word| word >> (port % 64));
-        (bit(src_port) | bit(dst_port)) & 1 != 0
+        self.spoken_ports.has_any([src_port, dst_port])
     }
 
     /// Whether some dissector reads what UDP carries from or to `port`.
@@ -129,14 +119,6 @@ fn place(claim: Claim) -> Option<usize> {
         Claim::Nlpid(number) => narrow(2, number),
         Claim::Form(form) => narrow(3, form as u8),
         Claim::Snap { .. } => None,
-    }
-}
-
-/// Too large for the stack on its way to the heap.
-fn boxed<T: Copy, const N: usize>(value: T) -> Box<[T; N]> {
-    match vec![value; N].into_boxed_slice().try_into() {
-        Ok(array) => array,
-        Err(_) => unreachable!("its length is N"),
     }
 }
 

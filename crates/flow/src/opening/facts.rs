@@ -115,7 +115,7 @@ fn event(flow: &Flow, o: &Observation<'_>, name: &Name) -> NameEvent {
     let client = if name.client == End::Initiator { flow.initiator } else { flow.initiator.other() };
     let (key, protocol) = (&flow.key, flow.key.protocol());
     let tuple = FiveTuple { src: key.endpoint(client), dst: key.endpoint(client.other()), protocol };
-    let outer = o.enclosed.and_then(|(link_type, bytes)| outermost(link_type, bytes));
+    let outer = o.enclosing().and_then(|(link_type, bytes)| outermost(link_type, bytes));
     let turned = |outer: FiveTuple| FiveTuple { src: outer.dst, dst: outer.src, ..outer };
     let outer = outer.map(|outer| if client == o.side { outer } else { turned(outer) });
     let (timestamp, interface) = (o.at, InterfaceId(o.interface));

@@ -7,9 +7,16 @@ use crate::encrypted::Encrypted;
 use crate::flow::Flow;
 use crate::tally::Observation;
 
-/// Whether a payload that a flow has heed of is worth a closer look. Most of those that are not are told by their first
+/// Whether a payload that a flow has heed of may be worth a closer look. Most of those that are not are told by their first
 /// bytes, here, where the flow and the packet are at hand.
-#[inline(never)]
+#[inline]
+pub(crate) fn may_be_worth_hearing(flow: &Flow, o: &Observation<'_>) -> bool {
+    !flow.heed.is_at_rest()
+        || may_begin_another(flow, o)
+        || !o.segment.is_some() && quic::is_handshake(o.payload)
+}
+
+/// The same by all that is known.
 pub(crate) fn is_worth_hearing(flow: &mut Flow, o: &Observation<'_>, openings: &Openings) -> bool {
     if flow.heed.is_pending() || flow.heed.is_counted() {
         return true;

@@ -7,7 +7,7 @@
 use dissect::packet::{Claim, Registry};
 use dissect::{Dissection, Ip, KernelCount, TcpFlags};
 
-use super::{FlowTable, Run, observe};
+use super::{FlowTable, Run, observe_packet};
 use crate::flow::Counters;
 use crate::ledger::InterfaceId;
 use crate::offload;
@@ -70,10 +70,10 @@ impl FlowTable {
         let plain = d.outer.is_none();
         let tcp = d.tcp.as_ref().filter(|_| plain);
         let mut observation = Observation::default();
-        let (o, packet, seed) = (&mut observation, &count.first, &self.options.seed);
+        let (o, packet, how) = (&mut observation, &count.first, self.how(interface));
         match self.options.live {
-            Some(_) => observe::<true>(o, packet, interface, ip, tcp, flow, seed),
-            None => observe::<false>(o, packet, interface, ip, tcp, flow, seed),
+            Some(_) => observe_packet::<true>(o, packet, ip, tcp, flow, &how),
+            None => observe_packet::<false>(o, packet, ip, tcp, flow, &how),
         }
         observation.icmp = d.icmp.filter(|_| plain).unwrap_or_default();
         let sum =

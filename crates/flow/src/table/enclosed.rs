@@ -6,7 +6,7 @@
 use dissect::app::Depth;
 use dissect::{Dissection, Packet};
 
-use super::{FlowTable, observe};
+use super::{FlowTable, observe_packet};
 use crate::key::FlowKey;
 use crate::ledger::InterfaceId;
 use crate::tally::{Observation, Tally};
@@ -28,15 +28,16 @@ impl FlowTable {
         spoken: Option<&'static str>,
         interface: InterfaceId,
     ) {
+        let how = self.how(interface);
         let Some(enclosed) = &mut self.enclosed else { return };
         let Some(ip) = d.ip.as_ref().filter(|ip| ip.fragment.is_none_or(|piece| piece.offset == 0)) else {
             return;
         };
         let mut o = Observation::default();
-        observe::<false>(&mut o, packet, interface, ip, d.tcp.as_ref(), FlowKey::of(ip), &self.options.seed);
+        observe_packet::<false>(&mut o, packet, ip, d.tcp.as_ref(), FlowKey::of(ip), &how);
         o.payload = d.app_payload().unwrap_or_default();
         o.spoken = spoken;
-        o.enclosed = Some((packet.link_type, packet.bytes));
+        o.enclose(packet);
         enclosed.add_alone(&o);
         enclosed.eviction.evicted.clear();
     }

@@ -6,7 +6,7 @@
 use dissect::app::{by_content, by_port};
 use dissect::{Dissection, Fragment, Ip, LinkType, Packet};
 
-use super::{FlowTable, observe};
+use super::{FlowTable, observe_packet};
 use crate::fragment::payload_around;
 use crate::key::FlowKey;
 use crate::ledger::InterfaceId;
@@ -93,9 +93,11 @@ impl FlowTable {
         let (Some(ip), Some(said)) = (d.ip.as_ref(), d.app_payload()) else { return };
         let is_enclosed = d.outer.is_some() || last.outer.is_some();
         let mut o = Observation::default();
-        observe::<LIVE>(&mut o, packet, interface, ip, d.tcp.as_ref(), FlowKey::of(ip), &self.options.seed);
+        observe_packet::<LIVE>(&mut o, packet, ip, d.tcp.as_ref(), FlowKey::of(ip), &self.how(interface));
         o.payload = said;
-        o.enclosed = (is_enclosed || !last.tunnels().is_empty()).then_some((packet.link_type, packet.bytes));
+        if is_enclosed || !last.tunnels().is_empty() {
+            o.enclose(packet);
+        }
         match &mut self.enclosed {
             Some(enclosed) if is_enclosed => enclosed.hear_whole(&o),
             _ if is_enclosed && !self.options.decap => {}

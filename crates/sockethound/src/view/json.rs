@@ -20,6 +20,26 @@ static PAIRS: [[u8; 2]; 100] = {
     pairs
 };
 
+/// Digits of the largest number.
+const MOST_DIGITS: usize = 20;
+
+/// `0.`, `1.`, … `255.`, each behind its length.
+static OCTETS: [(usize, [u8; 4]); 256] = {
+    let mut octets = [(0, *b"...."); 256];
+    let mut n = 0;
+    while n < octets.len() {
+        let digits = [b'0' + (n / 100) as u8, b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8];
+        let [a, b, c] = digits;
+        octets[n] = match n {
+            0..=9 => (2, [c, b'.', 0, 0]),
+            10..=99 => (3, [b, c, b'.', 0]),
+            _ => (4, [a, b, c, b'.']),
+        };
+        n += 1;
+    }
+    octets
+};
+
 /// JSON text that grows.
 #[derive(Debug, Default)]
 pub(super) struct Json {
@@ -40,7 +60,7 @@ impl Json {
     }
 
     /// Text that is JSON already: punctuation, names of members.
-    #[inline]
+    #[inline(always)] // Its length is known where it is written: so it is copied without a call.
     pub(super) fn raw(&mut self, text: &str) -> &mut Self {
         self.text.extend_from_slice(text.as_bytes());
         self
@@ -49,21 +69,26 @@ impl Json {
     /// A number.
     #[inline]
     pub(super) fn integer(&mut self, mut n: u64) -> &mut Self {
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        while n >= 100 {
+        let len = n.checked_ilog10().map_or(1, |log| log as usize + 1);
+        let mut digits = [0; MOST_DIGITS];
+        let mut at = len;
+        while at > 1 {
             at -= 2;
             digits[at..at + 2].copy_from_slice(&PAIRS[(n % 100) as usize]);
             n /= 100;
         }
-        if n >= 10 {
-            at -= 2;
-            digits[at..at + 2].copy_from_slice(&PAIRS[n as usize]);
-        } else {
-            at -= 1;
-            digits[at] = b'0' + n as u8;
+        if at > 0 {
+            digits[0] = b'0' + n as u8;
         }
-        self.text.extend_from_slice(&digits[at..]);
+        self.first(len, digits)
+    }
+
+    /// The first `len` of some bytes: to copy all and forget the others is a few instructions, to copy so many is a call.
+    #[inline]
+    fn first<const N: usize>(&mut self, len: usize, bytes: [u8; N]) -> &mut Self {
+        let before = self.text.len();
+        self.text.extend_from_slice(&bytes);
+        self.text.truncate(before + len);
         self
     }
 
@@ -139,8 +164,11 @@ impl Json {
 
     #[inline]
     fn ipv4(&mut self, addr: Ipv4Addr) {
-        let [a, b, c, d] = addr.octets().map(u64::from);
-        self.integer(a).raw(".").integer(b).raw(".").integer(c).raw(".").integer(d);
+        for (n, octet) in addr.octets().into_iter().enumerate() {
+            let (len, text) = OCTETS[usize::from(octet)];
+            // Without the dot behind the last one.
+            self.first(len - usize::from(n == 3), text);
+        }
     }
 
     fn ipv6(&mut self, addr: Ipv6Addr) {

@@ -13,7 +13,8 @@ pub(super) fn write(json: &mut Json, flow: &FlowRecord, geo: Option<&Geo>, vendo
     json.raw(r#","event":{"start":"#).time(flow.first);
     json.raw(r#","end":"#).time(flow.last);
     json.raw(r#","duration":"#).integer(nanoseconds(flow.duration()));
-    write_network(json, flow);
+    let protocol = flow.app_protocol();
+    write_network(json, flow, protocol.map(|(name, _)| name));
     write_side(json, r#"},"source":"#, &flow.source, flow.sent, flow.source_name.as_ref());
     write_mac(json, flow.source_mac, vendors);
     write_place(json, &flow.source, geo);
@@ -33,7 +34,7 @@ pub(super) fn write(json: &mut Json, flow: &FlowRecord, geo: Option<&Geo>, vendo
     if let Some(answer) = &flow.owner {
         owner::write_attribution(json, answer);
     }
-    if let Some((_, by)) = flow.app_protocol() {
+    if let Some((_, by)) = protocol {
         json.raw(r#","protocol_by":"#).plain(by.name().as_bytes());
     }
     write_cause(json, &flow.cause);
@@ -68,7 +69,7 @@ pub(super) fn write(json: &mut Json, flow: &FlowRecord, geo: Option<&Geo>, vendo
     json.raw("}}\n");
 }
 
-fn write_network(json: &mut Json, flow: &FlowRecord) {
+fn write_network(json: &mut Json, flow: &FlowRecord, protocol: Option<&str>) {
     json.raw(r#"},"network":{"transport":"#);
     write_transport(json, flow.protocol);
     json.raw(r#","iana_number":"#).integer(flow.protocol.into());
@@ -76,8 +77,7 @@ fn write_network(json: &mut Json, flow: &FlowRecord) {
     if let Some(direction) = flow.direction {
         json.raw(r#","direction":"#).plain(direction.name().as_bytes());
     }
-    let protocol = flow.app_protocol();
-    if let Some((protocol, _)) = protocol {
+    if let Some(protocol) = protocol {
         json.raw(r#","protocol":"#).plain(protocol.as_bytes());
     }
     json.raw(r#","community_id":"#).plain(&community_id::of(flow));
