@@ -21,6 +21,20 @@ fn render(options: Options, snapshot: &Snapshot) -> String {
     String::from_utf8(out).unwrap()
 }
 
+/// However narrow it is, what a row counts is not cut.
+#[test]
+fn narrow_rows_keep_their_numbers() {
+    let snapshot = snapshot();
+    for columns in 40..60 {
+        let page = render(at(columns), &snapshot);
+        let rows = page.lines().skip_while(|line| !line.starts_with('─')).skip(1);
+        for (row, flow) in rows.zip(&snapshot.rows) {
+            let count = flow.total().packets.to_string();
+            assert!(row.split(' ').any(|word| word == count), "{columns}: {row:?} lacks {count}");
+        }
+    }
+}
+
 #[test]
 fn columns_80() {
     insta::assert_snapshot!(render(at(80), &snapshot()));
@@ -358,6 +372,38 @@ fn a_terminal_is_painted_over_never_reset() {
     assert!(show(false).starts_with("\x1b[H\x1b[J"));
     assert!(show(true).starts_with("\x1b[H\x1b[J"));
     assert!(!show(true).contains("\x1bc"));
+}
+
+/// What is painted over is no longer than the screen; the last report is whole.
+#[test]
+fn what_is_painted_over_fits_the_screen() {
+    let many = |flows: usize| {
+        let mut snapshot = Snapshot { is_final: false, ..live_snapshot() };
+        let row = snapshot.rows[0].clone();
+        (snapshot.rows, snapshot.flows) = (vec![row; flows], flows as u64);
+        snapshot
+    };
+    let painted = |lines, snapshot: &Snapshot| {
+        let page = render(Options { repaint: true, lines: Some(lines), ..at(80) }, snapshot);
+        (page.lines().count(), page)
+    };
+    let (all, page) = painted(1000, &many(30));
+    assert!(all > 40 && !page.contains("more flow"));
+    for lines in 20..=all + 2 {
+        let (taken, page) = painted(lines, &many(30));
+        // The cursor stands in the line behind the last one.
+        assert_eq!(taken, (lines - 1).min(all), "{page}");
+        let rows = page.lines().skip_while(|line| !line.starts_with('─')).skip(1);
+        let shown = rows.take_while(|line| !line.is_empty() && !line.starts_with('…')).count();
+        let rest = if shown == 30 { String::new() } else { format!("… {} more flow", 30 - shown) };
+        assert!(page.contains(&rest), "{shown}: {page}");
+    }
+    let mut groups = Snapshot { live: live_snapshot().live, ..grouped(vec![GroupKey::User("alice".into())]) };
+    groups.groups = groups.groups.map(|groups| groups.repeat(30));
+    let page = painted(30, &Snapshot { is_final: false, ..groups.clone() });
+    assert_eq!(page.0, 29, "{}", page.1);
+    assert!(page.1.contains("more") && page.1.contains("total"), "{}", page.1);
+    assert!(painted(30, &Snapshot { is_final: true, ..groups }).0 > 30);
 }
 
 #[test]

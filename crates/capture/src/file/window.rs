@@ -99,9 +99,8 @@ impl Window {
     /// Goes on by reading, from the first unparsed byte.
     fn unmap(&mut self) -> io::Result<()> {
         let offset = self.offset();
-        self.input.unmap(offset)?;
         (self.base, self.start, self.end) = (offset, 0, 0);
-        Ok(())
+        self.input.unmap(offset)
     }
 
     /// Reads or maps once, behind the unparsed bytes, of which `needed` are wanted in one piece.
