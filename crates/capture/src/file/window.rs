@@ -196,6 +196,22 @@ mod tests {
         assert_eq!((window.fill(1 << 20, WAIT).unwrap(), window.consumed()), (Fill::End, bytes.len() as u64));
     }
 
+    /// What was mapped stays in memory: it need not be read again, from a disk that may fail.
+    #[test]
+    fn what_is_mapped_is_locked() {
+        let (_, path) = file(5 << 20);
+        let Some(mut window) = mapped(&path) else { return };
+        window.fill(1, WAIT).unwrap();
+        if !matches!(window.input, Input::Mapped(_)) {
+            eprintln!("skipped: may not lock so much memory");
+            return;
+        }
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+        let kib: usize = locked.trim().strip_suffix(" kB").unwrap().parse().unwrap();
+        assert!(kib >= 4096, "{locked}");
+    }
+
     #[test]
     fn a_file_that_is_being_written_is_not_mapped() {
         let (bytes, path) = file(1000);

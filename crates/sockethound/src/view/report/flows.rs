@@ -138,10 +138,10 @@ impl Cells {
     pub(super) fn of(page: &Page<'_>, snapshot: &Snapshot, flow: &FlowRecord) -> Self {
         let total = flow.total();
         let known = |name: &'static str| name.to_owned();
-        let resolved = |called: &Option<Called>| {
-            called.as_ref().filter(|_| page.options.resolve).map(|called| told(flow, called))
-        };
-        let [source, destination] = [&flow.source_name, &flow.destination_name].map(resolved);
+        let [source, destination] = [&flow.source_name, &flow.destination_name].map(|called| {
+            let shown = called.as_ref().filter(|_| page.options.resolve)?;
+            Some(told(flow, shown))
+        });
         let tcp = flow.tcp.as_ref();
         let peer = flow.destination_name.as_ref().filter(|_| !page.options.resolve);
         Cells {

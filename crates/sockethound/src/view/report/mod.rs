@@ -128,7 +128,9 @@ impl View for Report {
             self.painted = true;
         }
         match self.options.lines.or_else(|| terminal().map(|[_, lines]| lines)) {
-            Some(lines) if self.options.repaint && !snapshot.is_final => self.draw_within(lines, snapshot, out),
+            Some(lines) if self.options.repaint && !snapshot.is_final => {
+                self.draw_within(lines, snapshot, out)
+            }
             _ => self.draw(snapshot, out),
         }
     }
@@ -163,21 +165,26 @@ impl Report {
     }
 }
 
-/// The same without the last rows, so that it has so many lines less; a few rows stay in any case.
+/// The same with so many lines less: without the last rows, and where few are left, without the earliest answers.
 fn with_fewer_rows(snapshot: &Snapshot, lines: usize) -> Snapshot {
-    const LEAST: usize = 3;
+    /// Rows that stay in any case.
+    const LEAST: usize = 5;
     let mut fewer = snapshot.clone();
-    let kept = |rows: usize, has_rest: bool| {
-        // Where all rows were shown, a line tells of those that are not.
-        rows.saturating_sub(lines + usize::from(!has_rest)).max(LEAST.min(rows))
+    let (rows, has_rest) = match &fewer.groups {
+        Some(groups) => (groups.len(), fewer.more_groups > 0),
+        None => (fewer.rows.len(), fewer.flows > fewer.rows.len() as u64),
     };
+    // Where all rows were shown, a line tells of those that are not.
+    let too_much = lines + usize::from(!has_rest);
+    let kept = rows.saturating_sub(too_much).max(LEAST.min(rows));
     if let Some(groups) = &mut fewer.groups {
-        let kept = kept(groups.len(), fewer.more_groups > 0);
-        fewer.more_groups += (groups.len() - kept) as u64;
+        fewer.more_groups += (rows - kept) as u64;
         groups.truncate(kept);
     } else {
-        fewer.rows.truncate(kept(fewer.rows.len(), fewer.flows > fewer.rows.len() as u64));
+        fewer.rows.truncate(kept);
     }
+    let still = if kept < rows { too_much - (rows - kept) } else { lines };
+    fewer.dns.drain(..still.min(fewer.dns.len().saturating_sub(1)));
     fewer
 }
 
