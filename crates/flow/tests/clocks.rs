@@ -33,7 +33,7 @@ fn read(captures: &[&[Sent]]) -> (u16, u16, String) {
     collector.absorb(table.finish());
     let snapshot = collector.snapshot(None, true);
     let [flow] = &snapshot.rows[..] else { panic!("{:?}", snapshot.rows) };
-    (flow.source.port, flow.destination.port, flow.tcp.as_ref().unwrap().history.to_string())
+    (flow.source.port, flow.destination.port, flow.tcp.as_ref().unwrap().history.clone())
 }
 
 /// What the client sent, by its clock, and what the server sent, by another one that is behind.

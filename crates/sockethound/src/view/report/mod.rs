@@ -142,7 +142,7 @@ impl Report {
     fn draw_within(&self, lines: usize, snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
         let mut text = Vec::new();
         self.draw(snapshot, &mut text)?;
-        let taken = text.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let taken = text.split(|&byte| byte == b'\n').count();
         if taken > lines {
             text.clear();
             self.draw(&with_fewer_rows(snapshot, taken - lines), &mut text)?;
