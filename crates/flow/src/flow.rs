@@ -241,14 +241,22 @@ impl Flow {
         self.tcp.saw_syn()
     }
 
-    /// Adds what one segment told. Where it begins another connection of the same five-tuple, that has an opening of its own.
+    /// Adds what one segment told; gives whether it is the SYN that the flow's first one answers. Where it begins another
+    /// connection of the same five-tuple, that has an opening of its own.
     #[inline]
-    pub(crate) fn observe_tcp(&mut self, side: Side, at: Timestamp, segment: &Segment) {
+    pub(crate) fn observe_tcp(&mut self, side: Side, at: Timestamp, segment: &Segment) -> bool {
         match self.tcp.observe(&mut self.tcp_events, side, at, segment) {
-            Course::On => {}
+            Course::On => return false,
             Course::Anew => self.heed.begin_again(),
             Course::Astray => self.heed.stray(),
+            Course::Answered => return true,
         }
+        false
+    }
+
+    /// Whether `side` sent a SYN.
+    pub(crate) fn asked(&self, side: Side) -> bool {
+        self.tcp.asked(side)
     }
 
     /// Notes that `side` sent these flags, in segments of which no more is known.
@@ -275,10 +283,18 @@ impl Flow {
 
     /// Takes over what another part of the same flow knows, but not what it counted; of TCP only if so told.
     pub(crate) fn learn(&mut self, part: &Flow, of_tcp: bool) {
-        if part.first < self.first {
+        let is_earlier = part.first < self.first;
+        // Interfaces may have clocks of their own: by these, the answer may come before what it answers.
+        let asker = || {
+            let (early, late) = if is_earlier { (part, &*self) } else { (&*self, part) };
+            early.tcp.asker(&early.tcp_events, &late.tcp)
+        };
+        let asker = if part.interface == self.interface { None } else { asker() };
+        if is_earlier {
             (self.first, self.initiator, self.icmp) = (part.first, part.initiator, part.icmp);
             self.interface = part.interface;
         }
+        self.initiator = asker.unwrap_or(self.initiator);
         if of_tcp && part.tcp.began() {
             (self.tcp, self.tcp_events) = (part.tcp, part.tcp_events);
         }

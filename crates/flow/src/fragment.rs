@@ -5,10 +5,14 @@
 //! Packets whose payload somebody wants are put together, whatever the order of
 //! their pieces (RFC 791, section 3.2; RFC 8200, section 4.5). Both memories are
 //! bounded; the oldest entry makes room.
+//!
+//! Identifications come again (65,536 of them; RFC 4963): pieces that lie further
+//! apart than [`PATIENCE`] are not of one packet, and another first piece begins
+//! another one. Time is that of the packets.
 
 use std::collections::VecDeque;
 
-use dissect::{Fragment, Ip};
+use dissect::{Fragment, Ip, Timestamp};
 use hashbrown::HashMap;
 
 use crate::key::{FlowKey, Side};
@@ -21,6 +25,8 @@ const MAX_PACKETS: usize = 64;
 const MAX_PIECES: usize = 128;
 /// Bytes of the pieces of one packet, which may lie over each other.
 const MAX_HELD: usize = 2 * 65_535;
+/// For so many nanoseconds a packet's other pieces are waited for: RFC 8200, section 4.5; the least of RFC 1122, section 3.3.2.
+const PATIENCE: u64 = 60_000_000_000;
 /// Bytes of an IP header without options, and of an IPv6 header.
 const IPV4: usize = 20;
 const IPV6: usize = 40;
@@ -31,9 +37,16 @@ fn identity(ip: &Ip, fragment: Fragment) -> Identity {
     (ip.src, ip.dst, fragment.id, ip.protocol)
 }
 
+/// Whether what passed at `before` and `at` is too far apart to be of one packet.
+fn is_stale(before: Timestamp, at: Timestamp) -> bool {
+    at.0.abs_diff(before.0) > PATIENCE
+}
+
 /// Pieces of one packet's payload.
 #[derive(Debug, Default)]
 struct Pieces {
+    /// When the first one of them came.
+    since: Timestamp,
     /// (offset, bytes), as they came.
     parts: Vec<(u16, Vec<u8>)>,
     /// Known once the last piece has come.
@@ -45,6 +58,13 @@ struct Pieces {
 }
 
 impl Pieces {
+    /// Whether this piece, which came at `at`, is of another packet: one that nobody was asked about, or of which the first
+    /// piece says something else.
+    fn is_other(&self, at: Timestamp, fragment: Fragment, bytes: &[u8]) -> bool {
+        let differs = || self.parts.iter().any(|(offset, part)| *offset == 0 && part != bytes);
+        is_stale(self.since, at) || fragment.offset == 0 && (self.refused || differs())
+    }
+
     /// The payload, once nothing is missing; of overlapping pieces the earlier one counts.
     fn join(&self) -> Option<Vec<u8>> {
         let whole = self.whole.filter(|&whole| self.held >= whole)?;
@@ -81,15 +101,18 @@ impl Pieces {
 /// Whose the first fragments were.
 #[derive(Debug, Default)]
 pub(crate) struct FirstFragments {
-    flows: HashMap<Identity, (FlowKey, Side)>,
+    flows: HashMap<Identity, First>,
     order: VecDeque<Identity>,
 }
 
+/// A first fragment: when it passed, and whose it was.
+type First = (Timestamp, (FlowKey, Side));
+
 impl FirstFragments {
-    /// Remembers whose the first fragment `ip` is.
-    pub(crate) fn note(&mut self, ip: &Ip, fragment: Fragment, flow: (FlowKey, Side)) {
+    /// Remembers whose the first fragment `ip` is, which passed at `at`.
+    pub(crate) fn note(&mut self, ip: &Ip, fragment: Fragment, at: Timestamp, flow: (FlowKey, Side)) {
         let identity = identity(ip, fragment);
-        if self.flows.insert(identity, flow).is_none() {
+        if self.flows.insert(identity, (at, flow)).is_none() {
             self.order.push_back(identity);
             if self.order.len() > MAX_FIRST
                 && let Some(oldest) = self.order.pop_front()
@@ -99,9 +122,10 @@ impl FirstFragments {
         }
     }
 
-    /// Whose the later fragment `ip` is.
-    pub(crate) fn flow_of(&self, ip: &Ip, fragment: Fragment) -> Option<(FlowKey, Side)> {
-        self.flows.get(&identity(ip, fragment)).copied()
+    /// Whose the later fragment `ip` is, which passed at `at`.
+    pub(crate) fn flow_of(&self, ip: &Ip, fragment: Fragment, at: Timestamp) -> Option<(FlowKey, Side)> {
+        let &(since, flow) = self.flows.get(&identity(ip, fragment))?;
+        (!is_stale(since, at)).then_some(flow)
     }
 }
 
@@ -113,24 +137,29 @@ pub(crate) struct Packets {
 }
 
 impl Packets {
-    /// Adds a piece of the packet that `ip` is a part of; `bytes` is its payload. Gives the packet when it is whole: an IP
-    /// header without options, and all of the payload.
+    /// Adds a piece of the packet that `ip` is a part of, which passed at `at`; `bytes` is its payload. Gives the packet when
+    /// it is whole: an IP header without options, and all of the payload.
     ///
     /// `is_wanted` says of a first piece whether anybody would read the packet.
     pub(crate) fn assemble(
         &mut self,
         ip: &Ip,
         fragment: Fragment,
+        at: Timestamp,
         bytes: &[u8],
         is_wanted: impl FnOnce() -> bool,
     ) -> Option<Vec<u8>> {
         let identity = identity(ip, fragment);
+        let known = self.packets.get(&identity);
+        if known.is_some_and(|pieces| pieces.is_other(at, fragment, bytes)) {
+            self.forget(identity);
+        }
         if !self.packets.contains_key(&identity) {
-            self.make_room(identity);
+            self.make_room(identity, at);
         }
         let pieces = self.packets.get_mut(&identity)?;
-        if fragment.offset == 0 && !pieces.refused && !is_wanted() {
-            *pieces = Pieces { refused: true, ..Pieces::default() };
+        if fragment.offset == 0 && !is_wanted() {
+            *pieces = Pieces { refused: true, since: pieces.since, ..Pieces::default() };
         }
         let is_too_much = pieces.parts.len() == MAX_PIECES || pieces.held + bytes.len() > MAX_HELD;
         if pieces.refused || is_too_much {
@@ -142,13 +171,17 @@ impl Packets {
             pieces.whole = Some(usize::from(fragment.offset) + bytes.len());
         }
         let joined = pieces.join()?;
-        self.packets.remove(&identity);
-        self.order.retain(|waiting| *waiting != identity);
+        self.forget(identity);
         packet(ip, &joined)
     }
 
-    fn make_room(&mut self, identity: Identity) {
-        self.packets.insert(identity, Pieces::default());
+    fn forget(&mut self, identity: Identity) {
+        self.packets.remove(&identity);
+        self.order.retain(|waiting| *waiting != identity);
+    }
+
+    fn make_room(&mut self, identity: Identity, at: Timestamp) {
+        self.packets.insert(identity, Pieces { since: at, ..Pieces::default() });
         self.order.push_back(identity);
         while self.order.len() > MAX_PACKETS {
             if let Some(oldest) = self.order.pop_front() {
@@ -196,6 +229,8 @@ pub(crate) fn payload_around<'a>(ip: &Ip, packet: &'a [u8]) -> &'a [u8] {
 mod tests {
     use super::*;
 
+    const NOW: Timestamp = Timestamp(1_700_000_000_000_000_000);
+
     fn piece(offset: u16, more: bool) -> (Ip, Fragment) {
         let fragment = Fragment { id: 7, offset, more };
         let ip = Ip {
@@ -230,7 +265,7 @@ mod tests {
                 assert_eq!(got, None);
                 let (offset, more, bytes) = parts[n];
                 let (ip, fragment) = piece(offset, more);
-                got = fragments.assemble(&ip, fragment, bytes, || true);
+                got = fragments.assemble(&ip, fragment, NOW, bytes, || true);
             }
             let got = got.expect("three pieces make a datagram");
             assert_eq!((&got[..4], &got[12..20]), (&[0x45, 0, 0, 44][..], &[0, 0, 0, 1, 0, 0, 0, 2][..]));
@@ -243,9 +278,9 @@ mod tests {
         let whole = datagram();
         let mut fragments = Packets::default();
         let (ip, fragment) = piece(0, true);
-        assert_eq!(fragments.assemble(&ip, fragment, &whole[..8], || false), None);
+        assert_eq!(fragments.assemble(&ip, fragment, NOW, &whole[..8], || false), None);
         let (ip, fragment) = piece(8, false);
-        assert_eq!(fragments.assemble(&ip, fragment, &whole[8..], || false), None);
+        assert_eq!(fragments.assemble(&ip, fragment, NOW, &whole[8..], || false), None);
         assert!(fragments.packets.values().all(|p| p.parts.is_empty()));
     }
 
@@ -257,7 +292,8 @@ mod tests {
             let (ip, mut fragment) = piece(offset, more);
             fragment.id = id;
             let at = usize::from(offset);
-            fragments.assemble(&ip, fragment, &whole[at..if more { at + 8 } else { whole.len() }], || true)
+            let bytes = &whole[at..if more { at + 8 } else { whole.len() }];
+            fragments.assemble(&ip, fragment, NOW, bytes, || true)
         };
         assert_eq!(assemble(1000, 0, true), None);
         for id in 0..500 {
@@ -267,14 +303,54 @@ mod tests {
         assert!(assemble(1000, 8, false).is_some(), "it is the only one that waits");
     }
 
+    /// The pieces of `datagram` that the test names, at so many seconds; what comes out, and how often was asked.
+    fn assembled(pieces: &[(i64, u16, u8, bool)]) -> (Vec<u8>, u32) {
+        let (mut fragments, mut asked, mut whole) = (Packets::default(), 0, None);
+        for &(at, offset, byte, is_wanted) in pieces {
+            let (ip, fragment) = piece(offset, offset < 16);
+            let at = Timestamp(NOW.0 + at * 1_000_000_000);
+            let wanted = || {
+                asked += 1;
+                is_wanted
+            };
+            whole = fragments.assemble(&ip, fragment, at, &[byte; 8], wanted).or(whole);
+            assert_eq!(fragments.order.len(), fragments.packets.len());
+        }
+        (whole.map(|mut whole: Vec<u8>| whole.split_off(20)).unwrap_or_default(), asked)
+    }
+
+    #[test]
+    fn pieces_are_waited_for_a_minute() {
+        let whole = [[1; 8], [2; 8], [3; 8]].concat();
+        assert_eq!(assembled(&[(0, 0, 1, true), (59, 8, 2, true), (60, 16, 3, true)]), (whole.clone(), 1));
+        assert_eq!(assembled(&[(0, 0, 1, true), (30, 8, 2, true), (61, 16, 3, true)]), (vec![], 1));
+        // The pieces of one packet have not waited for those of the next; clocks may be set back.
+        let next = [(0, 8, 9, true), (61, 0, 1, true), (61, 8, 2, true), (62, 16, 3, true)];
+        assert_eq!(assembled(&next), (whole.clone(), 1));
+        let back = [(0, 8, 9, true), (-61, 0, 1, true), (-61, 8, 2, true), (-61, 16, 3, true)];
+        assert_eq!(assembled(&back), (whole, 1));
+    }
+
+    #[test]
+    fn another_first_piece_begins_another_packet() {
+        let whole = [[1; 8], [2; 8], [3; 8]].concat();
+        let refused = [(0, 0, 9, false), (1, 0, 1, true), (1, 8, 2, true), (1, 16, 3, true)];
+        assert_eq!(assembled(&refused), (whole.clone(), 2));
+        let replaced = [(0, 0, 9, true), (0, 8, 9, true), (1, 0, 1, true), (1, 8, 2, true), (1, 16, 3, true)];
+        assert_eq!(assembled(&replaced), (whole.clone(), 2));
+        // The same one again, as where it passes two interfaces.
+        let twice = [(0, 8, 2, true), (0, 0, 1, true), (0, 0, 1, true), (0, 16, 3, true)];
+        assert_eq!(assembled(&twice).0, whole);
+    }
+
     #[test]
     fn memory_is_bounded() {
         let (mut fragments, mut firsts) = (Packets::default(), FirstFragments::default());
         for id in 0..100_000 {
             let (ip, mut fragment) = piece(8, true);
             fragment.id = id;
-            fragments.assemble(&ip, fragment, &[0; 8], || true);
-            firsts.note(&ip, fragment, (FlowKey::default(), Side::Low));
+            fragments.assemble(&ip, fragment, NOW, &[0; 8], || true);
+            firsts.note(&ip, fragment, NOW, (FlowKey::default(), Side::Low));
         }
         assert!(fragments.packets.len() <= MAX_PACKETS);
         assert!(firsts.flows.len() <= MAX_FIRST);

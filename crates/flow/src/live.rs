@@ -40,6 +40,8 @@ const AFTERLIFE: i64 = 30_000_000_000;
 const MAX_ANEW: usize = 65_536;
 /// So long a DNS message waits for the process that asked, in nanoseconds …
 const DNS_PATIENCE: i64 = 2_000_000_000;
+/// Nanoseconds that a name waits for the translation that its flow may have passed.
+const NAME_PATIENCE: u64 = 500_000_000;
 /// … unless so many wait.
 const MAX_MESSAGES: usize = 16_384;
 
@@ -115,6 +117,8 @@ pub(crate) struct LiveFlows {
     forgotten: VecDeque<(Timestamp, FlowKey)>,
     questions: VecDeque<(Ticket, Question)>,
     messages: VecDeque<DnsEvent>,
+    /// Names that wait to be told, as they were heard.
+    names: VecDeque<NameEvent>,
     /// Hashes of flow and name of those that were told.
     named: HashSet<u64>,
     /// Since when a five-tuple is another process's, though tables still count one flow.
@@ -140,6 +144,7 @@ impl LiveFlows {
             forgotten: VecDeque::new(),
             questions: VecDeque::new(),
             messages: VecDeque::new(),
+            names: VecDeque::new(),
             named: HashSet::default(),
             anew: HashMap::default(),
         }
@@ -440,9 +445,30 @@ impl LiveFlows {
         self.facts(number)?.answer.as_ref()
     }
 
+    /// Keeps a name until it is known whether its flow was translated.
+    pub(crate) fn keep_name(&mut self, event: NameEvent) {
+        self.names.push_back(event);
+    }
+
+    /// Takes the names that are heard for the first time and have waited long enough by `now`, in order.
+    pub(crate) fn take_names(&mut self, now: Option<Timestamp>) -> Vec<NameEvent> {
+        let mut ready = Vec::new();
+        while let Some(event) = self.names.front() {
+            let waited = now.is_none_or(|now| now.0.abs_diff(event.timestamp.0) > NAME_PATIENCE);
+            if !waited && self.names.len() <= MAX_NAMED {
+                break;
+            }
+            let Some(event) = self.names.pop_front() else { break };
+            if self.hears_first(&event) {
+                ready.push(event);
+            }
+        }
+        ready
+    }
+
     /// Whether a flow's client is heard to ask for a name for the first time, on whatever interface. Beyond
     /// [`MAX_NAMED`], those before are forgotten.
-    pub(crate) fn hears_first(&mut self, event: &NameEvent) -> bool {
+    fn hears_first(&mut self, event: &NameEvent) -> bool {
         let (key, _) = FlowKey::of_tuple(&event.tuple);
         let key = self.aliases.get(&key).map_or(key, |alias| alias.key);
         if self.named.len() >= MAX_NAMED {

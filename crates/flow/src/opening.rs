@@ -286,7 +286,7 @@ fn heard<'a>(o: &Observation<'a>) -> Heard<'a> {
     let headers = if o.key.version() == 4 { IPV4_UDP } else { IPV6_UDP };
     let len =
         if seq.is_some() { o.segment.len as usize } else { (o.ip_bytes as usize).saturating_sub(headers) };
-    Heard { side: o.side, bytes: o.payload, len, seq }
+    Heard { side: o.side, at: o.at, bytes: o.payload, len, seq }
 }
 
 /// What a dissector knows of an opening, and what may come.

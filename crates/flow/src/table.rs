@@ -332,7 +332,7 @@ impl FlowTable {
             *self.totals.odd.entry(NoFlow::of(d)).or_default() += 1;
         }
         let ip = if self.options.decap { inner } else { d.outer.as_ref().unwrap_or(inner) };
-        let flow = self.flow_of(d, ip);
+        let flow = self.flow_of(d, ip, packet.timestamp);
         // Transport facts are the innermost flow's.
         let told = self.options.decap || d.outer.is_none();
         let tcp = d.tcp.as_ref().filter(|_| told);
@@ -365,22 +365,22 @@ impl FlowTable {
 
     /// Whose the packet is: a later fragment follows its first one, to the flow of the header that was cut up.
     #[inline(always)]
-    fn flow_of(&mut self, d: &Dissection<'_>, ip: &Ip) -> (FlowKey, Side) {
+    fn flow_of(&mut self, d: &Dissection<'_>, ip: &Ip, at: Timestamp) -> (FlowKey, Side) {
         let whole = |ip: Option<&Ip>| ip.is_none_or(|ip| ip.fragment.is_none());
         if whole(d.ip.as_ref()) && whole(d.outer.as_ref()) {
             return FlowKey::of(ip);
         }
-        self.flow_of_fragment(d, ip)
+        self.flow_of_fragment(d, ip, at)
     }
 
     #[inline(never)]
-    fn flow_of_fragment(&mut self, d: &Dissection<'_>, ip: &Ip) -> (FlowKey, Side) {
+    fn flow_of_fragment(&mut self, d: &Dissection<'_>, ip: &Ip, at: Timestamp) -> (FlowKey, Side) {
         for ip in [d.ip.as_ref(), d.outer.as_ref()].into_iter().flatten() {
             if let Some(fragment) = ip.fragment.filter(|f| f.offset == 0) {
-                self.firsts.note(ip, fragment, FlowKey::of(ip));
+                self.firsts.note(ip, fragment, at, FlowKey::of(ip));
             }
         }
-        let known = ip.fragment.filter(|f| f.offset > 0).and_then(|f| self.firsts.flow_of(ip, f));
+        let known = ip.fragment.filter(|f| f.offset > 0).and_then(|f| self.firsts.flow_of(ip, f, at));
         known.unwrap_or_else(|| FlowKey::of(ip))
     }
 

@@ -90,7 +90,7 @@ impl Tally {
         loop {
             if let Some(flow) = self.flows.guessed(guess, &o.key) {
                 let place = flow.packets[o.side.index()];
-                let is_earliest = add(flow, o);
+                let is_beginning = add(flow, o);
                 let is_wanted = flow.heed.wants(o.side)
                     && !o.payload.is_empty()
                     && may_be_worth_hearing(flow, o)
@@ -100,7 +100,7 @@ impl Tally {
                     let print = o.unprinted().print(o.ip_bytes);
                     self.flows.keep_print(guess, o.side.index(), place as usize, print);
                 }
-                if is_earliest {
+                if is_beginning {
                     self.begin_earlier(guess, o);
                 }
                 return (guess, is_wanted);
@@ -156,7 +156,8 @@ impl Tally {
         self.flows.find(o.hash, &o.key).unwrap_or_else(|| self.begin(o))
     }
 
-    /// A flow that began in another capture began earlier in this one: with this packet, whose sender is its initiator.
+    /// A flow that began in another capture began with this packet, whose sender is its initiator: this one is earlier, or
+    /// asks what was answered there by another clock. An answer to what was asked there begins nothing.
     #[cold]
     fn begin_earlier(&mut self, number: u32, o: &Observation<'_>) {
         let flow = self.flows.get_mut(number);
@@ -165,8 +166,17 @@ impl Tally {
             return;
         }
         let before = flow.initiator;
-        (flow.initiator, flow.interface, flow.icmp) = (o.side, o.interface, o.icmp);
-        self.flows.absorb_more(number, before, More::default(), o.side);
+        let (flags, other) = (o.segment.flags, o.side.other());
+        let is_answer = flags.has(TcpFlags::SYN) && flags.has(TcpFlags::ACK) && flow.asked(other);
+        flow.initiator = if is_answer { other } else { o.side };
+        let (is_earlier, initiator) = (o.at <= flow.first, flow.initiator);
+        if is_earlier {
+            (flow.interface, flow.icmp) = (o.interface, o.icmp);
+        }
+        self.flows.absorb_more(number, before, More::default(), initiator);
+        if !is_earlier {
+            return;
+        }
         if let Some((link_type, bytes)) = o.enclosing() {
             self.flows.set_tunnels(number, record::tunnel_headers(link_type, bytes));
         }
@@ -188,7 +198,7 @@ impl Tally {
     }
 }
 
-/// Counts one packet of a flow; gives whether it is earlier than all before.
+/// Counts one packet of a flow; gives whether it is earlier than all before, or asks what the first one answers.
 #[inline(always)]
 fn add(flow: &mut Flow, o: &Observation<'_>) -> bool {
     let i = o.side.index();
@@ -196,8 +206,8 @@ fn add(flow: &mut Flow, o: &Observation<'_>) -> bool {
     flow.ip_bytes[i] += u64::from(o.ip_bytes);
     flow.frame_bytes[i] += u64::from(o.frame_bytes);
     flow.local |= o.local;
-    flow.observe_tcp(o.side, o.at, &o.segment);
-    flow.pass(o.at)
+    let is_answered = flow.observe_tcp(o.side, o.at, &o.segment);
+    flow.pass(o.at) | is_answered
 }
 
 impl Eviction {

@@ -83,6 +83,8 @@ pub(crate) enum Course {
     Anew,
     /// It may be of another connection, of which the beginning was not captured; or much was not.
     Astray,
+    /// It goes on, and is the SYN that the flow's first segment answers.
+    Answered,
 }
 
 /// TCP facts of one flow.
@@ -180,7 +182,10 @@ impl TcpState {
         segment: &Segment,
     ) -> Course {
         let flags = segment.flags;
-        let course = self.course(side, segment);
+        let course = match self.course(side, segment) {
+            Course::On if self.is_answered(events, side, flags) => Course::Answered,
+            course => course,
+        };
         if course == Course::Anew {
             // Both ends count anew.
             self.seen = self.seen.map(|seen| seen & !(STARTED | HOLE) | ENDED_BEFORE);
@@ -344,6 +349,30 @@ impl TcpState {
     fn letters(&self) -> u32 {
         let [low, high] = self.seen;
         (low & LETTERS_SEEN).count_ones() + (high & LETTERS_SEEN).count_ones()
+    }
+
+    /// Whether a segment of these flags is the SYN that the first segment answers.
+    fn is_answered(&self, events: &TcpEvents, side: Side, flags: TcpFlags) -> bool {
+        let is_syn = flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK | TcpFlags::RST);
+        is_syn && !self.saw(side, SYN) && self.answered_first(events) == Some(side.other())
+    }
+
+    /// Whose first segment answered a SYN, if none was before it.
+    fn answered_first(&self, events: &TcpEvents) -> Option<Side> {
+        let first = (events.history[0] & 31) as u8;
+        let is_answer = [SYN_ACK, unwritten(SYN_ACK)].contains(&(first & 15)) && self.letters() > 0;
+        is_answer.then_some(if first >> 4 == 0 { Side::Low } else { Side::High })
+    }
+
+    /// Whether `side` sent a SYN.
+    pub(crate) fn asked(&self, side: Side) -> bool {
+        self.saw(side, SYN)
+    }
+
+    /// Who began the flow, where its first segment answers a SYN that is known from `other`, whose clock is another one.
+    pub(crate) fn asker(&self, events: &TcpEvents, other: &TcpState) -> Option<Side> {
+        let asker = self.answered_first(events)?.other();
+        other.asked(asker).then_some(asker)
     }
 
     /// Whether there is, or was, a hole in what `side` sent.

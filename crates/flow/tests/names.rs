@@ -170,6 +170,17 @@ fn a_host_in_a_later_fragment_is_heard() {
     assert_eq!(names(&cut.run().1), ["early.example"]);
 }
 
+/// Of two segments with one identification, all but the first piece of the first one is lost.
+#[test]
+fn a_host_in_pieces_is_heard_although_others_were_lost() {
+    let mut capture = in_fragments(400, 7, 100, &request("lost.example", 900), |pieces| pieces.truncate(1));
+    capture.0[0].1[20..22].copy_from_slice(&5001_u16.to_be_bytes());
+    let heard = in_fragments(400, 7, 100, &request("heard.example", 900), |_| {});
+    capture.0.extend(heard.0.into_iter().map(|(at, bytes)| (at + 1_000_000_000, bytes)));
+    let (snapshot, events) = capture.run();
+    assert_eq!((names(&events), snapshot.flows), (vec!["heard.example".to_owned()], 2));
+}
+
 /// A neighbour advertisement (RFC 4861, section 4.4) of `addr` for itself, in an Ethernet frame.
 fn advertisement(addr: Ipv6Addr, mac: [u8; 6]) -> Vec<u8> {
     let body = [&[136, 0, 0, 0, 0x20, 0, 0, 0][..], &addr.octets(), &[2, 1], &mac].concat();

@@ -322,14 +322,18 @@ pub fn wrong_usage(error: &clap::Error) -> String {
         first.truncate(at);
     }
     let said = told.join(" ");
-    // `-g host`: the word behind it seems to be a subcommand.
-    if let Some((word, _)) = said
-        .strip_prefix("error: the subcommand '")
-        .filter(|said| said.contains("--group"))
-        .and_then(|said| said.split_once('\''))
-        && GroupArg::from_str(word, false).is_ok()
+    // `-g host`, `-i lo tcp`: the word behind it seems to be a subcommand.
+    let begins = ["error: the subcommand '", "error: unrecognized subcommand '"];
+    if let Some((word, _)) =
+        begins.iter().find_map(|begin| said.strip_prefix(begin)).and_then(|said| said.split_once('\''))
+        && Cli::command().find_subcommand(word).is_none()
     {
-        return format!("'{word}' stands apart from --group; write -g={word}");
+        if said.contains("--group") && GroupArg::from_str(word, false).is_ok() {
+            return format!("'{word}' stands apart from --group; write -g={word}");
+        }
+        if tips.is_empty() {
+            return format!("'{word}' is no command, and filter expressions are not supported");
+        }
     }
     let tips = tips.iter().filter_map(|tip| tip.strip_prefix("tip: ")).map(|tip| format!("; {tip}"));
     said.strip_prefix("error: ").unwrap_or(&said).to_owned() + &tips.collect::<String>()

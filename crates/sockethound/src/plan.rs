@@ -185,6 +185,7 @@ fn report_options(args: &ReportArgs) -> report::Options {
     let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
     report::Options {
+        lines: None,
         width: if terminal { report::Width::Terminal } else { report::Width::None },
         color: match args.color {
             ColorArg::Auto => terminal && !dumb && !no_color,

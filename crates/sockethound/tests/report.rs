@@ -3,8 +3,10 @@
 
 mod sample;
 
+use dissect::app::{App, NameSource, Value};
 use flow::{
-    CaptureEnd, CaptureRecord, FlowRecord, Group, GroupKey, InterfaceId, Ledger, Reason, Snapshot, SortKey,
+    Called, CaptureEnd, CaptureRecord, FlowRecord, Group, GroupKey, InterfaceId, Ledger, NamedBy, Reason,
+    Snapshot, SortKey,
 };
 use sample::live::{live_snapshot, pace, sockets, unowned};
 use sample::{after, counters, enclosed, end, flow, snapshot};
@@ -19,6 +21,38 @@ fn render(options: Options, snapshot: &Snapshot) -> String {
     let mut out = Vec::new();
     Report::new(options).show(snapshot, &mut out).unwrap();
     String::from_utf8(out).unwrap()
+}
+
+/// Such a hello may ask for another name than the one that all can read.
+#[test]
+fn a_name_beside_an_encrypted_hello_is_marked() {
+    let page = |by, resolve| {
+        let mut app = App::of("tls");
+        app.set("tls.client.encrypted_hello", Value::Flag(true));
+        let mut snapshot = snapshot();
+        snapshot.rows[0].app = Some(app.into());
+        snapshot.rows[0].destination_name = Some(Called { name: "outer.example".into(), by });
+        render(Options { resolve, ..at(160) }, &snapshot)
+    };
+    for resolve in [false, true] {
+        assert!(page(NamedBy::Client(NameSource::Tls), resolve).contains("outer.example (ECH)"));
+        let looked_up = page(NamedBy::Lookup, resolve);
+        assert!(looked_up.contains("outer.example") && !looked_up.contains("ECH"));
+    }
+}
+
+/// However narrow it is, what a row counts is not cut.
+#[test]
+fn narrow_rows_keep_their_numbers() {
+    let snapshot = snapshot();
+    for columns in 40..60 {
+        let page = render(at(columns), &snapshot);
+        let rows = page.lines().skip_while(|line| !line.starts_with('─')).skip(1);
+        for (row, flow) in rows.zip(&snapshot.rows) {
+            let count = flow.total().packets.to_string();
+            assert!(row.split(' ').any(|word| word == count), "{columns}: {row:?} lacks {count}");
+        }
+    }
 }
 
 #[test]
@@ -358,6 +392,38 @@ fn a_terminal_is_painted_over_never_reset() {
     assert!(show(false).starts_with("\x1b[H\x1b[J"));
     assert!(show(true).starts_with("\x1b[H\x1b[J"));
     assert!(!show(true).contains("\x1bc"));
+}
+
+/// What is painted over is no longer than the screen; the last report is whole.
+#[test]
+fn what_is_painted_over_fits_the_screen() {
+    let many = |flows: usize| {
+        let mut snapshot = Snapshot { is_final: false, ..live_snapshot() };
+        let row = snapshot.rows[0].clone();
+        (snapshot.rows, snapshot.flows) = (vec![row; flows], flows as u64);
+        snapshot
+    };
+    let painted = |lines, snapshot: &Snapshot| {
+        let page = render(Options { repaint: true, lines: Some(lines), ..at(80) }, snapshot);
+        (page.lines().count(), page)
+    };
+    let (all, page) = painted(1000, &many(30));
+    assert!(all > 40 && !page.contains("more flow"));
+    for lines in 25..=all + 2 {
+        let (taken, page) = painted(lines, &many(30));
+        // The cursor stands in the line behind the last one.
+        assert_eq!(taken, (lines - 1).min(all), "{page}");
+        let rows = page.lines().skip_while(|line| !line.starts_with('─')).skip(1);
+        let shown = rows.take_while(|line| !line.is_empty() && !line.starts_with('…')).count();
+        let rest = if shown == 30 { String::new() } else { format!("… {} more flow", 30 - shown) };
+        assert!(page.contains(&rest), "{shown}: {page}");
+    }
+    let mut groups = Snapshot { live: live_snapshot().live, ..grouped(vec![GroupKey::User("alice".into())]) };
+    groups.groups = groups.groups.map(|groups| vec![groups[0].clone(); 30]);
+    let page = painted(30, &Snapshot { is_final: false, ..groups.clone() });
+    assert_eq!(page.0, 29, "{}", page.1);
+    assert!(page.1.contains("more") && page.1.contains("total"), "{}", page.1);
+    assert!(painted(30, &Snapshot { is_final: true, ..groups }).0 > 30);
 }
 
 #[test]

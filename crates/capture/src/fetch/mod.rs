@@ -42,7 +42,9 @@ impl<'a> Runner<'a> {
         let Stride { length_at, more, big_endian } = self.stride;
         let Some(length) = self.rest.get(length_at..).and_then(|length| length.first_chunk()) else { return };
         let length = if big_endian { u32::from_be_bytes(*length) } else { u32::from_le_bytes(*length) };
-        self.rest = self.rest.get(length as usize + more..).unwrap_or_default();
+        // A claim may be more than a processor of 32 bits can address.
+        let next = usize::try_from(u64::from(length) + more as u64).ok();
+        self.rest = next.and_then(|next| self.rest.get(next..)).unwrap_or_default();
         // Record header, and those of link, network and transport.
         sys::prefetch(self.rest, 0);
         sys::prefetch(self.rest, LINE);

@@ -47,7 +47,7 @@ pub enum Error {
         minor: u16,
     },
     /// It ends inside the file header.
-    #[error("{}: cut short in the file header: {} needed, {had} there", Shown(path), Bytes(*needed))]
+    #[error("{}: cut short in the file header: {} needed, {had} there", Shown(path), Count(*needed, "byte"))]
     Header {
         /// The file.
         path: PathBuf,
@@ -57,7 +57,7 @@ pub enum Error {
         had: u64,
     },
     /// Reading failed in the middle.
-    #[error("{}: packet {packet} at byte {byte}: {source}; stopped, {} read", Shown(path), Packets(.packet - 1))]
+    #[error("{}: packet {packet} at byte {byte}: {source}; stopped, {} read", Shown(path), Count(.packet - 1, "packet"))]
     Read {
         /// The file.
         path: PathBuf,
@@ -70,7 +70,7 @@ pub enum Error {
     },
     /// The file ends inside a packet or block.
     #[error("{}: {} is cut short: {} claimed, {had} there; stopped, {} read",
-        Shown(path), Place(*what, *packet, *byte), Bytes(*needed), Packets(.packet - 1))]
+        Shown(path), Place(*what, *packet, *byte), Count(*needed, "byte"), Count(.packet - 1, "packet"))]
     Truncated {
         /// The file.
         path: PathBuf,
@@ -87,7 +87,7 @@ pub enum Error {
     },
     /// A packet claims more bytes than any packet has.
     #[error("{}: packet {packet} at byte {byte} claims {claimed} bytes, {}; stopped, {} read",
-        Shown(path), Bound(*claimed, *snaplen, *most), Packets(.packet - 1))]
+        Shown(path), Bound(*claimed, *snaplen, *most), Count(.packet - 1, "packet"))]
     TooLong {
         /// The file.
         path: PathBuf,
@@ -103,7 +103,7 @@ pub enum Error {
         most: u32,
     },
     /// A record or block contradicts itself.
-    #[error("{}: {}: {reason}; stopped, {} read", Shown(path), Place(*what, *packet, *byte), Packets(.packet - 1))]
+    #[error("{}: {}: {reason}; stopped, {} read", Shown(path), Place(*what, *packet, *byte), Count(.packet - 1, "packet"))]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -118,7 +118,7 @@ pub enum Error {
     },
     /// The compressed file around the capture is cut short or damaged.
     #[error("{}: {format} {} after byte {byte} of its content{}; stopped, {} read",
-        Shown(path), if *cut { "file is cut short" } else { "file is damaged" }, Why(reason), Packets(.packet - 1))]
+        Shown(path), if *cut { "file is cut short" } else { "file is damaged" }, Why(reason), Count(.packet - 1, "packet"))]
     Compression {
         /// The file.
         path: PathBuf,
@@ -203,20 +203,11 @@ impl fmt::Display for Place {
 }
 
 /// `1 packet`, `2 packets`.
-struct Packets(u64);
+struct Count(u64, &'static str);
 
-impl fmt::Display for Packets {
+impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} packet{}", self.0, if self.0 == 1 { "" } else { "s" })
-    }
-}
-
-/// `1 byte`, `2 bytes`.
-struct Bytes(u64);
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} byte{}", self.0, if self.0 == 1 { "" } else { "s" })
+        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
     }
 }
 

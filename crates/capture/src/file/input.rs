@@ -31,8 +31,6 @@ pub(super) enum Input {
     Direct { file: File, consumed: u64 },
     /// Not read at all, but looked at where it lies.
     Mapped(Mapped),
-    /// Nothing: what it was is gone.
-    None,
     /// Blocks that another thread reads.
     Stream(Stream),
 }
@@ -82,9 +80,10 @@ impl Input {
 
     /// Reads a mapped file from `offset` on.
     pub(super) fn unmap(&mut self, offset: u64) -> io::Result<()> {
-        if let Self::Mapped(mapped) = std::mem::replace(self, Self::None) {
-            let mut file = mapped.into_file();
+        if let Self::Mapped(mapped) = self {
+            let mut file = mapped.file()?;
             file.seek(SeekFrom::Start(offset))?;
+            mapped.give_back();
             *self = Self::Direct { file, consumed: offset };
         }
         Ok(())
@@ -122,7 +121,7 @@ impl Input {
                 }
             },
             Self::Stream(stream) => stream.fill(buffer, timeout),
-            Self::Mapped(_) | Self::None => Ok(Fill::End),
+            Self::Mapped(_) => Ok(Fill::End),
         }
     }
 
@@ -131,7 +130,6 @@ impl Input {
         match self {
             Self::Direct { consumed, .. } => *consumed,
             Self::Mapped(file) => file.end(),
-            Self::None => 0,
             Self::Stream(stream) => stream.consumed.load(Ordering::Relaxed),
         }
     }

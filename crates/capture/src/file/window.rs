@@ -99,9 +99,8 @@ impl Window {
     /// Goes on by reading, from the first unparsed byte.
     fn unmap(&mut self) -> io::Result<()> {
         let offset = self.offset();
-        self.input.unmap(offset)?;
         (self.base, self.start, self.end) = (offset, 0, 0);
-        Ok(())
+        self.input.unmap(offset)
     }
 
     /// Reads or maps once, behind the unparsed bytes, of which `needed` are wanted in one piece.
@@ -195,6 +194,22 @@ mod tests {
         assert!(pieces >= 3);
         assert_eq!(window.rest(), &bytes[bytes.len() - 100..]);
         assert_eq!((window.fill(1 << 20, WAIT).unwrap(), window.consumed()), (Fill::End, bytes.len() as u64));
+    }
+
+    /// What was mapped stays in memory: it need not be read again, from a disk that may fail.
+    #[test]
+    fn what_is_mapped_is_locked() {
+        let (_, path) = file(5 << 20);
+        let Some(mut window) = mapped(&path) else { return };
+        window.fill(1, WAIT).unwrap();
+        if !matches!(window.input, Input::Mapped(_)) {
+            eprintln!("skipped: may not lock so much memory");
+            return;
+        }
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+        let kib: usize = locked.trim().strip_suffix(" kB").unwrap().parse().unwrap();
+        assert!(kib >= 4096, "{locked}");
     }
 
     #[test]

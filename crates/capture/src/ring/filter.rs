@@ -43,9 +43,12 @@ const ETHERNET: u32 = 14;
 const TAG: u32 = 4;
 /// The PPPoE header and the PPP protocol number.
 const PPPOE: u32 = 8;
-/// The words of the program's memory: what A was, and TCP's flags.
+/// The first port that Linux gives to clients (`net.ipv4.ip_local_port_range`): who listens mostly has a lower one.
+const EPHEMERAL: u32 = 32_768;
+/// The words of the program's memory: what A was, TCP's flags, and the port that a segment goes to.
 const A: u32 = 0;
 const FLAGS: u32 = 1;
+const TO_PORT: u32 = 2;
 /// DNS, multicast DNS and LLMNR: over UDP, and DNS over TCP.
 const NAMES: [u16; 3] = [53, 5353, 5355];
 
@@ -317,6 +320,7 @@ impl Filter {
             self.asm.emit(LDH_IND, port);
             self.asm.branch(JEQ, 53, whole, To::Next);
         }
+        self.asm.emit(ST, TO_PORT);
         self.asm.emit(LDB_IND, 13);
         self.asm.emit(ST, FLAGS);
         // X = the payload's offset: the upper half of byte 12 says in words how long the header is.
@@ -331,6 +335,7 @@ impl Filter {
         self.asm.branch(JGE, PUSHED, To::At(long), To::Next);
         self.asm.emit(LD_MEM, FLAGS);
         self.asm.branch(JSET, 0x08, whole, To::Next);
+        self.text(To::At(long), whole);
         self.asm.place(long);
         self.asm.emit(LD_IND, 0);
         for start in [
@@ -341,6 +346,26 @@ impl Filter {
         // A TLS handshake record: content type 22, version 3.x (RFC 8446, section 5.1).
         self.asm.emit(AND_K, 0xffff_0000);
         self.asm.branch(JEQ, 0x1603_0000, whole, short);
+    }
+
+    /// Whether a segment's payload, at X, is text to a service: the header of a request may go on in it, where many fields
+    /// stand before its host. Of some 300
+    /// segments that are encrypted or compressed one looks so.
+    fn text(&mut self, no: To, yes: To) {
+        /// The payload's first 8 bytes lie within what may be read if it begins here at most.
+        const LAST: u32 = SHORT - 8;
+        self.asm.emit(LD_MEM, TO_PORT);
+        self.asm.branch(JGE, EPHEMERAL, no, To::Next);
+        self.asm.emit(TXA, 0);
+        self.asm.branch(JGT, LAST, no, To::Next);
+        self.asm.emit(LD_IND, 4);
+        self.asm.branch(JSET, 0x8080_8080, no, To::Next);
+        self.asm.emit(LD_IND, 0);
+        self.asm.branch(JSET, 0x8080_8080, no, To::Next);
+        // It begins with a printable character, or one of those from backspace on that end lines and move to the right.
+        self.asm.branch(JSET, 0x6000_0000, yes, To::Next);
+        self.asm.emit(AND_K, 0x7800_0000);
+        self.asm.branch(JEQ, 0x0800_0000, yes, no);
     }
 }
 
@@ -452,6 +477,19 @@ mod tests {
         assert_eq!(everywhere(17, &udp(40000, 4433, &payload(&[22, 0xfe, 0xfd], 300))), WHOLE, "DTLS");
         let answer = [0xa0, 7, 0x81, 0x80, 0, 1, 0, 2, 0, 0, 0, 0];
         assert_eq!(everywhere(17, &udp(5443, 40000, &payload(&answer, 300))), WHOLE, "DNS on another port");
+    }
+
+    #[test]
+    fn text_to_a_service_is_kept_whole() {
+        let sent = |from, to, start: &[u8], len| everywhere(6, &tcp(from, to, ACK, &payload(start, len)));
+        for start in [&b"okie: a="[..], b"\r\nHost: ", b"\nHost: x", b"\t folded"] {
+            assert_eq!(sent(40000, 8000, start, 1448), WHOLE);
+            assert_eq!(sent(8000, 40000, start, 1448), SHORT, "text to a client");
+            assert_eq!(sent(40000, 8000, start, 2048), SHORT, "too much of it");
+        }
+        for start in [&[0; 8][..], &[0x17, 3, 3, 0x40, 0x11, 1, 2, 3], b"okie\xc3\xa9a=", b"okie: \xc3\xa9"] {
+            assert_eq!(sent(40000, 8000, start, 1448), SHORT, "{start:?}");
+        }
     }
 
     #[test]

@@ -214,22 +214,37 @@ fn root_all_that_passes_loopback_is_seen_once() {
 
 #[test]
 fn root_a_hello_of_two_segments_is_kept_whole() {
+    let hello: Vec<u8> = [&[0x16, 3, 1, 7, 0x67, 1, 0, 7, 0x63][..], &[0xab; 1891]].concat();
+    is_kept_whole(&hello, 2);
+}
+
+/// A request whose host stands in the third of four segments.
+#[test]
+fn root_a_request_of_four_segments_is_kept_whole() {
+    let cookie = "abcdef0123456789".repeat(200);
+    let more = "x".repeat(1500);
+    let request =
+        format!("GET / HTTP/1.1\r\nCookie: a={cookie}\r\nHost: www.example.org\r\nX: {more}\r\n\r\n");
+    is_kept_whole(request.as_bytes(), 4);
+}
+
+/// Sends `said` to a service, in so many segments of one MTU, of which all is seen.
+fn is_kept_whole(said: &[u8], count: usize) {
     let Some(lab) = Lab::new() else { return };
     lab.switch_offloads_off();
     let mut source = lab.open("b", &[]);
-    let hello: Vec<u8> = [&[0x16, 3, 1, 7, 0x67, 1, 0, 7, 0x63][..], &[0xab; 1891]].concat();
     let listener = within(&lab.path("b"), || TcpListener::bind("10.9.0.2:8443").unwrap());
     let mut stream = within(&lab.path("a"), || TcpStream::connect("10.9.0.2:8443").unwrap());
-    stream.write_all(&hello).unwrap();
-    let mut got = vec![0; hello.len()];
+    stream.write_all(said).unwrap();
+    let mut got = vec![0; said.len()];
     listener.accept().unwrap().0.read_exact(&mut got).unwrap();
     let seen = drain(&mut source);
     let segments: Vec<_> = seen.iter().filter(|p| tuple(p).is_some_and(|t| t.dst.port == 8443)).collect();
     let payloads: Vec<&[u8]> =
         segments.iter().map(|p| &p.bytes[34 + usize::from(p.bytes[46] >> 4) * 4..]).collect();
     assert!(segments.iter().all(|p| p.wire_len <= 1514));
-    assert_eq!(payloads.iter().filter(|p| !p.is_empty()).count(), 2);
-    assert_eq!(payloads.concat(), hello);
+    assert_eq!(payloads.iter().filter(|p| !p.is_empty()).count(), count);
+    assert_eq!(payloads.concat(), said);
 }
 
 #[test]

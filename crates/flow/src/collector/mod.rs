@@ -329,16 +329,14 @@ impl Collector {
         }
     }
 
-    /// Live, a name passes as many interfaces as its flow does, and is told once.
+    /// Live, a name passes as many interfaces as its flow does, and is told once, wherever its addresses are translated.
     fn absorb_names(&mut self, names: Vec<NameEvent>) {
         if !self.config.events {
             return;
         }
-        for event in names {
-            let is_new = self.live.as_mut().is_none_or(|live| live.flows.hears_first(&event));
-            if is_new {
-                self.events.push(Event::Name(event));
-            }
+        match &mut self.live {
+            Some(live) => names.into_iter().for_each(|event| live.flows.keep_name(event)),
+            None => self.events.extend(names.into_iter().map(Event::Name)),
         }
     }
 
@@ -497,6 +495,7 @@ impl Collector {
         if let Some(live) = &mut self.live {
             let ready = live.flows.take_messages(&self.flows, now);
             self.events.extend(ready.into_iter().map(Event::Dns));
+            self.events.extend(live.flows.take_names(now).into_iter().map(Event::Name));
             if let Some(now) = now {
                 live.flows.forget(&self.flows, now);
             }

@@ -7,8 +7,11 @@
 //!   headers that are smaller once they were sent before; or, where all bodies are small too, one of that size. What a
 //!   connection begins with (settings, the first headers in full, the first body) goes before the first answer, and is
 //!   one request.
-//! - QUIC: a datagram of some size with a short header for each message; acknowledgements are smaller.
+//! - QUIC: a datagram of some size with a short header for each message; acknowledgements are smaller, and what is sent while
+//!   the server has been silent for longer than it may be is sent again (RFC 9002, section 6.2).
 //! - DNSCrypt: a datagram, or a segment, for each.
+
+use dissect::Timestamp;
 
 use super::DnsKind;
 use crate::key::Side;
@@ -30,6 +33,11 @@ const PREFACE: u32 = 2;
 /// A datagram of QUIC that holds a lookup is longer than this; one that only acknowledges is not. Beyond the other bound
 /// it tries how much the path takes.
 const QUIC: std::ops::Range<usize> = 46..1000;
+/// Bytes that acknowledgements of several ranges are longer than the shortest one; a lookup is longer yet.
+const RANGES: usize = 12;
+/// A server acknowledges what it is sent within so many nanoseconds and the time that both take (RFC 9000, section 18.2:
+/// `max_ack_delay` is 25 ms unless the ends agree otherwise; RFC 9002, section 6.2.1: a client allows 1 ms more).
+const SILENCE: i64 = 26_000_000;
 /// A QUIC packet with a long header has its first bit set (RFC 9000, section 17.2).
 const LONG_HEADER: u8 = 0x80;
 
@@ -43,6 +51,8 @@ const APPLICATION_DATA: u8 = 23;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heard<'a> {
     pub(crate) side: Side,
+    /// When it passed.
+    pub(crate) at: Timestamp,
     /// What was captured of it.
     pub(crate) bytes: &'a [u8],
     /// How long it is.
@@ -69,6 +79,47 @@ pub(crate) struct Count {
     is_http: bool,
     /// Where the client's next record begins.
     next: Option<u32>,
+    /// Of QUIC, how long its server takes.
+    silence: Silence,
+}
+
+/// What tells datagrams of QUIC that are sent again from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Silence {
+    /// When the client sent a datagram, if the server has sent none since.
+    since: Option<Timestamp>,
+    /// The shortest time in nanoseconds that the server took.
+    least: i64,
+    /// Bytes of the shortest datagram of the client with a short header.
+    shortest: usize,
+}
+
+impl Default for Silence {
+    fn default() -> Self {
+        Silence { since: None, least: i64::MAX, shortest: QUIC.start }
+    }
+}
+
+impl Silence {
+    /// The server has sent a datagram.
+    fn end(&mut self, at: Timestamp) {
+        if let Some(since) = self.since.take() {
+            self.least = self.least.min(at.0.saturating_sub(since.0).max(0));
+        }
+    }
+
+    /// Whether a datagram of so many bytes with a short header, which the client sends, is a lookup that was not sent before.
+    fn is_lookup(&mut self, at: Timestamp, len: usize) -> bool {
+        self.shortest = self.shortest.min(len);
+        let acknowledges = len < QUIC.start.max(self.shortest + RANGES);
+        if acknowledges || len >= QUIC.end {
+            return false;
+        }
+        let bound = SILENCE.saturating_add(if self.least == i64::MAX { 0 } else { self.least });
+        let again = self.since.is_some_and(|since| at.0.saturating_sub(since.0) >= bound);
+        self.since = self.since.or(Some(at));
+        !again
+    }
 }
 
 impl Count {
@@ -82,6 +133,7 @@ impl Count {
         self.is_http = kind == DnsKind::Https;
         if !is_client {
             self.has[1] = true;
+            self.silence.end(heard.at);
             if self.large > 0 && !self.has_answer {
                 (self.has_answer, self.before_answer) = (true, self.large);
             }
@@ -93,7 +145,7 @@ impl Count {
             None if kind == DnsKind::Crypt => self.large += 1,
             None => {
                 let is_short = heard.bytes.first().is_some_and(|first| first & LONG_HEADER == 0);
-                self.large += u32::from(is_short && QUIC.contains(&heard.len));
+                self.large += u32::from(is_short && self.silence.is_lookup(heard.at, heard.len));
             }
         }
     }
@@ -166,6 +218,15 @@ impl Count {
 mod tests {
     use super::*;
 
+    const NOW: Timestamp = Timestamp(1_700_000_000_000_000_000);
+
+    /// A datagram of QUIC at so many milliseconds, whose first byte this is.
+    fn datagram(count: &mut Count, ms: i64, is_client: bool, first: u8, len: usize) {
+        let (at, bytes) = (Timestamp(NOW.0 + ms * 1_000_000), vec![first; len]);
+        let side = if is_client { Side::Low } else { Side::High };
+        count.hear(DnsKind::Quic, is_client, &Heard { side, at, bytes: &bytes[..20], len, seq: None });
+    }
+
     /// Records of application data of these lengths, in one segment each.
     fn say(count: &mut Count, kind: DnsKind, seq: &mut u32, lengths: &[u16]) {
         for len in lengths {
@@ -178,12 +239,12 @@ mod tests {
     }
 
     fn hear(count: &mut Count, kind: DnsKind, seq: u32, bytes: &[u8]) {
-        count.hear(kind, true, &Heard { side: Side::Low, bytes, len: bytes.len(), seq: Some(seq) });
+        count.hear(kind, true, &Heard { side: Side::Low, at: NOW, bytes, len: bytes.len(), seq: Some(seq) });
     }
 
     fn answer(count: &mut Count, kind: DnsKind) {
         let bytes = [APPLICATION_DATA, 3, 3, 0, 1, 0];
-        count.hear(kind, false, &Heard { side: Side::High, bytes: &bytes, len: 6, seq: Some(0) });
+        count.hear(kind, false, &Heard { side: Side::High, at: NOW, bytes: &bytes, len: 6, seq: Some(0) });
     }
 
     /// The records of two clients that look up three names each (from the captures `doh` and `dns_doh` of nDPI's tests).
@@ -227,10 +288,39 @@ mod tests {
     fn datagrams_that_only_acknowledge_are_none() {
         let mut count = Count::default();
         for (first, len) in [(0xc0, 1200), (0x40, 36), (0x40, 62), (0x40, 1252), (0x5f, 80)] {
-            let bytes = vec![first; len];
-            count.hear(DnsKind::Quic, true, &Heard { side: Side::Low, bytes: &bytes[..20], len, seq: None });
+            datagram(&mut count, 0, true, first, len);
         }
         assert_eq!(count.queries(), 2);
         assert!(!count.heard_both());
+    }
+    /// A connection whose server is 20 ms away: (milliseconds, whether the client sends, bytes of payload).
+    fn connection(datagrams: &[(i64, bool, usize)]) -> u64 {
+        let mut count = Count::default();
+        for &(ms, is_client, len) in datagrams {
+            datagram(&mut count, ms, is_client, 0x40, len);
+        }
+        count.queries()
+    }
+
+    #[test]
+    fn datagrams_that_are_sent_again_are_one() {
+        let (client, server) = (true, false);
+        // Two lookups at once, then, after their answers, a third one.
+        let well = [(0, client, 75), (1, client, 77), (20, server, 120), (21, server, 110), (22, client, 33)];
+        assert_eq!(connection(&[&well[..], &[(30, client, 75), (50, server, 90)]].concat()), 3);
+        // Its datagram was lost, and the next one, too: probes after 47 ms, and after twice that time.
+        let lost =
+            [(30, client, 75), (77, client, 75), (171, client, 75), (172, client, 80), (192, server, 90)];
+        assert_eq!(connection(&[&well[..], &lost].concat()), 3);
+        // A server that is slow to answer acknowledges meanwhile.
+        let slow =
+            [(30, client, 75), (55, server, 35), (90, client, 75), (115, server, 35), (400, server, 90)];
+        assert_eq!(connection(&[&well[..], &slow].concat()), 4);
+    }
+
+    #[test]
+    fn acknowledgements_of_several_ranges_are_none() {
+        // Those of a client to which its server gave an identifier of 18 bytes (RFC 9000, sections 17.3.1 and 19.3).
+        assert_eq!(connection(&[(0, true, 43), (1, true, 47), (2, true, 53), (3, true, 75)]), 1);
     }
 }

@@ -66,7 +66,7 @@ impl FlowTable {
         ip: &Ip,
         interface: InterfaceId,
     ) -> Observation<'a> {
-        let flow = self.flow_of(d, ip);
+        let flow = self.flow_of(d, ip, count.first.timestamp);
         let plain = d.outer.is_none();
         let tcp = d.tcp.as_ref().filter(|_| plain);
         let mut observation = Observation::default();

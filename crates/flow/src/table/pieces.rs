@@ -4,7 +4,7 @@
 //! never come, as where captures are filtered by ports. What the whole packet says is read when it is there.
 
 use dissect::app::{by_content, by_port};
-use dissect::{Dissection, Fragment, Ip, LinkType, Packet};
+use dissect::{Dissection, Fragment, Ip, LinkType, Packet, Timestamp};
 
 use super::{FlowTable, observe_packet};
 use crate::fragment::payload_around;
@@ -51,13 +51,18 @@ impl FlowTable {
             let spoken = said.and_then(|(ip, said)| self.messages.read(origin, ip, d.tcp.as_ref(), said));
             return (spoken, None);
         };
-        let whole = self.put_together(d, piece);
+        let whole = self.put_together(d, piece, packet.timestamp);
         let spoken = whole.as_ref().and_then(|whole| self.read_whole(packet, origin, whole));
         (spoken, whole.filter(|_| spoken.is_none()))
     }
 
     /// Adds a piece; gives the packet that it completes.
-    fn put_together(&mut self, d: &Dissection<'_>, (ip, fragment, bytes): Piece<'_>) -> Option<Vec<u8>> {
+    fn put_together(
+        &mut self,
+        d: &Dissection<'_>,
+        (ip, fragment, bytes): Piece<'_>,
+        at: Timestamp,
+    ) -> Option<Vec<u8>> {
         let (inner, tally, seed) = (d.ip.as_ref()?, &self.tally, &self.options.seed);
         let is_live = self.options.live.is_some();
         let is_wanted = || {
@@ -69,7 +74,7 @@ impl FlowTable {
                 || known.is_none_or(is_heard)
                 || is_message(d, inner, bytes)
         };
-        self.packets.assemble(ip, fragment, bytes, is_wanted)
+        self.packets.assemble(ip, fragment, at, bytes, is_wanted)
     }
 
     /// Reads the message in a packet that was put together, if anybody speaks on its ports.

@@ -8,6 +8,7 @@ mod kept;
 mod offload;
 mod once;
 mod openings;
+mod pieces;
 mod recorded;
 mod replay;
 mod translated;

@@ -142,3 +142,24 @@ fn a_broadcast_outlives_the_containers_that_it_passed() {
     let unknown: u64 = snapshot.ledger.interfaces.iter().map(|i| i.live.as_ref().unwrap().unknown.0).sum();
     assert_eq!(unknown, 1800, "nobody was asked");
 }
+
+/// Requests pass one interface and answers another, whose clock is behind: the SYN is seen, so its sender is the initiator.
+#[test]
+fn an_answer_before_its_request_begins_nothing() {
+    for interfaces in [[ETH0, VETH1], [VETH1, ETH0]] {
+        let mut capture = Capture::of_everything();
+        let passes = |capture: &mut Capture, packet: Sent, flags, interface, ahead| {
+            capture.now += ahead;
+            capture.pass(&Sent { flags, ..packet }, &[interface]);
+            capture.now -= ahead;
+        };
+        passes(&mut capture, segment(A, B, 99, 0), 0x02, interfaces[0], SECOND);
+        passes(&mut capture, segment(B, A, 99, 0), 0x12, interfaces[1], 0);
+        capture.report();
+        passes(&mut capture, segment(A, B, 100, 50), 0x18, interfaces[0], SECOND);
+        passes(&mut capture, segment(B, A, 100, 70), 0x18, interfaces[1], 0);
+        let snapshot = capture.report();
+        let [flow] = &snapshot.rows[..] else { panic!("{:?}", snapshot.rows) };
+        assert_eq!((flow.source, packets(flow)), (A.endpoint(), (2, 2)), "{interfaces:?}");
+    }
+}

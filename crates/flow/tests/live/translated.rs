@@ -2,7 +2,7 @@
 
 use flow::{Answer, Event, Reason};
 
-use crate::wire::{A, B, BEYOND, Capture, End, packets, path};
+use crate::wire::{A, B, BEYOND, Capture, End, SECOND, Sent, packets, path, segment};
 
 const ETH0: u32 = 0;
 const VETH1: u32 = 2;
@@ -142,4 +142,33 @@ fn an_answer_for_a_flow_that_is_gone_is_nobody_s() {
     let snapshot = capture.report();
     assert!(snapshot.rows.iter().all(|flow| flow.owner.is_none()), "{:?}", snapshot.rows);
     assert_eq!(snapshot.ledger.reasons, [("not looked up yet".to_owned(), 2)]);
+}
+
+/// The kernel tells of a translation a little after its first packets have passed, and their request.
+#[test]
+fn a_name_that_passes_a_translation_is_told_once() {
+    for is_known_before in [true, false] {
+        let mut capture = Capture::of_names();
+        let request = |from| Sent {
+            flags: 0x18,
+            payload: b"GET / HTTP/1.1\r\nHost: www.example.org\r\n\r\n".to_vec(),
+            ..segment(from, B, 1, 0)
+        };
+        if is_known_before {
+            capture.translate((A, B), (BEYOND, B), false);
+        }
+        capture.pass(&request(A), &[VETH1]);
+        capture.pass(&request(BEYOND), &[ETH0]);
+        capture.tell(0);
+        let mut events = capture.collector.take_events(Some(dissect::Timestamp(capture.now)));
+        capture.now += SECOND / 10;
+        capture.translate((A, B), (BEYOND, B), false);
+        capture.now += SECOND;
+        events.extend(capture.collector.take_events(Some(dissect::Timestamp(capture.now))));
+        let names = events.iter().filter_map(|event| match event {
+            Event::Name(name) => Some((name.tuple.src, &*name.name)),
+            _ => None,
+        });
+        assert_eq!(names.collect::<Vec<_>>(), [(A.endpoint(), "www.example.org")]);
+    }
 }

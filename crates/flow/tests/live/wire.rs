@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use dissect::app::Depth;
 use dissect::{Direction, Endpoint, FiveTuple, KernelCount, LinkType, Packet, TcpFlags, Timestamp};
 use flow::{
     Collector, Config, FlowRecord, FlowTable, InterfaceId, InterfaceName, LiveConfig, Options, Snapshot,
@@ -135,6 +136,12 @@ impl Capture {
     /// Of one table, which shows everything.
     pub(crate) fn of_everything() -> Self {
         let options = Options { live: Some(Timeouts::default()), ..Options::default() };
+        Self::new(&options, Config { rows: usize::MAX, events: true, ..Config::default() }, 1)
+    }
+
+    /// The same, which tells of names too.
+    pub(crate) fn of_names() -> Self {
+        let options = Options { live: Some(Timeouts::default()), depth: Depth::All, ..Options::default() };
         Self::new(&options, Config { rows: usize::MAX, events: true, ..Config::default() }, 1)
     }
 

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use flow::ProcessSockets;
+use rustix::event::PollFlags;
 use rustix::net::sockopt;
 
 use super::wire::{self, Heard, Message};
@@ -94,7 +95,7 @@ impl Client {
         let end = Instant::now() + patience;
         while self.received.greeting.is_none() {
             let left = end.checked_duration_since(Instant::now())?;
-            wait(&self.stream, None, Some(left)).ok()?;
+            wait(&self.stream, PollFlags::IN, None, Some(left)).ok()?;
             self.receive(|_, _| {}).ok()?;
         }
         self.received.greeting.take()
@@ -168,7 +169,9 @@ impl Client {
             if is_done(self) || left.is_zero() {
                 return Ok(());
             }
-            wait(&self.stream, None, Some(left))?;
+            // What does not fit yet is sent as soon as the service has taken something.
+            let unsent = if self.output.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
+            wait(&self.stream, PollFlags::IN | unsent, None, Some(left))?;
         }
     }
 

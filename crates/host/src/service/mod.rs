@@ -80,7 +80,7 @@ pub fn serve(owners: &mut Owners, mut stream: UnixStream) -> io::Result<()> {
     let mut lost = 0;
     loop {
         let patience = patience(owners, &pending);
-        if wait(&stream, owners.told_fd(), patience)? {
+        if wait(&stream, PollFlags::IN, owners.told_fd(), patience)? {
             match stream.read(&mut chunk) {
                 Ok(0) => return Ok(()),
                 Ok(length) => {
@@ -161,9 +161,15 @@ fn patience(owners: &mut Owners, pending: &[Pending]) -> Option<Duration> {
     owners.rest(now).into_iter().chain(again).min()
 }
 
-/// Waits for a question, or until `told` or the time wants attention; gives whether it is a question.
-fn wait(stream: &UnixStream, told: Option<BorrowedFd<'_>>, patience: Option<Duration>) -> io::Result<bool> {
-    let mut fds = vec![PollFd::new(stream, PollFlags::IN)];
+/// Waits until the stream is ready for what is wanted of it, or until `told` or the time wants attention; gives whether it is
+/// the stream.
+fn wait(
+    stream: &UnixStream,
+    wanted: PollFlags,
+    told: Option<BorrowedFd<'_>>,
+    patience: Option<Duration>,
+) -> io::Result<bool> {
+    let mut fds = vec![PollFd::new(stream, wanted)];
     fds.extend(told.map(|told| PollFd::from_borrowed_fd(told, PollFlags::IN)));
     let timeout = patience.and_then(|patience| Timespec::try_from(patience).ok());
     match poll(&mut fds, timeout.as_ref()) {

@@ -42,3 +42,45 @@ fn a_service_that_ended_is_an_error() {
     drop(far);
     assert!(client.receive(|_, _| unreachable!()).is_err());
 }
+
+/// A service that takes long to read what was asked before, and tells nothing of itself meanwhile.
+#[test]
+fn what_did_not_fit_at_once_is_sent_while_one_waits() {
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let mut client = Client::new(near).unwrap();
+    let question = Question {
+        protocol: Protocol::UDP,
+        source: "127.0.0.1:7".parse().unwrap(),
+        destination: "127.0.0.1:9".parse().unwrap(),
+        namespace: None,
+        interface: 0,
+    };
+    while client.ask(&question).is_some() {}
+    let asked = client.waiting();
+    let service = std::thread::spawn(move || {
+        let (mut input, mut chunk, mut questions, mut barriers) = (Vec::new(), vec![0; CHUNK], 0, 0);
+        while barriers == 0 {
+            let length = far.read(&mut chunk).unwrap();
+            assert!(length > 0, "the client gave up");
+            input.extend_from_slice(&chunk[..length]);
+            take_frames(&mut input, |body| {
+                match Request::read(body)? {
+                    Request::Question(..) => questions += 1,
+                    Request::Barrier => barriers += 1,
+                    Request::Accounts { .. } => return None,
+                }
+                Some(())
+            })
+            .unwrap();
+        }
+        let mut output = Vec::new();
+        wire::write_barrier(&mut output);
+        far.write_all(&output).unwrap();
+        questions
+    });
+    let (patience, start) = (Duration::from_secs(20), Instant::now());
+    client.catch_up(patience, |_, _| {}).unwrap();
+    assert!(start.elapsed() < patience / 2, "it waited for nothing");
+    drop(client);
+    assert_eq!(service.join().unwrap(), asked);
+}

@@ -61,6 +61,7 @@ const ALL: &[c_long] = &[
     libc::SYS_getuid,
     libc::SYS_lseek,
     libc::SYS_madvise,
+    libc::SYS_mlock,
     libc::SYS_mremap,
     libc::SYS_munmap,
     libc::SYS_nanosleep,

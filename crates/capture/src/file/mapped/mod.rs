@@ -71,10 +71,14 @@ impl Mapped {
         Ok(Some(before))
     }
 
-    /// Gives the lease back, and the file.
-    pub(super) fn into_file(self) -> File {
-        drop(self.view);
+    /// The file, to be read; the lease is of both.
+    pub(super) fn file(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// Gives the lease back: nothing is mapped any more.
+    pub(super) fn give_back(&mut self) {
+        self.view = None;
         sys::give_back(&self.file);
-        self.file
     }
 }

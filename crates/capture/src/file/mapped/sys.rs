@@ -52,8 +52,9 @@ unsafe impl Send for Mapping {}
 impl Mapping {
     /// Maps `len` bytes (not 0) from `offset`, a multiple of the page size, and has them read from the disk.
     ///
-    /// What the disk cannot give is an error here (`MADV_POPULATE_READ`, Linux 5.14), so that touching the bytes does
-    /// not end the process.
+    /// What the disk cannot give is an error here, and what it gave stays in memory (`mlock`), so that touching the bytes
+    /// never ends the process: else they might be thrown out for want of memory, and a disk that fails then is a SIGBUS.
+    /// Where the user may lock less (`RLIMIT_MEMLOCK`; 8 MiB since Linux 5.16), that is an error, too.
     pub(super) fn new(file: &File, offset: u64, len: usize) -> io::Result<Self> {
         let offset = i64::try_from(offset).map_err(io::Error::other)?;
         // SAFETY: a new mapping at a place of the kernel's choice touches no memory of ours.
@@ -65,8 +66,9 @@ impl Mapping {
         }
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         let mapping = Self { start, len };
-        // SAFETY: the range is the mapping that was just made; reading pages in changes nothing of what is in them.
-        let read = unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_POPULATE_READ) };
+        // SAFETY: the range is the mapping that was just made; reading pages in and keeping them changes nothing of what
+        // is in them. Unmapping them gives them free.
+        let read = unsafe { libc::mlock(start.as_ptr().cast(), len) };
         if read < 0 { Err(io::Error::last_os_error()) } else { Ok(mapping) }
     }
 

@@ -14,6 +14,8 @@ use crate::view::text::{cut_start, left, right, width};
 
 /// From here on a row shows more than who and how much.
 const WIDE: usize = 120;
+/// Below, numbers stand where there is room for them: padded, the last ones would be cut.
+const NARROW: usize = 60;
 /// Without a terminal nothing is cut, but nothing is padded beyond this either: a bracketed IPv6 address.
 const PAD: usize = 41;
 /// What a name needs at least to be worth showing, and what it gets at most.
@@ -200,7 +202,7 @@ impl Layout {
                 return;
             }
         }
-        if live {
+        if live || limit < NARROW {
             self.form = Form::Terse;
         }
     }

@@ -1,11 +1,12 @@
 //! Flows, one a row: what each says. How it is laid out is [`Layout`]'s.
 
+use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
 
 use dissect::app::By;
 use dissect::{Endpoint, names};
-use flow::{FlowRecord, Snapshot, SortKey};
+use flow::{Called, FlowRecord, NamedBy, Snapshot, SortKey};
 
 use super::columns::Layout;
 use super::owner::{self, LEVELS};
@@ -137,9 +138,10 @@ impl Cells {
     pub(super) fn of(page: &Page<'_>, snapshot: &Snapshot, flow: &FlowRecord) -> Self {
         let total = flow.total();
         let known = |name: &'static str| name.to_owned();
-        let resolved =
-            |called: &Option<flow::Called>| called.clone().filter(|_| page.options.resolve).map(|c| c.name);
-        let [source, destination] = [&flow.source_name, &flow.destination_name].map(resolved);
+        let [source, destination] = [&flow.source_name, &flow.destination_name].map(|called| {
+            let shown = called.as_ref().filter(|_| page.options.resolve)?;
+            Some(told(flow, shown))
+        });
         let tcp = flow.tcp.as_ref();
         let peer = flow.destination_name.as_ref().filter(|_| !page.options.resolve);
         Cells {
@@ -168,9 +170,17 @@ impl Cells {
                 place(page, flow),
             ],
             owner: owners(page, snapshot, flow),
-            name: peer.map_or(String::new(), |peer| visible(&peer.name).into_owned()),
+            name: peer.map_or(String::new(), |peer| visible(&told(flow, peer)).into_owned()),
         }
     }
+}
+
+/// A name; marked where its client sent another hello encrypted in the one that says so (encrypted_client_hello), which may ask for another. Clients
+/// that know no key for it pretend to, and nobody else can tell.
+fn told<'a>(flow: &FlowRecord, called: &'a Called) -> Cow<'a, str> {
+    let is_clients = matches!(called.by, NamedBy::Client(_));
+    let hides = || flow.app.as_ref().is_some_and(|app| app.get("tls.client.encrypted_hello").is_some());
+    if is_clients && hides() { format!("{} (ECH)", called.name).into() } else { (&*called.name).into() }
 }
 
 /// What is said of the owner, level by level.

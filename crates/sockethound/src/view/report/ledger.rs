@@ -154,14 +154,13 @@ fn at_sockets(page: &Page<'_>, ledger: &SocketLedger) -> String {
 
 fn gap(ledger: &Ledger) -> String {
     let (seen, not_ip) = (ledger.seen(), ledger.not_ip());
-    let apart = |seen: u64, told: u64, of: &str| {
-        let n = i128::from(seen) - i128::from(told);
-        format!("{n} {of}{}", if n.abs() == 1 { "" } else { "s" })
+    let apart = |seen: u64, told: u64, one: &str, more: &str| {
+        format!("{}{}", if seen < told { "-" } else { "" }, count(seen.abs_diff(told), one, more))
     };
     format!(
         "The ledger does not close: {} and {} are not accounted for. This is a defect; please report it.",
-        apart(seen.0, ledger.counted.packets + not_ip.0, "packet"),
-        apart(seen.1, ledger.counted.frame_bytes + not_ip.1, "byte")
+        apart(seen.0, ledger.counted.packets + not_ip.0, "packet", "packets"),
+        apart(seen.1, ledger.counted.frame_bytes + not_ip.1, "byte", "bytes")
     )
 }
 

@@ -50,14 +50,16 @@ impl Width {
     fn columns(self) -> Option<usize> {
         match self {
             Width::None => None,
-            Width::Terminal => {
-                let size = terminal_size::terminal_size();
-                size.map(|(terminal_size::Width(columns), _)| usize::from(columns))
-                    .filter(|columns| *columns > 0)
-            }
+            Width::Terminal => terminal().map(|[columns, _]| columns),
             Width::Fixed(columns) => Some(columns),
         }
     }
+}
+
+/// Columns and lines of the terminal of standard output right now, if it has any.
+fn terminal() -> Option<[usize; 2]> {
+    let (terminal_size::Width(columns), terminal_size::Height(lines)) = terminal_size::terminal_size()?;
+    Some([columns, lines].map(usize::from)).filter(|size| !size.contains(&0))
 }
 
 /// How the report looks.
@@ -66,6 +68,8 @@ impl Width {
 pub struct Options {
     /// Columns of a line.
     pub width: Width,
+    /// Lines that a report may have where another one is painted over it; `None` for as many as the terminal has.
+    pub lines: Option<usize>,
     /// Whether to write escape sequences.
     pub color: bool,
     /// Paint every report of a run over the one before, as on a terminal.
@@ -118,11 +122,35 @@ impl View for Report {
     }
 
     fn show(&mut self, snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
+        self.group_pace.note(snapshot);
         if self.options.repaint && (self.painted || !snapshot.is_final) {
             out.write_all(HOME_AND_ERASE_BELOW)?;
             self.painted = true;
         }
-        self.group_pace.note(snapshot);
+        match self.options.lines.or_else(|| terminal().map(|[_, lines]| lines)) {
+            Some(lines) if self.options.repaint && !snapshot.is_final => {
+                self.draw_within(lines, snapshot, out)
+            }
+            _ => self.draw(snapshot, out),
+        }
+    }
+}
+
+impl Report {
+    /// Draws a report of so many lines at most, the one that the cursor is left in included: what is longer scrolls off its
+    /// beginning, with the rows that matter most. The last ones are left out instead.
+    fn draw_within(&self, lines: usize, snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
+        let mut text = Vec::new();
+        self.draw(snapshot, &mut text)?;
+        let taken = text.split(|&byte| byte == b'\n').count();
+        if taken > lines {
+            text.clear();
+            self.draw(&with_fewer_rows(snapshot, taken - lines), &mut text)?;
+        }
+        out.write_all(&text)
+    }
+
+    fn draw(&self, snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
         let mut page = Page::new(&self.options, &self.clock, out);
         totals(&mut page, snapshot)?;
         match &snapshot.groups {
@@ -135,6 +163,29 @@ impl View for Report {
         ledger::show(&mut page, snapshot)?;
         page.flush()
     }
+}
+
+/// The same with so many lines less: without the last rows, and where few are left, without the earliest answers.
+fn with_fewer_rows(snapshot: &Snapshot, lines: usize) -> Snapshot {
+    /// Rows that stay in any case.
+    const LEAST: usize = 5;
+    let mut fewer = snapshot.clone();
+    let (rows, has_rest) = match &fewer.groups {
+        Some(groups) => (groups.len(), fewer.more_groups > 0),
+        None => (fewer.rows.len(), fewer.flows > fewer.rows.len() as u64),
+    };
+    // Where all rows were shown, a line tells of those that are not.
+    let too_much = lines + usize::from(!has_rest);
+    let kept = rows.saturating_sub(too_much).max(LEAST.min(rows));
+    if let Some(groups) = &mut fewer.groups {
+        fewer.more_groups += (rows - kept) as u64;
+        groups.truncate(kept);
+    } else {
+        fewer.rows.truncate(kept);
+    }
+    let still = if kept < rows { too_much - (rows - kept) } else { lines };
+    fewer.dns.drain(..still.min(fewer.dns.len().saturating_sub(1)));
+    fewer
 }
 
 /// Where lines are written: knows the options, keeps every line within the width.
