@@ -1,7 +1,6 @@
 //! Flows added up by what they share.
 
 use std::net::IpAddr;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use dissect::Timestamp;
@@ -33,23 +32,6 @@ impl GroupBy {
     /// Whether a group is what some processes have in common.
     pub fn is_of_processes(self) -> bool {
         matches!(self, Self::Process | Self::Container | Self::User)
-    }
-}
-
-impl FromStr for GroupBy {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Ok(match text {
-            "process" => GroupBy::Process,
-            "container" => GroupBy::Container,
-            "user" => GroupBy::User,
-            "host" => GroupBy::Host,
-            "name" => GroupBy::Name,
-            "service" => GroupBy::Service,
-            "interface" => GroupBy::Interface,
-            _ => return Err(()),
-        })
     }
 }
 

@@ -10,10 +10,12 @@ mod private;
 mod recent;
 mod waiting;
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
 use std::mem;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dissect::app::dns::{NetbiosName, Outline};
@@ -150,15 +152,17 @@ impl Lookups {
     fn learn(&mut self, told: &Told<'_>, message: &Outline<'_>) -> bool {
         let mut names_private = false;
         let &Told { since, latency, protocol, ip, asked } = told;
+        let (mut names, asked_name) = (message.names(), OnceCell::new());
         for address in message.addresses() {
             let addr = address.addr;
             if addr.is_unspecified() {
                 continue;
             }
             let asked = asked.filter(|_| address.is_asked_for);
-            let name = || if asked.is_some() { message.name() } else { address.name() };
-            names_private |= is_private(addr) && is_public_name(&name(), addr);
-            let said = asked.unwrap_or_else(|| hash_name(&self.seed, address.name().as_bytes()));
+            let own = if asked.is_none() { Some(names.of(&address)) } else { None };
+            let name = || own.as_ref().unwrap_or_else(|| asked_name.get_or_init(|| message.name()));
+            names_private |= is_private(addr) && is_public_name(name(), addr);
+            let said = asked.unwrap_or_else(|| hash_name(&self.seed, name().as_bytes()));
             if self.told.len() >= MAX_TOLD {
                 self.told.clear();
             }
@@ -168,7 +172,7 @@ impl Lookups {
                 continue;
             }
             *known = (said, since);
-            let name = name();
+            let name = Arc::clone(name());
             if !name.is_empty() {
                 let of = Naming::told(ip, since, protocol);
                 let (asker, ttl) = (ip.destination(), address.ttl);

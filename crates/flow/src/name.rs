@@ -15,6 +15,8 @@ const MAX_ADDRESSES: usize = 65_536;
 const MAX_NAMINGS: usize = 16;
 /// Names by reverse lookup that are kept; the oldest makes room.
 const MAX_REVERSE: usize = 65_536;
+/// Addresses that have a name by records of captures; further ones have none.
+const MAX_CAPTURED: usize = 262_144;
 /// Addresses of which it is kept that they look names up.
 const MAX_ASKERS: usize = 65_536;
 
@@ -192,12 +194,14 @@ impl Names {
     /// Takes a name from a table: it holds for all time, after what was learned. Gives the address of which the name had to make
     /// room.
     pub(crate) fn give(&mut self, addr: IpAddr, name: &str, by: NamedBy) -> Option<IpAddr> {
-        let table = match by {
-            NamedBy::Hosts => &mut self.hosts,
-            NamedBy::Capture => &mut self.captures,
+        let (table, most) = match by {
+            NamedBy::Hosts => (&mut self.hosts, usize::MAX),
+            NamedBy::Capture => (&mut self.captures, MAX_CAPTURED),
             _ => return self.give_reverse(addr, name),
         };
-        table.entry(addr).or_insert_with(|| name.into());
+        if table.len() < most {
+            table.entry(addr).or_insert_with(|| name.into());
+        }
         None
     }
 
@@ -312,6 +316,17 @@ mod tests {
         names.learn(naming(GROUP, "printer.local", 5));
         assert_eq!(named(&names, BOB, 15), Some(("printer.local".to_owned(), "mdns")));
         assert_eq!(named(&names, BOB, 45), lookup("blog.example"));
+    }
+
+    #[test]
+    fn names_by_records_of_captures_are_bounded() {
+        let mut names = Names::default();
+        let addr = |n: usize| IpAddr::V4(Ipv4Addr::from_bits(n as u32));
+        for n in 0..=MAX_CAPTURED {
+            names.give(addr(n), "block.example", NamedBy::Capture);
+        }
+        assert_eq!(names.captures.len(), MAX_CAPTURED);
+        assert!(names.captures.contains_key(&addr(0)) && !names.captures.contains_key(&addr(MAX_CAPTURED)));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use dissect::Timestamp;
 
 use crate::flow::Flow;
+use crate::group::Group;
 use crate::key::FlowKey;
 use crate::key::Side;
 use crate::pace::Pace;
@@ -54,6 +55,25 @@ impl SortKey {
             (SortKey::Last, _) => (i128::from(flow.last.0) - i128::from(i64::MIN)) as u128,
         };
         (Reverse(score), flow.first, flow.key)
+    }
+
+    /// Whether groups of flows can be sorted by it.
+    pub fn is_of_groups(self) -> bool {
+        matches!(self, SortKey::Bytes | SortKey::Packets | SortKey::First | SortKey::Last)
+    }
+
+    /// Whether `one` comes before `other`; by bytes, if groups have no such figure. Ties go to the one with more bytes, then
+    /// packets, then the lower key.
+    pub(crate) fn order_groups(self, one: &Group, other: &Group) -> Ordering {
+        let (mine, theirs) = (one.total(), other.total());
+        let by_key = match self {
+            SortKey::Packets => theirs.packets.cmp(&mine.packets),
+            SortKey::First => one.first.cmp(&other.first),
+            SortKey::Last => other.last.cmp(&one.last),
+            SortKey::Bytes | SortKey::Rate | SortKey::Rtt | SortKey::Retrans => Ordering::Equal,
+        };
+        let by_size = || (theirs.ip_bytes, theirs.packets).cmp(&(mine.ip_bytes, mine.packets));
+        by_key.then_with(by_size).then_with(|| one.key.cmp(&other.key))
     }
 }
 

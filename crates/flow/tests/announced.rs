@@ -6,7 +6,7 @@ mod capture;
 use dissect::LinkType;
 use flow::{Collector, Config, DnsBy, FlowTable};
 
-use capture::{ALICE, Capture, End, RESOLVER, message, table};
+use capture::{ALICE, Capture, End, RESOLVER, hello::hello, message, table};
 
 /// Addresses of a designation that fits an answer here.
 const AT_ONCE: u16 = 50;
@@ -46,15 +46,6 @@ fn what_there_was_no_room_for_is_told_when_it_is_announced_again() {
     // Those who were told may have had no room.
     announce(&mut table, 62, 20);
     assert_eq!(table.take_announced().len(), 20);
-}
-
-/// A client's hello (RFC 8446, section 4.1.2) that asks for `name`.
-fn hello(name: &str) -> Vec<u8> {
-    let len = name.len() as u8;
-    let extension = [&[0, 0, 0, len + 5, 0, len + 3, 0, 0, len][..], name.as_bytes()].concat();
-    let body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 1, 1, 0, 0, len + 9], &extension].concat();
-    let handshake = [&[1, 0, 0, body.len() as u8][..], &body].concat();
-    [&[22, 3, 1, 0, handshake.len() as u8][..], &handshake].concat()
 }
 
 #[test]

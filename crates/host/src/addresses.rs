@@ -32,11 +32,12 @@ impl LocalAddresses {
     /// Asks the kernel through a route socket.
     pub(crate) fn read(route: &mut NetlinkSocket) -> io::Result<Self> {
         let mut addresses = Self::default();
-        route.dump(GET_ADDRESS, &[0; HEADER], |message| {
+        let dumped = route.dump(GET_ADDRESS, &[0; HEADER], |message| {
             addresses.own.extend(parse(message, &[ATTRIBUTE_LOCAL, ATTRIBUTE_ADDRESS]));
             addresses.broadcast.extend(parse(message, &[ATTRIBUTE_BROADCAST]));
-        })?;
-        Ok(addresses)
+        });
+        route.rest();
+        dumped.map(|_| addresses)
     }
 
     /// From addresses known by other means.

@@ -126,6 +126,11 @@ impl NetlinkSocket {
         Ok(Self { fd, sequence: 0, buffer: Vec::new() })
     }
 
+    /// Gives back the memory for datagrams, until the next question: there may be a socket for each of a thousand containers.
+    pub(crate) fn rest(&mut self) {
+        self.buffer = Vec::new();
+    }
+
     /// Asks for a dump and gives each message to `each`; false if the kernel
     /// says that the set changed while it was dumped.
     pub(crate) fn dump(&mut self, kind: u16, body: &[u8], mut each: impl FnMut(&[u8])) -> io::Result<bool> {

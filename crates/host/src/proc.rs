@@ -8,6 +8,9 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+/// Bytes of a command line that are read: owners are kept by the thousand, and told with each of their flows.
+const COMMAND_LINE: usize = 4096;
+
 /// A mounted `/proc`.
 #[derive(Debug, Clone)]
 pub struct Proc {
@@ -84,9 +87,9 @@ impl Proc {
         text.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().nth(1)?.parse().ok()
     }
 
-    /// The arguments, as they were given.
+    /// The arguments, as they were given, the first 4,096 bytes of them: there may be megabytes.
     pub fn command_line(&self, pid: u32) -> Vec<String> {
-        let bytes = read(&self.path(pid, "cmdline")).unwrap_or_default();
+        let bytes = read_up_to(COMMAND_LINE, &self.path(pid, "cmdline")).unwrap_or_default();
         let bytes = bytes.strip_suffix(&[0]).unwrap_or(&bytes);
         if bytes.is_empty() {
             return Vec::new(); // a kernel thread, or a process that is ending
@@ -121,15 +124,24 @@ impl Proc {
     }
 }
 
-/// Reads a file with few calls: those of `/proc` have no size, and reading them
-/// in steps that grow from a few bytes costs more than what they say.
+/// Reads a whole file.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
+    read_up_to(usize::MAX, path)
+}
+
+/// Reads the first `most` bytes of a file with few calls: those of `/proc` have no size, and reading them
+/// in steps that grow from a few bytes costs more than what they say.
+fn read_up_to(most: usize, path: &Path) -> io::Result<Vec<u8>> {
     let mut file = fs::File::open(path)?;
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {
         match file.read(&mut buffer) {
             Ok(0) => return Ok(bytes),
+            Ok(length) if length >= most - bytes.len() => {
+                bytes.extend_from_slice(buffer.get(..most - bytes.len()).unwrap_or_default());
+                return Ok(bytes);
+            }
             Ok(length) => bytes.extend_from_slice(buffer.get(..length).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -204,6 +216,9 @@ mod tests {
         assert_eq!(proc.last_pid(), Some(4711));
         assert_eq!(proc.uid(77), Some(33));
         assert_eq!(proc.command_line(77), ["x", "-a", ""]);
+        let long = [&[b'y'; 4000][..], &[0], &[b'z'; 5000]].concat();
+        fs::write(process.join("cmdline"), long).unwrap();
+        assert_eq!(proc.command_line(77), ["y".repeat(4000), "z".repeat(95)]);
         assert_eq!(proc.executable(77), None);
         assert_eq!(proc.stat(78).unwrap_err().kind(), io::ErrorKind::NotFound);
     }

@@ -251,7 +251,7 @@ pub struct ReportArgs {
     /// Add flows up by process, container, user (live only), host, name, service or interface
     #[arg(short, long, value_name = "BY", num_args = 0..=1, require_equals = true, default_missing_value = "process", hide_possible_values = true, help_heading = "Report")]
     pub group: Option<GroupArg>,
-    /// Order of rows
+    /// Order of rows; groups have no rate, rtt and retrans of their own
     #[arg(short, long, value_name = "KEY", value_enum, default_value_t, help_heading = "Report")]
     pub sort: SortArg,
     /// Show names instead of addresses: what clients asked for in the flow itself, then what they looked up before it, then what hosts of the link say of themselves, /etc/hosts, name records of captures and, live, reverse lookups in the background

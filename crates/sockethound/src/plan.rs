@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dissect::app::Depth;
-use flow::{Config, GroupBy, Keep, Options, Selection, Timeouts};
+use flow::{Config, GroupBy, Keep, Options, Selection, SortKey, Timeouts};
 
 use crate::args::{ColorArg, GroupArg, ReportArgs};
 use crate::hosts;
@@ -79,80 +79,97 @@ impl Plan {
     /// Checks and completes `args`; an error is one line of what to type instead.
     pub fn new(args: ReportArgs) -> Result<Self, String> {
         let live = args.read.is_empty();
-        if live && (args.since.is_some() || args.until.is_some()) {
-            return Err("--since and --until choose packets of captures: name one with -r FILE".to_owned());
-        }
-        if args.read.iter().filter(|p| *p == Path::new("-")).count() > 1 {
-            return Err("standard input can be read only once".to_owned());
-        }
-        if let Some(json) = &args.json
-            && args.read.iter().any(|path| is_same_file(path, json))
-        {
-            return Err(format!("{} is read: it cannot be written too", json.display()));
-        }
+        check(&args, live)?;
         let group = args.group.map(|by| group_by(by, live)).transpose()?;
         let json_on_stdout = args.json.as_deref() == Some(Path::new("-"));
-        let report = (!json_on_stdout).then(|| report_options(&args));
-        let names = if args.resolve { hosts::read(Path::new(HOSTS)) } else { Vec::new() };
-        let config = Config {
-            rows: if args.count == 0 { ALL } else { args.count },
-            sort: args.sort.into(),
-            selection: Selection {
-                no_local: args.no_local,
-                exclude_lan: args.exclude_lan,
-                local: args.local,
-                processes: args.process,
-                own: Vec::new(),
-            },
-            group,
-            dns_lines: args.dns_count,
-            events: args.json.is_some(),
-            live: None,
-        };
-        let job = Job {
-            options: Options {
-                decap: !args.no_decap,
-                max_flows: args.max_flows as usize,
-                keep: Keep { all: config.events, answers: config.dns_lines, once: live },
-                depth: if config.events { Depth::All } else { Depth::Names },
-                live: live.then_some(Timeouts {
-                    tcp_closed: args.tcp_closed,
-                    tcp_idle: args.tcp_idle,
-                    idle: args.idle,
-                }),
-                ..Options::default()
-            },
-            config,
-            names,
-            interval: (!args.once).then_some(args.time),
-            duration: args.duration,
-        };
-        let source = if live {
-            Source::Interfaces(Interfaces {
-                names: args.interface,
-                promiscuous: args.promisc,
-                snaplen: args.snaplen,
-                ring_bytes: (args.ring * f64::from(1 << 20)) as usize,
-                workers: usize::from(args.workers),
-                hardware_clock: args.hardware_clock,
-                resolve: args.resolve,
-                no_bpf: args.no_bpf,
-                bpf_ring: args.bpf_ring,
-                drop_when_late: args.drop_when_late,
-            })
-        } else {
-            Source::Files(Files { paths: args.read, since: args.since, until: args.until, utc: args.utc })
-        };
         Ok(Plan {
-            source,
-            job,
-            report,
-            json: args.json,
-            geoip: args.geoip,
+            job: job(&args, group, live),
+            report: (!json_on_stdout).then(|| report_options(&args)),
+            json: args.json.clone(),
+            geoip: args.geoip.clone(),
             quiet: args.quiet,
             no_sandbox: args.no_sandbox,
+            source: source(args, live),
         })
     }
+}
+
+/// Says what does not go together.
+fn check(args: &ReportArgs, live: bool) -> Result<(), String> {
+    if live && (args.since.is_some() || args.until.is_some()) {
+        return Err("--since and --until choose packets of captures: name one with -r FILE".to_owned());
+    }
+    if args.read.iter().filter(|p| *p == Path::new("-")).count() > 1 {
+        return Err("standard input can be read only once".to_owned());
+    }
+    if let Some(json) = &args.json
+        && args.read.iter().any(|path| is_same_file(path, json))
+    {
+        return Err(format!("{} is read: it cannot be written too", json.display()));
+    }
+    if args.group.is_some() && !SortKey::from(args.sort).is_of_groups() {
+        return Err("groups are sorted by bytes, packets, first or last (-s)".to_owned());
+    }
+    Ok(())
+}
+
+fn job(args: &ReportArgs, group: Option<GroupBy>, live: bool) -> Job {
+    let config = Config {
+        rows: if args.count == 0 { ALL } else { args.count },
+        sort: args.sort.into(),
+        selection: Selection {
+            no_local: args.no_local,
+            exclude_lan: args.exclude_lan,
+            local: args.local.clone(),
+            processes: args.process.clone(),
+            own: Vec::new(),
+        },
+        group,
+        dns_lines: args.dns_count,
+        events: args.json.is_some(),
+        live: None,
+    };
+    Job {
+        options: Options {
+            decap: !args.no_decap,
+            max_flows: args.max_flows as usize,
+            keep: Keep { all: config.events, answers: config.dns_lines, once: live },
+            depth: if config.events { Depth::All } else { Depth::Names },
+            live: live.then_some(Timeouts {
+                tcp_closed: args.tcp_closed,
+                tcp_idle: args.tcp_idle,
+                idle: args.idle,
+            }),
+            ..Options::default()
+        },
+        config,
+        names: if args.resolve { hosts::read(Path::new(HOSTS)) } else { Vec::new() },
+        interval: (!args.once).then_some(args.time),
+        duration: args.duration,
+    }
+}
+
+fn source(args: ReportArgs, live: bool) -> Source {
+    if !live {
+        return Source::Files(Files {
+            paths: args.read,
+            since: args.since,
+            until: args.until,
+            utc: args.utc,
+        });
+    }
+    Source::Interfaces(Interfaces {
+        names: args.interface,
+        promiscuous: args.promisc,
+        snaplen: args.snaplen,
+        ring_bytes: (args.ring * f64::from(1 << 20)) as usize,
+        workers: usize::from(args.workers),
+        hardware_clock: args.hardware_clock,
+        resolve: args.resolve,
+        no_bpf: args.no_bpf,
+        bpf_ring: args.bpf_ring,
+        drop_when_late: args.drop_when_late,
+    })
 }
 
 /// Whether both are one regular file, by whatever names.

@@ -109,7 +109,7 @@ fn buffered(out: Box<dyn Write>) -> BufWriter<Box<dyn Write>> {
 }
 
 impl Drop for Sink {
-    /// Nothing is written behind the back of [`Self::failure`].
+    /// Nothing is written behind the back of [`Self::take_failure`].
     fn drop(&mut self) {
         if !self.is_open() {
             let out = std::mem::replace(&mut self.out, BufWriter::new(Box::new(io::sink())));

@@ -153,6 +153,7 @@ mod tests {
         assert_eq!(parts.name([0x74, 0x1a, 0xe0, 0xaa, 0, 7]), None, "nobody owns the rest");
         assert_eq!(Vendors::read(&["/nonexistent"]).name([0, 0, 0x0c, 1, 2, 3]), None);
     }
+
     /// Each table that this system has: Debian's packages `wireshark-common`, `ieee-data` and `nmap-common` bring one each.
     #[test]
     #[expect(clippy::print_stderr, reason = "says what it leaves out")]

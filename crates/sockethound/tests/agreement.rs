@@ -4,9 +4,9 @@
 mod run;
 
 use std::collections::HashMap;
-use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
+use run::end;
 use serde_json::Value;
 
 /// The least percentage of flows that agree.
@@ -42,10 +42,6 @@ fn ends(transport: &str, a: SocketAddr, b: SocketAddr) -> Ends {
 fn ours(capture: &str) -> HashMap<Ends, (String, String)> {
     let stdout = run::run(&["-r", capture, "--json"]).stdout;
     let records = run::records(&stdout);
-    let end = |end: &Value| {
-        let ip: IpAddr = end["ip"].as_str().unwrap().parse().unwrap();
-        SocketAddr::new(ip, u16::try_from(end["port"].as_u64().unwrap_or(0)).unwrap())
-    };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     run::of_kind(&records, "flow")
         .into_iter()
@@ -73,16 +69,11 @@ fn agrees(label: &str, ours: Option<&(String, String)>) -> bool {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "says what it leaves out")]
 fn protocols() {
-    let corpus = run::shared().join("corpus");
-    let Ok(theirs) = fs::read_to_string(corpus.join("ndpi.json")) else {
-        return eprintln!("skipped: no {}", corpus.join("ndpi.json").display());
-    };
-    let theirs: HashMap<String, Vec<Value>> = serde_json::from_str(&theirs).unwrap();
+    let Some((captures, theirs)) = run::ndpi() else { return };
     let (mut agreed, mut differ) = (0, Vec::new());
     for (name, flows) in &theirs {
-        let ours = ours(corpus.join("captures").join(name).to_str().unwrap());
+        let ours = ours(captures.join(name).to_str().unwrap());
         for flow in flows {
             let text = |field: &str| flow[field].as_str().unwrap();
             // Some are no addresses: they are written so in nDPI's own results.
@@ -106,13 +97,8 @@ fn protocols() {
 
 /// Every name that nDPI has of a flow of TLS, DTLS, QUIC or HTTP, the whole of it: there is no exception.
 #[test]
-#[expect(clippy::print_stderr, reason = "says what it leaves out")]
 fn names() {
-    let corpus = run::shared().join("corpus");
-    let Ok(theirs) = fs::read_to_string(corpus.join("ndpi.json")) else {
-        return eprintln!("skipped: no {}", corpus.join("ndpi.json").display());
-    };
-    let theirs: HashMap<String, Vec<Value>> = serde_json::from_str(&theirs).unwrap();
+    let Some((captures, theirs)) = run::ndpi() else { return };
     let (mut found, mut missed) = (0, Vec::new());
     for (name, flows) in &theirs {
         let is_named = |flow: &&Value| {
@@ -123,7 +109,7 @@ fn names() {
         if named.peek().is_none() {
             continue;
         }
-        let said = names_of(corpus.join("captures").join(name).to_str().unwrap());
+        let said = names_of(captures.join(name).to_str().unwrap());
         for flow in named {
             let [a, b, host] = ["a", "b", "host"].map(|field| flow[field].as_str().unwrap());
             let ends: [SocketAddr; 2] = [a, b].map(|end| end.parse().unwrap());
@@ -146,10 +132,6 @@ fn names() {
 /// The names that clients of a capture ask for, with the ends of their flows.
 fn names_of(capture: &str) -> Vec<(SocketAddr, SocketAddr, String)> {
     let records = run::records(&run::run(&["-r", capture, "--json"]).stdout);
-    let end = |end: &Value| {
-        let ip: IpAddr = end["ip"].as_str().unwrap().parse().unwrap();
-        SocketAddr::new(ip, u16::try_from(end["port"].as_u64().unwrap()).unwrap())
-    };
     let names = run::of_kind(&records, "name").into_iter().map(|name| {
         let flow = if name["sockethound"]["flow"].is_object() { &name["sockethound"]["flow"] } else { name };
         let domain = name["destination"]["domain"].as_str().unwrap().to_lowercase();

@@ -1,8 +1,11 @@
 //! Names of conversations that are laid out here: what a client asks for later, in later connections, and from elsewhere.
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
+#[path = "../../flow/tests/capture/hello.rs"]
+mod hello;
 mod run;
 
+use hello::hello;
 use serde_json::Value;
 
 const CLIENT: ([u8; 4], u16) = ([192, 0, 2, 1], 40_000);
@@ -74,15 +77,6 @@ fn names(records: &[Value]) -> Vec<String> {
 
 fn get(host: &str) -> Vec<u8> {
     format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes()
-}
-
-/// RFC 8446, section 4.1.2; RFC 6066, section 3.
-fn hello(name: &str) -> Vec<u8> {
-    let len = name.len() as u8;
-    let extension = [&[0, 0, 0, len + 5, 0, len + 3, 0, 0, len][..], name.as_bytes()].concat();
-    let body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 1, 1, 0, 0, len + 9], &extension].concat();
-    let handshake = [&[1, 0, 0, body.len() as u8][..], &body].concat();
-    [&[22, 3, 1, 0, handshake.len() as u8][..], &handshake].concat()
 }
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";

@@ -3,10 +3,11 @@
 
 mod run;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::net::SocketAddr;
 
+use run::end;
 use serde_json::Value;
 
 /// The two ends of a flow, the lesser first.
@@ -25,8 +26,7 @@ fn ends(a: SocketAddr, b: SocketAddr) -> Ends {
 }
 
 /// Flows that nDPI calls encrypted DNS, by capture.
-fn theirs(text: &str) -> BTreeMap<String, BTreeSet<Ends>> {
-    let all: BTreeMap<String, Vec<Value>> = serde_json::from_str(text).unwrap();
+fn theirs(all: HashMap<String, Vec<Value>>) -> BTreeMap<String, BTreeSet<Ends>> {
     let is_encrypted = |flow: &&Value| {
         let label = flow["label"].as_str().unwrap();
         let host = flow["host"].as_str().unwrap_or_default();
@@ -42,10 +42,6 @@ fn theirs(text: &str) -> BTreeMap<String, BTreeSet<Ends>> {
 
 fn ours(capture: &str) -> BTreeSet<Ends> {
     let records = run::records(&run::run(&["-r", capture, "--json"]).stdout);
-    let end = |end: &Value| {
-        let port = u16::try_from(end["port"].as_u64().unwrap()).unwrap();
-        SocketAddr::new(end["ip"].as_str().unwrap().parse().unwrap(), port)
-    };
     let is_encrypted = |flow: &&&Value| flow["sockethound"].get("encrypted_dns").is_some();
     let flows = run::of_kind(&records, "flow");
     flows
@@ -56,15 +52,11 @@ fn ours(capture: &str) -> BTreeSet<Ends> {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "says what it leaves out")]
 fn encrypted_dns_is_found_where_it_is_and_nowhere_else() {
-    let corpus = run::shared().join("corpus");
-    let Ok(text) = fs::read_to_string(corpus.join("ndpi.json")) else {
-        return eprintln!("skipped: no {}", corpus.join("ndpi.json").display());
-    };
-    let mut theirs = theirs(&text);
+    let Some((captures, all)) = run::ndpi() else { return };
+    let mut theirs = theirs(all);
     assert!(theirs.len() >= 3, "{:?}", theirs.keys());
-    for entry in fs::read_dir(corpus.join("captures")).unwrap() {
+    for entry in fs::read_dir(captures).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
         let ours = ours(path.to_str().unwrap());

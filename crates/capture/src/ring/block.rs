@@ -5,8 +5,6 @@ use dissect::{Direction, Timestamp};
 use super::filter::PACKET_OUTGOING;
 use super::sys;
 
-/// `block_status`, from the start of a block.
-pub(super) const STATUS_AT: usize = 8;
 /// `num_pkts`.
 const COUNT_AT: usize = 12;
 /// `offset_to_first_pkt`.

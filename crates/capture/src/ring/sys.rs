@@ -15,9 +15,10 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::block::STATUS_AT;
 use super::program::Instruction;
 
+/// `block_status`, from the start of a block.
+const STATUS_AT: usize = 8;
 /// `TP_STATUS_USER`: the block is ours to read.
 const TP_STATUS_USER: u32 = 1;
 /// `TP_STATUS_KERNEL`: the block is the kernel's to fill.

@@ -118,7 +118,7 @@ fn message(fragments: &[Fragment<'_>], seq: u16, kind: u8) -> Option<(usize, Vec
     let of_it = |f: &&Fragment<'_>| f.seq == seq && f.kind == kind;
     let len = fragments.iter().find(of_it)?.len;
     let same = fragments.iter().filter(of_it).filter(|f| f.len == len);
-    let mut body = join(&mut same.map(|f| (f.offset, f.bytes)).collect::<Vec<_>>());
+    let mut body = join(same.map(|f| (f.offset, f.bytes)));
     body.truncate(len);
     Some((len, body))
 }

@@ -6,11 +6,12 @@ use dissect::Timestamp;
 use dissect::app::{App, End};
 use hashbrown::HashMap;
 
-use super::Collector;
+use super::account::Account;
+use super::{Collector, Resolvers};
 use crate::attribution::Answer;
 use crate::closed::Over;
 use crate::dns::DnsEvent;
-use crate::flow::Flow;
+use crate::flow::{Counters, Flow};
 use crate::group::{Group, GroupBy, GroupKey};
 use crate::ledger::InterfaceId;
 use crate::live::Facts;
@@ -24,6 +25,19 @@ use crate::snapshot::{Live, Snapshot};
 enum Row<'a> {
     Open(u32, &'a Flow),
     Closed(&'a Over),
+}
+
+/// What all flows add up to, those included that are over.
+struct Sums<'a> {
+    account: Account,
+    rows: Top<Row<'a>>,
+    groups: HashMap<GroupKey, Group>,
+    resolvers: Resolvers,
+    /// Flows that are shown, and those that are not: how many, and what they held.
+    shown: (u64, Counters),
+    hidden: (u64, Counters),
+    /// First and last packet.
+    span: Option<(Timestamp, Timestamp)>,
 }
 
 impl Collector {
@@ -88,41 +102,8 @@ impl Collector {
         self.freeze(Some(now), false, false)
     }
 
-    /// Each flow is looked at once: of many, each look is a cache miss.
     fn freeze(&self, now: Option<Timestamp>, is_final: bool, sockets: bool) -> Snapshot {
-        let mut account = self.account(sockets);
-        let mut rows = Top::new(self.config.rows);
-        self.closed.rows.iter().for_each(|(place, over)| rows.offer(*place, Row::Closed(over)));
-        let mut groups = self.closed.groups.clone();
-        let mut resolvers = self.closed.resolvers.clone();
-        let (mut flows, mut total) = self.closed.shown;
-        let mut hidden = self.closed.hidden;
-        let mut span = self.closed.span;
-        for (number, flow) in self.flows.numbered() {
-            let sum = flow.total();
-            let (first, last) = span.unwrap_or((flow.first, flow.last));
-            span = Some((first.min(flow.first), last.max(flow.last)));
-            let facts = self.facts(number);
-            account.add(sum, facts);
-            if !self.config.selection.shows(flow, facts.and_then(|f| f.answer.as_ref())) {
-                hidden.0 += 1;
-                hidden.1 += sum;
-                continue;
-            }
-            flows += 1;
-            total += sum;
-            self.add_resolver(&mut resolvers, flow);
-            match self.config.group {
-                None => {
-                    let place = self.config.sort.place(flow, facts.map(|facts| &facts.pace));
-                    rows.offer(place, Row::Open(number, flow));
-                }
-                Some(by) => {
-                    let (key, one) = self.group_of_one(by, flow, self.flows.app(flow), facts);
-                    groups.entry_ref(&key).and_modify(|group| group.absorb(&one)).or_insert(one);
-                }
-            }
-        }
+        let Sums { mut account, rows, mut groups, resolvers, shown, hidden, span } = self.sums(sockets);
         self.join_sockets(&mut groups);
         let (groups, more_groups) = self.rank_groups(groups);
         let intervals = self.live.as_ref().map_or(0, |live| live.intervals);
@@ -135,8 +116,8 @@ impl Collector {
             captures: self.captures.clone(),
             first: span.map(|(first, _)| first),
             last: span.map(|(_, last)| last),
-            flows,
-            total,
+            flows: shown.0,
+            total: shown.1,
             rows: rows.into_sorted().map(row).collect(),
             groups,
             more_groups,
@@ -147,6 +128,49 @@ impl Collector {
             ledger: self.ledger(hidden, account),
             live: now.and_then(|now| self.live_part(now)),
             is_final,
+        }
+    }
+
+    /// What all flows add up to. Each is looked at once: of many, each look is a cache miss.
+    fn sums(&self, sockets: bool) -> Sums<'_> {
+        let mut sums = Sums {
+            account: self.account(sockets),
+            rows: Top::new(self.config.rows),
+            groups: self.closed.groups.clone(),
+            resolvers: self.closed.resolvers.clone(),
+            shown: self.closed.shown,
+            hidden: self.closed.hidden,
+            span: self.closed.span,
+        };
+        self.closed.rows.iter().for_each(|(place, over)| sums.rows.offer(*place, Row::Closed(over)));
+        for (number, flow) in self.flows.numbered() {
+            let sum = flow.total();
+            let (first, last) = sums.span.unwrap_or((flow.first, flow.last));
+            sums.span = Some((first.min(flow.first), last.max(flow.last)));
+            let facts = self.facts(number);
+            sums.account.add(sum, facts);
+            let is_shown = self.config.selection.shows(flow, facts.and_then(|f| f.answer.as_ref()));
+            let (flows, total) = if is_shown { &mut sums.shown } else { &mut sums.hidden };
+            *flows += 1;
+            *total += sum;
+            if is_shown {
+                self.add_shown(&mut sums, number, flow, facts);
+            }
+        }
+        sums
+    }
+
+    fn add_shown<'a>(&'a self, sums: &mut Sums<'a>, number: u32, flow: &'a Flow, facts: Option<&Facts>) {
+        self.add_resolver(&mut sums.resolvers, flow);
+        match self.config.group {
+            None => {
+                let place = self.config.sort.place(flow, facts.map(|facts| &facts.pace));
+                sums.rows.offer(place, Row::Open(number, flow));
+            }
+            Some(by) => {
+                let (key, one) = self.group_of_one(by, flow, self.flows.app(flow), facts);
+                sums.groups.entry_ref(&key).and_modify(|group| group.absorb(&one)).or_insert(one);
+            }
         }
     }
 
@@ -226,10 +250,7 @@ impl Collector {
         }
         let all = groups.len();
         let mut ranked: Vec<Group> = groups.into_values().collect();
-        ranked.sort_unstable_by(|a, b| {
-            let (x, y) = (a.total(), b.total());
-            (y.ip_bytes, y.packets).cmp(&(x.ip_bytes, x.packets)).then_with(|| a.key.cmp(&b.key))
-        });
+        ranked.sort_unstable_by(|one, other| self.config.sort.order_groups(one, other));
         ranked.truncate(self.config.rows);
         let more = (all - ranked.len()) as u64;
         (Some(ranked), more)

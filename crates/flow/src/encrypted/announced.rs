@@ -35,7 +35,14 @@ impl Announcement {
         let addresses = if service.hints.is_empty() { &own[..] } else { &service.hints };
         let name = Some(&service.target).filter(|name| !name.is_empty());
         let mut all = Vec::new();
-        for (kind, usual) in service.alpn.iter().filter_map(|alpn| kind_of(alpn)) {
+        let mut kinds = Vec::new();
+        for found in service.alpn.iter().filter_map(|alpn| kind_of(alpn)) {
+            // Several protocols may be of one kind.
+            if !kinds.contains(&found) {
+                kinds.push(found);
+            }
+        }
+        for (kind, usual) in kinds {
             let port = service.port.unwrap_or(usual);
             let found = addresses.iter().map(|&addr| Announcement {
                 kind,

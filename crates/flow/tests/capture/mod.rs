@@ -1,6 +1,8 @@
 //! Packets that a test writes, through a table into a collector.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test takes what it needs")]
 
+pub(crate) mod hello;
+
 use dissect::app::Depth;
 use dissect::{Direction, LinkType, Packet, Timestamp};
 use flow::{Collector, Config, Event, FlowTable, Keep, Options, Snapshot};

@@ -2,6 +2,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
+use super::reading::FEW;
 use super::*;
 
 /// A tree in which processes hold the given sockets, from file 3 on.

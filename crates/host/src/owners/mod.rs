@@ -226,9 +226,8 @@ impl Owners {
             let start = candidates.len();
             self.ends(*index, question, &mut candidates);
             let group = self.is_group(plain(question.destination).ip(), self.home(question));
-            let of_this = candidates.iter().skip(start);
-            let complete = of_this.filter(|end| !(group && end.end == End::Destination)).count() == 0;
-            if complete && !refreshed {
+            let is_nowhere = candidates.iter().skip(start).all(|end| group && end.end == End::Destination);
+            if is_nowhere && !refreshed {
                 refreshed = true;
                 if self.sockets.refresh(now) {
                     candidates.truncate(start);

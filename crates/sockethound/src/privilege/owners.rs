@@ -23,6 +23,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, Result};
 use host::service::{Client, greet, serve};
 use host::{Config, Owners};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::CapabilitySet;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
@@ -108,6 +109,7 @@ pub fn run(manner: Manner) -> Result<()> {
     // First, since nobody captures before it is known what the kernel tells.
     let (kernel, greeting) = hooks::open(manner);
     greet(&stream, &greeting)?;
+    open_as_many_as_allowed();
     let mut owners = Owners::open(&Config::default()).context("cannot look up owners")?;
     if let Some(kernel) = kernel {
         owners.listen(Box::new(kernel));
@@ -119,6 +121,13 @@ pub fn run(manner: Manner) -> Result<()> {
         Err(error) if !is_over(&error) => Err(error).context("lookup of owners failed"),
         _ => Ok(()),
     }
+}
+
+/// Two sockets stay open in each network namespace: where there are hundreds of containers, more than the soft limit allows.
+fn open_as_many_as_allowed() {
+    let limit = getrlimit(Resource::Nofile);
+    // What is refused leaves it as it was: sockets of further namespaces are read as text.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Keeps what reading others' `/proc` takes, no writing, no sockets, no programs.

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 
 use crate::process::{eventually, kill, lives, status};
@@ -69,6 +70,28 @@ fn without_privileges_the_exact_command_is_said() {
     let command = format!("sudo setcap {all}+ep {}", path.display());
     assert_eq!(said.lines().count(), 1);
     assert!(said.contains("needs CAP_NET_RAW") && said.contains(&command), "{said}");
+}
+
+/// The soft limit of open files, and the hard one.
+fn open_files(pid: u32) -> [u64; 2] {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let mut numbers = line.split_whitespace().map_while(|word| word.parse().ok());
+    [(); 2].map(|()| numbers.next().unwrap())
+}
+
+#[test]
+fn root_only_who_looks_into_every_namespace_opens_as_many_files_as_are_allowed() {
+    if !root() {
+        return;
+    }
+    let before = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(512), ..before }).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let run = Run::start(&folder.path().join("records"), |_| {});
+    let [soft, hard] = open_files(run.0.id());
+    assert!(soft == 512 && hard > 512, "{soft} {hard}");
+    assert_eq!(open_files(run.service()), [hard; 2]);
 }
 
 /// And the last report, which the terminal's Ctrl+C asks for, still has the owner of another user's socket.

@@ -1,9 +1,11 @@
 //! Runs the built program over captures.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+use std::collections::HashMap;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -19,15 +21,16 @@ pub(crate) fn run(args: &[&str]) -> Output {
     program().args(args).output().unwrap()
 }
 
+/// The program, running, with its input and outputs at hand.
+pub(crate) fn piped(args: &[&str]) -> Child {
+    let mut command = program();
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
 /// Runs the program over `bytes` on its standard input.
 pub(crate) fn run_on(bytes: &[u8], args: &[&str]) -> Output {
-    let mut child = program()
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = piped(args);
     let mut stdin = child.stdin.take().unwrap();
     std::thread::scope(|scope| {
         // A program that ends early does not want the rest.
@@ -53,6 +56,24 @@ pub(crate) fn records(stdout: &[u8]) -> Vec<Value> {
 /// The records of one kind.
 pub(crate) fn of_kind<'a>(records: &'a [Value], kind: &str) -> Vec<&'a Value> {
     records.iter().filter(|r| r["kind"] == kind).collect()
+}
+
+/// One end of a record: `source`, `destination`.
+pub(crate) fn end(end: &Value) -> SocketAddr {
+    let port = u16::try_from(end["port"].as_u64().unwrap()).unwrap();
+    SocketAddr::new(end["ip"].as_str().unwrap().parse().unwrap(), port)
+}
+
+/// What nDPI says of the flows of each capture of the shared corpus, and where those are; without the corpus, says so.
+#[expect(clippy::print_stderr, reason = "says what is left out")]
+pub(crate) fn ndpi() -> Option<(PathBuf, HashMap<String, Vec<Value>>)> {
+    let corpus = shared().join("corpus");
+    let said = corpus.join("ndpi.json");
+    let Ok(text) = std::fs::read_to_string(&said) else {
+        eprintln!("skipped: no {}", said.display());
+        return None;
+    };
+    Some((corpus.join("captures"), serde_json::from_str(&text).unwrap()))
 }
 
 /// The root of the repository.

@@ -42,7 +42,9 @@ impl Aliases {
             let mut wire = outline.answers();
             for _ in 0..outline.answer_count() {
                 let owner = wire.at;
+                wire.steps = self.steps;
                 let Ok((kind, _, says)) = wire.pass_any_record() else { break };
+                self.steps = wire.steps;
                 if kind == TYPE_CNAME && !says.is_empty() && self.is(outline.bytes(), self.len - 1, owner) {
                     let Some(next) = self.names.get_mut(self.len) else { return };
                     *next = says.start;
@@ -182,5 +184,36 @@ mod tests {
         let addresses = [(&*names[super::MOST - 1], Ok(1)), (&*names[super::MOST], Ok(2))];
         let told: Vec<_> = aliases.chain(addresses).collect();
         assert_eq!(asked_for(&answer("n0.example", &told, true)), [1]);
+    }
+
+    /// An answer whose `aliases` stand in reverse order before the address, behind `others` records of long names.
+    fn reversed(aliases: u8, others: usize) -> Vec<u8> {
+        let name = |n: u8| [1, b'A' + n, 0];
+        let record = |owner: &[u8], kind: u8, data: &[u8]| {
+            [owner, &[0, kind, 0, 1, 0, 0, 1, 44], &(data.len() as u16).to_be_bytes(), data].concat()
+        };
+        let count = (2 + others as u16 + u16::from(aliases)).to_be_bytes();
+        let mut message = [&[0, 7, 0x81, 0x80, 0, 1][..], &count, &[0; 4], &name(0), &[0, 1, 0, 1]].concat();
+        // Two names of 127 labels, which the others point to in turn: none is the one before.
+        let long = |letter: u8| [&[1, letter].repeat(127)[..], &[0]].concat();
+        let at = message.len() as u8 + 11;
+        message.extend(record(&[0], 16, &[long(b'x'), long(b'y')].concat()));
+        for n in 0..others {
+            let [high, low] = (0xc000 | u16::from(at) + 255 * (n % 2) as u16).to_be_bytes();
+            message.extend(record(&[high, low], 16, &[]));
+        }
+        message.extend(record(&name(aliases), 1, &[192, 0, 2, 1]));
+        for n in (0..aliases).rev() {
+            message.extend(record(&name(n), 5, &name(n + 1)));
+        }
+        message
+    }
+
+    #[test]
+    fn a_message_is_not_passed_over_again_and_again() {
+        assert_eq!(asked_for(&reversed(20, 0)), [1]);
+        assert_eq!(asked_for(&reversed(1, 30)), [1]);
+        // Each alias takes one more look at all records.
+        assert!(asked_for(&reversed(20, 60)).is_empty());
     }
 }

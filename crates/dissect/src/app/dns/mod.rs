@@ -29,7 +29,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use self::netbios::NetbiosName;
-pub use self::outline::{Address, Asked, Outline};
+pub use self::outline::{Address, Asked, Names, Outline};
 pub use self::svcb::Service;
 use self::wire::{HEADER, Header, whole};
 use super::{Fact, MessageDissector, Port, Verdict};

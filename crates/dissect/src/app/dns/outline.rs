@@ -30,7 +30,7 @@ pub struct Asked<'a> {
 
 /// One address among the answers.
 #[derive(Clone, Copy, Debug)]
-pub struct Address<'a> {
+pub struct Address {
     /// A or AAAA.
     pub addr: IpAddr,
     /// Time to live, in seconds.
@@ -38,8 +38,18 @@ pub struct Address<'a> {
     /// It is what was asked for: its record is of the question's name, or of one that aliases lead to from there (RFC 1034,
     /// section 3.6.2). Nobody is bound to believe other answers of this name (RFC 2181, section 5.4.1).
     pub is_asked_for: bool,
-    message: &'a [u8],
     name_at: usize,
+}
+
+/// Names of an answer's records, as many as can be laid out in a time that the message's length bounds.
+pub struct Names<'a>(Wire<'a>);
+
+impl Names<'_> {
+    /// The name of an address's record, as in [`super::Record::name`]; empty where it cannot be laid out.
+    pub fn of(&mut self, address: &Address) -> Arc<str> {
+        self.0.at = address.name_at;
+        self.0.name().unwrap_or_default()
+    }
 }
 
 impl<'a> Outline<'a> {
@@ -90,16 +100,21 @@ impl<'a> Outline<'a> {
     }
 
     /// The addresses among the answers.
-    pub fn addresses(&self) -> impl Iterator<Item = Address<'a>> + use<'a> {
+    pub fn addresses(&self) -> impl Iterator<Item = Address> + use<'a> {
         let mut wire = self.answers();
-        let (outline, message) = (*self, self.message);
+        let outline = *self;
         let records = (0..self.answer_count()).map_while(move |_| wire.pass_record().ok());
         let mut aliases = Aliases::of(self);
         records.filter_map(move |(name_at, ttl, addr)| {
             let addr = addr?;
             let is_asked_for = outline.asked.is_some() && aliases.lead_to(&outline, name_at);
-            Some(Address { addr, ttl, is_asked_for, message, name_at })
+            Some(Address { addr, ttl, is_asked_for, name_at })
         })
+    }
+
+    /// What the records of [`Self::addresses`] are called.
+    pub fn names(&self) -> Names<'a> {
+        Names(Wire::new(self.message))
     }
 
     /// The message from its answers on.
@@ -143,13 +158,6 @@ impl<'a> Outline<'a> {
     /// The same of the NetBIOS name service.
     pub(super) fn of_netbios(self) -> Self {
         Outline { is_netbios: true, ..self }
-    }
-}
-
-impl Address<'_> {
-    /// The name of its record, as in [`super::Record::name`].
-    pub fn name(&self) -> Arc<str> {
-        name_at(self.message, self.name_at).unwrap_or_default()
     }
 }
 

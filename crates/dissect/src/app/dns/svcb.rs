@@ -14,6 +14,9 @@ const PORT: u16 = 3;
 const IPV4_HINT: u16 = 4;
 const IPV6_HINT: u16 = 6;
 
+/// Protocols, and addresses of a family, that are read of one record: resolvers have a handful.
+const MOST: usize = 64;
+
 /// One SVCB record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
@@ -21,11 +24,11 @@ pub struct Service {
     pub priority: u16,
     /// TargetName, as in [`super::Question::name`]; empty stands for the record's own.
     pub target: Arc<str>,
-    /// Protocols that it speaks, as far as they are text.
+    /// Protocols that it speaks, as far as they are text, 64 at most.
     pub alpn: Vec<Arc<str>>,
     /// Its port, where it is not the usual one.
     pub port: Option<u16>,
-    /// Addresses that it may be found at.
+    /// Addresses that it may be found at, 64 of a family at most.
     pub hints: Vec<IpAddr>,
 }
 
@@ -65,21 +68,31 @@ fn service(wire: &mut Wire<'_>, says: std::ops::Range<usize>) -> Option<Service>
 }
 
 impl Service {
+    /// How many addresses of one more list are read.
+    fn room(&self) -> usize {
+        (2 * MOST).saturating_sub(self.hints.len()).min(MOST)
+    }
+
     fn take(&mut self, key: u16, mut value: &[u8]) {
         match key {
             ALPN => {
                 while let Some((&len, tail)) = value.split_first() {
                     let Some((alpn, tail)) = tail.split_at_checked(usize::from(len)) else { return };
+                    if self.alpn.len() == MOST {
+                        return;
+                    }
                     self.alpn.extend(str::from_utf8(alpn).ok().map(Arc::from));
                     value = tail;
                 }
             }
             PORT => self.port = be16(value),
             IPV4_HINT => {
-                self.hints.extend(value.as_chunks::<4>().0.iter().map(|&a| IpAddr::V4(Ipv4Addr::from(a))));
+                let addresses = value.as_chunks::<4>().0.iter().take(self.room());
+                self.hints.extend(addresses.map(|&a| IpAddr::V4(Ipv4Addr::from(a))));
             }
             IPV6_HINT => {
-                self.hints.extend(value.as_chunks::<16>().0.iter().map(|&a| IpAddr::V6(Ipv6Addr::from(a))));
+                let addresses = value.as_chunks::<16>().0.iter().take(self.room());
+                self.hints.extend(addresses.map(|&a| IpAddr::V6(Ipv6Addr::from(a))));
             }
             _ => {}
         }
@@ -125,6 +138,17 @@ mod tests {
             hints: vec![Ipv4Addr::new(192, 0, 2, 1).into(), Ipv4Addr::new(192, 0, 2, 2).into()],
         };
         assert_eq!(services(&answer(DATA)), [expected]);
+    }
+
+    #[test]
+    fn long_lists_are_read_in_part() {
+        let parameter =
+            |key: u8, value: &[u8]| [&[0, key][..], &(value.len() as u16).to_be_bytes(), value].concat();
+        let alpn = parameter(1, &b"\x02h2".repeat(300));
+        // Of each family once, as RFC 9460, section 2.2 has it, and once more.
+        let hints = [4, 6, 4].map(|key| parameter(key, &[key; 16].repeat(300))).concat();
+        let [service] = &services(&answer(&[&b"\0\x01\0"[..], &alpn, &hints].concat()))[..] else { panic!() };
+        assert_eq!((service.alpn.len(), service.hints.len()), (64, 2 * 64));
     }
 
     #[test]

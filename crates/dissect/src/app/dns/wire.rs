@@ -206,12 +206,13 @@ impl<'a> Wire<'a> {
     /// Pointers may go anywhere inside the message: forward ones are seen, and
     /// followed by others.
     pub(super) fn name(&mut self) -> Result<Arc<str>, &'static str> {
-        let start = self.at;
+        // What is nothing but a pointer is called as what it leads to.
+        let mut start = self.at;
         if let Some(&[high, low]) = self.message.get(start..start + 2)
             && high >= 192
         {
-            let target = usize::from(high & 63) << 8 | usize::from(low);
-            if let Some((_, name)) = self.known.iter().flatten().find(|(at, _)| *at == target) {
+            start = usize::from(high & 63) << 8 | usize::from(low);
+            if let Some((_, name)) = self.known.iter().flatten().find(|(at, _)| *at == start) {
                 self.at += 2;
                 return Ok(Arc::clone(name));
             }

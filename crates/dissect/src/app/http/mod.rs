@@ -232,7 +232,7 @@ fn requests(app: &mut App, end: End, said: Said<'_>) -> Heard {
 /// Adds whom a request asks for: its `Host`, and what its target says, where that is another one.
 fn name(app: &mut App, client: End, request: &RequestHead<'_>) {
     let authority = authority(request);
-    let mut names = request.fields.hosts.iter().flatten().filter_map(|host| text(host, MAX_NAME)).peekable();
+    let mut names = request.fields.hosts.iter().flatten().filter_map(|name| host(name)).peekable();
     let first = names.peek().copied();
     let differs = |name: &&str| first.is_none_or(|host| !host_of(host).eq_ignore_ascii_case(host_of(name)));
     // To a proxy, the target counts (RFC 9112, section 3.2.2).
@@ -254,7 +254,7 @@ fn authority<'a>(request: &RequestHead<'a>) -> Option<&'a str> {
         let authority = rest.get(..end)?;
         authority.rsplit_once('@').map_or(authority, |(_, host)| host)
     };
-    text(name.as_bytes(), MAX_NAME)
+    host(name.as_bytes())
 }
 
 fn host_of(name: &str) -> &str {
@@ -287,9 +287,9 @@ fn version(minor: u8) -> &'static str {
     if minor == 0 { "1.0" } else { "1.1" }
 }
 
-/// Text without controls, of a length that is believed.
-fn text(bytes: &[u8], most: usize) -> Option<&str> {
-    let text = str::from_utf8(bytes).ok().filter(|text| (1..=most).contains(&text.len()))?;
+/// A name, perhaps with a port: text without controls, of a length that is believed.
+pub(super) fn host(bytes: &[u8]) -> Option<&str> {
+    let text = str::from_utf8(bytes).ok().filter(|text| (1..=MAX_NAME).contains(&text.len()))?;
     (!text.chars().any(char::is_control)).then_some(text)
 }
 

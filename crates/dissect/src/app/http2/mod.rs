@@ -12,8 +12,6 @@ use super::{App, AppDissector, Begins, End, Name, NameSource, Opening, Port, Rea
 
 /// What a client sends first (RFC 9113, section 3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Longest name: a domain name's 255 bytes, and a port.
-const MAX_NAME: usize = 261;
 /// Longest frame that is allowed before the other end says otherwise (section 6.5.2).
 const MAX_FRAME: usize = 16_384;
 
@@ -104,18 +102,18 @@ pub(super) fn requests(app: &mut App, client: End, bytes: &[u8]) {
     app.protocol = "http2";
     app.set_text("http.version", "2");
     header_blocks(bytes.get(PREFACE.len()..).unwrap_or_default(), |fields| {
-        let Some(method) = field(fields, b":method") else { return };
+        let Some(method) = &fields.method else { return };
         if app.get("http.request.method").is_none() {
-            app.set_text("http.request.method", text(method));
-            let path = field(fields, b":path").unwrap_or_default();
-            app.set("http.request.path_length", Value::Number(path.len() as u64));
-            if let Some(agent) = field(fields, b"user-agent") {
-                app.set_text("user_agent.original", text(agent));
+            app.set_text("http.request.method", method.text());
+            let path = fields.path.as_ref().map_or(0, |path| path.len);
+            app.set("http.request.path_length", Value::Number(path as u64));
+            if let Some(agent) = &fields.user_agent {
+                app.set_text("user_agent.original", agent.text());
             }
         }
         // A request that was HTTP/1 before may have only the latter (section 8.3.1).
-        let host = field(fields, b":authority").or_else(|| field(fields, b"host"));
-        if let Some(name) = host.and_then(name) {
+        let host = fields.authority.as_ref().or(fields.host.as_ref());
+        if let Some(name) = host.and_then(Text::name) {
             app.add_name(Name { client, source: NameSource::Http2, name });
         }
     });
@@ -124,7 +122,7 @@ pub(super) fn requests(app: &mut App, client: End, bytes: &[u8]) {
 /// Reads the first response behind a server's settings.
 fn responses(app: &mut App, bytes: &[u8]) {
     header_blocks(bytes, |fields| {
-        let status = field(fields, b":status").and_then(|code| str::from_utf8(code).ok()?.parse().ok());
+        let status = fields.status.as_ref().and_then(|code| code.text().parse().ok());
         if let Some(status) = status.filter(|_| app.get("http.response.status_code").is_none()) {
             app.set("http.response.status_code", Value::Number(status));
         }
@@ -142,7 +140,59 @@ fn begins_with_settings(bytes: &[u8]) -> bool {
     }
 }
 
-type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+/// The first of each field of a header block that is of use here. A block may refer to one long field thousands of times:
+/// nothing else is copied.
+#[derive(Debug, Default)]
+struct Fields {
+    method: Option<Text>,
+    path: Option<Text>,
+    authority: Option<Text>,
+    host: Option<Text>,
+    user_agent: Option<Text>,
+    status: Option<Text>,
+}
+
+impl Fields {
+    fn take(&mut self, name: &[u8], value: &[u8]) {
+        let field = match name {
+            b":method" => &mut self.method,
+            b":path" => &mut self.path,
+            b":authority" => &mut self.authority,
+            b"host" => &mut self.host,
+            b"user-agent" => &mut self.user_agent,
+            b":status" => &mut self.status,
+            _ => return,
+        };
+        field.get_or_insert_with(|| Text::of(value));
+    }
+}
+
+/// What is kept of a field's value.
+#[derive(Debug)]
+struct Text {
+    /// Its first bytes.
+    bytes: Vec<u8>,
+    /// How many it has.
+    len: usize,
+}
+
+impl Text {
+    /// Longest text that is kept.
+    const MAX: usize = 512;
+
+    fn of(value: &[u8]) -> Self {
+        Text { bytes: value.get(..Self::MAX).unwrap_or(value).to_vec(), len: value.len() }
+    }
+
+    fn text(&self) -> Arc<str> {
+        String::from_utf8_lossy(&self.bytes).into()
+    }
+
+    /// It, if it may be a name.
+    fn name(&self) -> Option<Arc<str>> {
+        http::host(&self.bytes).filter(|_| self.len == self.bytes.len()).map(Into::into)
+    }
+}
 
 /// Gives the fields of each header block to `each`, as far as frames are whole.
 fn header_blocks(mut bytes: &[u8], mut each: impl FnMut(&Fields)) {
@@ -161,8 +211,8 @@ fn header_blocks(mut bytes: &[u8], mut each: impl FnMut(&Fields)) {
         if flags & flag::END_HEADERS == 0 {
             continue;
         }
-        let mut fields = Fields::new();
-        if decoder.decode(&block, |name, value| fields.push((name.to_vec(), value.to_vec()))).is_none() {
+        let mut fields = Fields::default();
+        if decoder.decode(&block, |name, value| fields.take(name, value)).is_none() {
             return;
         }
         each(&fields);
@@ -188,20 +238,6 @@ fn header_part(payload: &[u8], flags: u8, has_before: bool, before: usize) -> Op
     };
     let start = if has_before { before } else { 0 };
     payload.get(start..payload.len().checked_sub(padding)?)
-}
-
-fn field<'a>(fields: &'a Fields, name: &[u8]) -> Option<&'a [u8]> {
-    fields.iter().find(|field| field.0 == name).map(|field| &field.1[..])
-}
-
-fn name(host: &[u8]) -> Option<Arc<str>> {
-    let fits = (1..=MAX_NAME).contains(&host.len()) && !host.iter().any(u8::is_ascii_control);
-    str::from_utf8(host).ok().filter(|_| fits).map(Into::into)
-}
-
-fn text(bytes: &[u8]) -> Arc<str> {
-    const MAX: usize = 512;
-    String::from_utf8_lossy(bytes.get(..MAX).unwrap_or(bytes)).into()
 }
 
 #[cfg(test)]

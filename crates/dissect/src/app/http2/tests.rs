@@ -72,3 +72,23 @@ fn a_client_of_http_1_is_heard_though_the_server_speaks_http_2() {
     let Reading::Is(app) = read(request, SETTINGS) else { panic!("no more will come") };
     assert_eq!((&*app.names[0].name, app.protocol), ("up.example", "http"));
 }
+
+#[test]
+fn of_a_long_field_a_part_is_kept_and_it_is_no_name() {
+    let long = [b'a'; MAX_FRAME];
+    let mut fields = Fields::default();
+    for len in [long.len(), 3] {
+        fields.take(b":authority", &long[..len]);
+        fields.take(b"x-other", &long[..len]);
+    }
+    let host = fields.authority.unwrap();
+    assert_eq!(
+        (host.len, host.bytes.len(), host.name()),
+        (long.len(), Text::MAX, None),
+        "the first one counts"
+    );
+    // A domain name's 255 bytes, and a port.
+    assert_eq!(Text::of(&long[..261]).name().map(|name| name.len()), Some(261));
+    assert_eq!(Text::of(&long[..262]).name(), None);
+    assert_eq!(Text::of("a\u{8d}.example".as_bytes()).name(), None, "a control of two bytes");
+}

@@ -180,7 +180,7 @@ impl Hello {
             match &tag {
                 b"SNI\0" => hello.client.server_name = name(value),
                 b"UAID" => hello.user_agent = Some(shown(value)),
-                b"ALPN" => hello.client.alpn.push(shown(value)),
+                b"ALPN" => hello.client.alpn = vec![shown(value)],
                 _ => {}
             }
         }

@@ -20,7 +20,7 @@ use self::header::{Kind, Long};
 use self::keys::Keys;
 use super::Depth;
 use super::cursor::Cursor;
-use super::pieces::join;
+use super::pieces::Joined;
 use super::tls::{Client, ClientHello, Message, Over, message_kind};
 use super::told::Told;
 
@@ -95,6 +95,8 @@ pub fn read<'a>(datagrams: impl Iterator<Item = &'a [u8]>, depth: Depth) -> Told
 struct Reader<'a> {
     depth: Depth,
     connections: Vec<Connection<'a>>,
+    /// The one of them whose packet was read last.
+    latest: usize,
     unreadable: usize,
     known: Option<Quic>,
 }
@@ -104,7 +106,10 @@ struct Connection<'a> {
     version: Version,
     destination: &'a [u8],
     keys: Keys,
-    payloads: Vec<Vec<u8>>,
+    /// The beginning of the handshake, as far as it is there.
+    handshake: Joined,
+    /// The message that it begins with is there, and is no hello.
+    is_refused: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -130,7 +135,13 @@ impl<'a> Reader<'a> {
         self.known.is_none().then_some(Told::NotMine)
     }
 
-    fn so_far(self, any: bool) -> Told<Quic> {
+    fn so_far(mut self, any: bool) -> Told<Quic> {
+        // A hello that is cut is laid out once, however many packets its beginning came in.
+        let latest = self.connections.get(self.latest).into_iter();
+        let hello = latest.chain(self.connections.iter().rev()).find_map(Connection::hello);
+        if let (Some(hello), Some(known)) = (hello, &mut self.known) {
+            known.client = Some(hello.client(Over::Quic, self.depth));
+        }
         match self.known {
             Some(known) => Told::Partly(known),
             None if any => Told::NotMine,
@@ -151,21 +162,25 @@ impl<'a> Reader<'a> {
     }
 
     fn initial(&mut self, long: &Long<'a>, packet: &[u8], number_at: usize) -> Option<Told<Quic>> {
-        let Some(connection) = self.open(long, packet, number_at) else {
+        let Some(at) = self.open(long, packet, number_at) else {
             self.unreadable += 1;
             let servers = self.unreadable >= MOST_UNREADABLE && self.connections.is_empty();
             return if servers { self.known.take().map(Told::Is) } else { None };
         };
-        let joined = connection.handshake();
+        self.latest = at;
+        let connection = self.connections.get_mut(at)?;
         if long.version.is_google() {
-            return gquic::Hello::of(&joined).map(|hello| self.google(hello));
+            return gquic::Hello::of(connection.handshake.bytes()).map(|hello| self.google(hello));
         }
-        let message =
-            Message::next(&mut Cursor::new(&joined)).filter(|m| m.kind == message_kind::CLIENT_HELLO)?;
-        let hello = ClientHello::of(message, Over::Quic)?;
-        let known = self.known.as_mut()?;
-        known.client = Some(hello.client(Over::Quic, self.depth));
-        if message.whole { self.known.take().map(Told::Is) } else { None }
+        if connection.is_refused || !connection.message()?.whole {
+            return None;
+        }
+        let Some(hello) = connection.hello() else {
+            connection.is_refused = true;
+            return None;
+        };
+        let client = Some(hello.client(Over::Quic, self.depth));
+        self.known.take().map(|known| Told::Is(Quic { client, ..known }))
     }
 
     fn google(&mut self, hello: gquic::Hello) -> Told<Quic> {
@@ -177,8 +192,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Decrypts a first packet, and keeps what is in it with the connection that it belongs to.
-    fn open(&mut self, long: &Long<'a>, packet: &[u8], number_at: usize) -> Option<&Connection<'a>> {
+    /// Decrypts a first packet, and keeps what is in it with the connection that it belongs to; gives which one that is.
+    fn open(&mut self, long: &Long<'a>, packet: &[u8], number_at: usize) -> Option<usize> {
         if self.unreadable >= MOST_UNREADABLE {
             return None;
         }
@@ -190,9 +205,8 @@ impl<'a> Reader<'a> {
             .filter(|(_, c)| same(c))
             .find_map(|(at, connection)| Some((at, connection.keys.open(packet, number_at)?)));
         if let Some((at, payload)) = opened {
-            let connection = self.connections.get_mut(at)?;
-            connection.payloads.push(payload);
-            return Some(connection);
+            self.connections.get_mut(at)?.take(&payload);
+            return Some(at);
         }
         // A retry changes the name of the connection, an upgrade only the version (RFC 9368, section 2.3).
         let destinations =
@@ -208,21 +222,32 @@ impl<'a> Reader<'a> {
         if self.connections.len() >= MOST_CONNECTIONS {
             return None;
         }
-        let connection = Connection { version: long.version, destination, keys, payloads: vec![payload] };
+        let (version, handshake) = (long.version, Joined::default());
+        let mut connection = Connection { version, destination, keys, handshake, is_refused: false };
+        connection.take(&payload);
         self.connections.push(connection);
-        self.connections.last()
+        Some(self.connections.len() - 1)
     }
 }
 
 impl Connection<'_> {
-    /// The beginning of the handshake, as far as it is there.
-    fn handshake(&self) -> Vec<u8> {
-        let payloads = self.payloads.iter().map(Vec::as_slice);
-        let mut pieces: Vec<_> = if self.version.has_google_frames() {
-            payloads.flat_map(|payload| gquic::Crypto::of(self.version, payload)).collect()
+    /// Takes what the payload of a packet has of the handshake.
+    fn take(&mut self, payload: &[u8]) {
+        if self.version.has_google_frames() {
+            self.handshake.add(gquic::Crypto::of(self.version, payload));
         } else {
-            payloads.flat_map(frames::Crypto::of).collect()
-        };
-        join(&mut pieces)
+            self.handshake.add(frames::Crypto::of(payload));
+        }
+    }
+
+    /// The message that its handshake begins with, as much as is there of it.
+    fn message(&self) -> Option<Message<'_>> {
+        Message::next(&mut Cursor::new(self.handshake.bytes()))
+    }
+
+    /// The client's hello, if it is one.
+    fn hello(&self) -> Option<ClientHello<'_>> {
+        let message = self.message().filter(|m| m.kind == message_kind::CLIENT_HELLO)?;
+        ClientHello::of(message, Over::Quic)
     }
 }

@@ -168,6 +168,29 @@ fn pieces_come_in_any_order() {
     assert!(quic.client.unwrap().ja4.is_some());
 }
 
+/// As no client does: a byte a packet.
+#[test]
+fn a_hello_may_come_in_many_packets() {
+    let hello = hello("tiny.example");
+    let packet = |at: usize| {
+        let number = (hello.len() - at) as u32;
+        Initial { number, ..Initial::default() }.packet(&crypto(at, &hello[at..=at]))
+    };
+    let packets: Vec<_> = (0..hello.len()).map(packet).collect();
+    let datagrams: Vec<Vec<u8>> = packets.chunks(9).map(<[_]>::concat).collect();
+    assert!(matches!(read_all(&datagrams), Told::Is(_)));
+    assert_eq!(name(&read_all(&datagrams)), Some("tiny.example"));
+    let swapped: Vec<Vec<u8>> = packets.chunks(2).flat_map(|pair| pair.iter().rev().cloned()).collect();
+    assert_eq!(name(&read_all(&swapped)), Some("tiny.example"));
+}
+
+#[test]
+fn what_is_no_hello_is_refused_once() {
+    let other = Initial::default().packet(&crypto(0, &[2, 0, 0, 1, 0]));
+    let hello = Initial { number: 1, ..Initial::default() }.packet(&crypto(0, &hello("a.example")));
+    assert_eq!(name(&read_all(&[other, hello])), None);
+}
+
 #[test]
 fn a_name_is_known_before_the_hello_is_whole() {
     let mut long = build::Hello::asking_for("early.example");

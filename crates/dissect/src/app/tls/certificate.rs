@@ -12,12 +12,15 @@ const ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 /// String types of X.680 whose bytes are not UTF-8: `BMPString` has 16 bits a character.
 const BMP_STRING: u8 = 0x1e;
 
+/// Alternative names that are kept: no authority issues for as many, but sixteen kilobytes may have five thousand.
+const MOST_NAMES: usize = 512;
+
 /// Whom a server's certificate names. Nobody has checked it.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Certificate {
     /// The subject's common name; the last one, where there are several.
     pub subject: Option<Arc<str>>,
-    /// The DNS names among the subject's alternatives.
+    /// The DNS names among the subject's alternatives, 512 at most.
     pub names: Vec<Arc<str>>,
 }
 
@@ -56,7 +59,8 @@ fn alternatives(extensions: Values<'_>) -> Vec<Arc<str>> {
         parts.find(|part| part.tag == tag::OCTETS)
     });
     let names = found.and_then(|octets| Values::of(octets.content).enter(tag::SEQUENCE));
-    names.into_iter().flatten().filter(|n| n.tag == tag::CONTEXT_2).filter_map(text).collect()
+    let names = names.into_iter().flatten().filter(|name| name.tag == tag::CONTEXT_2);
+    names.filter_map(text).take(MOST_NAMES).collect()
 }
 
 fn text(value: Value<'_>) -> Option<Arc<str>> {

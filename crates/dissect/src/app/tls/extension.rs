@@ -22,6 +22,9 @@ pub(in crate::app) mod kind {
     pub(in crate::app) const ENCRYPTED_CLIENT_HELLO: std::ops::RangeInclusive<u16> = 0xfe08..=0xfe0d;
 }
 
+/// Application protocols that are kept: a flow keeps them as long as it lasts, and sixteen kilobytes may list eight thousand.
+const MOST_PROTOCOLS: usize = 32;
+
 /// The extensions of a hello, in their order.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::app) struct Extensions<'a> {
@@ -78,12 +81,12 @@ impl<'a> Extensions<'a> {
         std::iter::from_fn(move || list.vec8()).filter(|protocol| !protocol.is_empty())
     }
 
-    /// The application protocols as text, those without meaning (RFC 8701) left out.
+    /// The first application protocols as text, those without meaning (RFC 8701) left out.
     pub(super) fn protocols(self) -> Vec<Arc<str>> {
         let meant = |protocol: &&[u8]| {
             <[u8; 2]>::try_from(*protocol).is_ok_and(|pair| is_grease(u16::from_be_bytes(pair)))
         };
-        self.alpn().filter(|p| !meant(p)).map(shown).collect()
+        self.alpn().filter(|p| !meant(p)).take(MOST_PROTOCOLS).map(shown).collect()
     }
 
     /// The versions that the client offers, those without meaning left out.

@@ -12,6 +12,8 @@ use super::version::Version;
 /// Longest session id, in bytes.
 const LONGEST_SESSION: u8 = 32;
 const RANDOM: usize = 32;
+/// Versions that are kept of what a client offers; there are not so many.
+const MOST_VERSIONS: usize = 16;
 
 /// What a client says of itself, and whom it asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -24,9 +26,9 @@ pub struct Client {
     /// An encrypted hello comes along: `server_name` may be only the outer one, of who will decrypt it. Many clients
     /// send one that nobody can decrypt (GREASE), and no observer can tell which it is.
     pub encrypted_hello: bool,
-    /// Application protocols that it offers, best first (RFC 7301); what is not printable is escaped.
+    /// Application protocols that it offers, best first (RFC 7301), 32 at most; what is not printable is escaped.
     pub alpn: Vec<Arc<str>>,
-    /// Versions that it offers, in its order. Before TLS 1.3, only the highest is said.
+    /// Versions that it offers, in its order, 16 at most. Before TLS 1.3, only the highest is said.
     pub versions: Vec<Version>,
     /// Its fingerprint; `None` where the hello is cut or malformed, and for SSL 2.0.
     pub ja4: Option<Ja4>,
@@ -111,7 +113,7 @@ impl<'a> Hello<'a> {
         if depth == Depth::Names {
             return names;
         }
-        let mut versions: Vec<_> = self.extensions.versions().collect();
+        let mut versions: Vec<_> = self.extensions.versions().take(MOST_VERSIONS).collect();
         if versions.is_empty() {
             versions.push(self.legacy_version);
         }

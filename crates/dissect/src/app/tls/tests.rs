@@ -217,6 +217,27 @@ fn a_certificate_of_any_bytes_is_read_or_not() {
     }
 }
 
+#[test]
+fn long_lists_are_kept_in_part() {
+    let many = vec![&b"x"[..]; 8000];
+    let mut hello = Build::asking_for("a.example");
+    hello.extensions.extend([alpn(&many), supported_versions(&[0x0304; 127])]);
+    let client = is_client(read(&record(HANDSHAKE, &hello.message())));
+    assert_eq!((client.alpn.len(), client.versions.len()), (32, 16));
+    assert!(client.ja4.is_some_and(|ja4| ja4.as_str().starts_with("t13d0103xx_")), "of all of it");
+    // RFC 5280, section 4.1: version, serial number, algorithm, issuer, validity, subject, extensions.
+    let der = |tag: u8, parts: &[&[u8]]| {
+        let content = parts.concat();
+        [&[tag, 0x82][..], &(content.len() as u16).to_be_bytes(), &content].concat()
+    };
+    let names = der(0x30, &vec![&b"\x82\x01x"[..]; 5000]);
+    let alternatives = der(0x30, &[b"\x06\x03\x55\x1d\x11", &der(0x04, &[&names])]);
+    let extensions = der(0xa3, &[&der(0x30, &[&alternatives])]);
+    let empty = der(0x30, &[]);
+    let body = der(0x30, &[b"\x02\x01\x01", &empty, &empty, &empty, &empty, &extensions]);
+    assert_eq!(Certificate::of(&der(0x30, &[&body])).unwrap().names.len(), 512);
+}
+
 /// RFC 8446, section 4.1.4: a server may ask for a second hello, before which a client may change its cipher in name only.
 #[test]
 fn a_second_hello_that_names_another_one_is_heard() {

@@ -31,6 +31,16 @@ pub(super) fn write(json: &mut Json, flow: &FlowRecord, geo: Option<&Geo>, vendo
     }
     json.raw(r#","sockethound":{"source_frame_bytes":"#).integer(flow.sent.frame_bytes);
     json.raw(r#","destination_frame_bytes":"#).integer(flow.received.frame_bytes);
+    write_origin(json, flow);
+    if let Some(tcp) = &flow.tcp {
+        write_tcp(json, tcp);
+    }
+    write_way(json, flow);
+    json.raw("}}\n");
+}
+
+/// Whose it is, what it is, and what led to it.
+fn write_origin(json: &mut Json, flow: &FlowRecord) {
     if let Some(answer) = &flow.owner {
         owner::write_attribution(json, answer);
     }
@@ -47,9 +57,10 @@ pub(super) fn write(json: &mut Json, flow: &FlowRecord, geo: Option<&Geo>, vendo
     if flow.own_lookup {
         json.raw(r#","own_lookup":true"#);
     }
-    if let Some(tcp) = &flow.tcp {
-        write_tcp(json, tcp);
-    }
+}
+
+/// Through what its packets passed.
+fn write_way(json: &mut Json, flow: &FlowRecord) {
     if !flow.tunnels.is_empty() {
         write_list(json, r#","tunnel":"#, &flow.tunnels, write_tunnel);
     }
@@ -66,7 +77,6 @@ pub(super) fn write(json: &mut Json, flow: &FlowRecord, geo: Option<&Geo>, vendo
     if let Some(interface) = &flow.interface {
         json.raw(r#","interface":"#).string(interface);
     }
-    json.raw("}}\n");
 }
 
 fn write_network(json: &mut Json, flow: &FlowRecord, protocol: Option<&str>) {

@@ -36,7 +36,7 @@ pub(super) fn show(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
     Ok(())
 }
 
-fn order(sort: SortKey) -> &'static str {
+pub(super) fn order(sort: SortKey) -> &'static str {
     match sort {
         SortKey::Bytes => "total bytes",
         SortKey::Rate => "rate",

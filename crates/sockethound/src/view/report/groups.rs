@@ -5,7 +5,7 @@ use std::io;
 
 use flow::{Group, GroupKey, Snapshot};
 
-use super::flows::{protocol, tight};
+use super::flows::{order, protocol, tight};
 use super::group_pace::GroupPace;
 use super::{Page, rate};
 use crate::view::color;
@@ -49,7 +49,7 @@ pub(super) fn show(
     snapshot: &Snapshot,
     pace: &GroupPace,
 ) -> io::Result<()> {
-    page.headline(&format!("Active {} (sorted by total bytes):", title(groups)))?;
+    page.headline(&format!("Active {} (sorted by {}):", title(groups), order(page.options.sort)))?;
     page.rule()?;
     if groups.is_empty() {
         return page.line(color::QUIET, "none");

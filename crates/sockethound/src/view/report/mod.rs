@@ -13,6 +13,7 @@ mod live;
 mod owner;
 mod sparkline;
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -327,12 +328,8 @@ impl Sources {
     }
 }
 
+/// Each name once. Interfaces may have come and gone by the ten thousand.
 fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    for name in names.map(visible) {
-        if !all.iter().any(|known| *known == name) {
-            all.push(name.into_owned());
-        }
-    }
-    all
+    let mut known = HashSet::new();
+    names.filter(|name| known.insert(*name)).map(|name| visible(name).into_owned()).collect()
 }

@@ -13,8 +13,11 @@ use self::fixed::FIXED;
 
 /// Size of the dynamic table until its owner changes it (RFC 9113, section 6.5.2).
 const SIZE: usize = 4096;
-/// The largest size that is followed: what a table holds is copied for each field that refers to it.
+/// The largest size that is followed.
 const MAX_SIZE: usize = 16 * 1024;
+/// Bytes of names that may be copied within the table: two bytes of a block have a name copied that is as long as the table
+/// is large. Names are short, and what is read of a connection is too.
+const MAX_COPIED: usize = 64 * 1024;
 /// What an entry counts beyond its bytes (RFC 7541, section 4.1).
 const OVERHEAD: usize = 32;
 
@@ -29,11 +32,13 @@ pub(super) struct Decoder {
     entries: VecDeque<Entry>,
     size: usize,
     max_size: usize,
+    /// Bytes of names that were copied within the table.
+    copied: usize,
 }
 
 impl Default for Decoder {
     fn default() -> Self {
-        Decoder { entries: VecDeque::new(), size: 0, max_size: SIZE }
+        Decoder { entries: VecDeque::new(), size: 0, max_size: SIZE, copied: 0 }
     }
 }
 
@@ -54,7 +59,9 @@ impl Decoder {
                 0x40.. => {
                     let (name, value, rest) = self.literal(block, 6)?;
                     each(&name, &value);
+                    let copied = if first == 0x40 { 0 } else { name.len() };
                     let entry = (name.into_owned(), value.into_owned());
+                    self.copied = self.copied.checked_add(copied).filter(|&copied| copied <= MAX_COPIED)?;
                     self.add(entry);
                     rest
                 }

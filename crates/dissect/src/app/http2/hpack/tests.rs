@@ -107,3 +107,16 @@ proptest! {
         }
     }
 }
+
+/// A name of 8,000 bytes, and entries that have the same name: each takes two bytes of the block.
+#[test]
+fn a_long_name_is_not_copied_for_ever() {
+    let name = [&[0x3f, 0x81, 0x46, 0x40, 0x7f, 0xc1, 0x3d][..], &[b'x'; 8000], &[0]].concat();
+    let again = |times| [&name[..], &[0x7e, 0].repeat(times)].concat();
+    let entries = |times| {
+        let mut decoder = Decoder::default();
+        decoder.decode(&again(times), |_, _| {}).map(|()| decoder.entries.len())
+    };
+    assert_eq!((entries(0), entries(8)), (Some(1), Some(1)));
+    assert_eq!(entries(9), None);
+}

@@ -1,0 +1,194 @@
+//! The command line: exit statuses, what goes to standard error, help; what is chosen of captures; pipes and signals.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod choices;
+mod pipes;
+#[path = "../run/mod.rs"]
+mod run;
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use run::{fixture, of_kind, program, records, run, run_on, text};
+
+/// That `output` failed with `code`, in one line, which has `words`.
+pub(crate) fn one_line(output: &Output, code: i32, words: &[&str]) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    for word in words.iter().chain([&"sockethound: "]) {
+        assert!(stderr.contains(word), "{word:?} in {stderr}");
+    }
+}
+
+fn read(path: &Path) -> Output {
+    run(&["-r", path.to_str().unwrap()])
+}
+
+#[test]
+fn what_is_no_capture_is_refused_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    one_line(&read(folder.path()), 1, &["directory"]);
+    one_line(&read(&write("empty.pcap", b"")), 1, &["empty.pcap", "empty"]);
+    one_line(&read(&write("photo.pcap", b"\xff\xd8\xff\xe0\0\x10JFIF")), 1, &["photo.pcap", "JPEG"]);
+    one_line(&read(&folder.path().join("missing.pcap")), 1, &["missing.pcap", "No such file"]);
+    let empty_pcap = b"\xd4\xc3\xb2\xa1\x02\0\x04\0\0\0\0\0\0\0\0\0\xff\xff\0\0\x01\0\0\0";
+    let huge = [&empty_pcap[..], &[0; 8], &[0xff; 8], b"four"].concat();
+    one_line(&read(&write("huge.pcap", &huge)), 6, &["huge.pcap", "4294967295"]);
+    let none = read(&write("none.pcap", empty_pcap));
+    assert_eq!((none.status.code(), none.stderr.len()), (Some(0), 0));
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a part that is skipped says so")]
+fn what_may_not_be_read_is_refused_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret.pcap");
+    std::fs::copy(fixture("plain.pcap"), &path).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
+    // The superuser may read anything.
+    if std::fs::File::open(&path).is_ok() {
+        eprintln!("skipped: the superuser may read anything");
+        return;
+    }
+    one_line(&read(&path), 1, &["secret.pcap", "ermission denied"]);
+}
+
+#[test]
+fn a_pipe_that_never_begins_is_refused_in_one_line() {
+    for (bytes, why) in [(&b""[..], "empty file"), (b"\xff\xd8\xff\xe0 and so on, and so on", "JPEG")] {
+        for args in [&["-r", "-"][..], &["-r", "-", "--json"]] {
+            let output = run_on(bytes, args);
+            one_line(&output, 1, &["stdin", why]);
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+        }
+    }
+}
+
+#[test]
+fn the_good_part_of_a_damaged_capture_is_reported() {
+    for name in ["truncated.pcap", "truncated.pcap.gz"] {
+        let output = run(&["-r", &fixture(name)]);
+        one_line(&output, 6, &[name]);
+        let report = String::from_utf8(output.stdout).unwrap();
+        assert!(report.contains("Total:") && report.contains("Ledger:"), "{report}");
+    }
+    let json = run(&["-r", &fixture("truncated.pcap"), "--json"]);
+    let records = records(&json.stdout);
+    let capture = of_kind(&records, "capture")[0];
+    assert_eq!(
+        (capture["sockethound"]["stop"].as_str(), capture["network"]["packets"].as_u64()),
+        (Some("truncated"), Some(59))
+    );
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    let path = fixture("plain.pcap");
+    for args in [
+        &["-r", "-", "-r", "-"][..],
+        &["--since", "12:30"],
+        &["-r", &path, "-i", "lo"],
+        &["-r", &path, "-g=process"],
+        &["-r", &path, "-g=colour"],
+        &["-r", &path, "-t", "0"],
+        &["-r", &path, "-t", "nan"],
+        &["-r", &path, "--duration", "NaN"],
+        &["-r", &path, "--since", "yesterday"],
+        &["-r", &path, "--max-flows", "0"],
+        &["-r", &path, "--local", "10.0.0.0/33"],
+        &["-r", &path, "--nothing"],
+    ] {
+        let output = run(args);
+        one_line(&output, 2, &[]);
+        assert!(output.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn wrong_usage_says_what_may_have_been_meant() {
+    one_line(&run(&["--jsn"]), 2, &["unexpected argument '--jsn' found", "'--json'"]);
+    one_line(&run(&["-s", "byte"]), 2, &["'byte'", "--sort <KEY>", "'bytes'"]);
+    one_line(&run(&["-s", "x"]), 2, &["[possible values: bytes, rate, packets, rtt, retrans, first, last]"]);
+    one_line(&run(&["completions"]), 2, &["<SHELL>"]);
+    one_line(&run(&["-t", "soon"]), 2, &["\"soon\" is not a number of seconds above 0"]);
+    one_line(&run(&["-g", "host"]), 2, &["write -g=host"]);
+    one_line(&run(&["tcp", "port", "80"]), 2, &["'tcp' is no command", "filter expressions"]);
+    one_line(&run(&["-i", "lo", "host", "10.0.0.1"]), 2, &["'host' is no command"]);
+    one_line(&run(&["-i", "lo", "schema"]), 2, &["'schema' cannot be used with"]);
+    one_line(&run(&["docter"]), 2, &["'docter'", "'doctor'"]);
+    one_line(&run(&["-r", "a\nb"]), 1, &["a\\x0ab: No such file"]);
+    assert_eq!(run(&["--help"]).status.code(), Some(0));
+    assert_eq!(run(&["--version"]).status.code(), Some(0));
+}
+
+/// Every long option that `--help` lists, in order.
+fn long_options() -> Vec<String> {
+    let help = text(&["--help"]);
+    let starts = help.lines().map(str::trim_start).filter(|l| l.starts_with('-'));
+    let long = starts.filter_map(|l| l.split_once("--")).map(|(_, rest)| {
+        rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect::<String>()
+    });
+    long.collect()
+}
+
+#[test]
+fn help_names_every_option_once() {
+    let options = long_options();
+    assert!(options.len() > 20 && options.contains(&"read".to_owned()), "{options:?}");
+    let mut unique = options.clone();
+    unique.sort();
+    unique.dedup();
+    assert_eq!(unique.len(), options.len(), "{options:?}");
+}
+
+#[test]
+fn man_page_and_completions_know_every_option() {
+    let man = text(&["man"]).replace("\\-", "-");
+    let scripts =
+        ["bash", "zsh", "fish", "elvish", "powershell"].map(|shell| (shell, text(&["completions", shell])));
+    for option in long_options() {
+        assert!(man.contains(&format!("--{option}")), "man: {option}");
+        for (shell, script) in &scripts {
+            let has = script.contains(&format!("--{option}"))
+                || *shell == "fish" && script.contains(&format!("-l {option}"));
+            assert!(has, "{shell}: {option}");
+        }
+    }
+}
+
+#[test]
+fn texts_that_cannot_be_written_are_a_failure() {
+    for text in [&["man"][..], &["schema"], &["completions", "bash"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = program().args(text).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        one_line(&output, 1, &["cannot write to standard output: No space left"]);
+    }
+}
+
+#[test]
+fn one_of_a_kind_is_singular() {
+    let one = std::fs::read(fixture("tls.pcap")).unwrap();
+    let length = u32::from_le_bytes(one[32..36].try_into().unwrap()) as usize;
+    let report = run_on(&one[..40 + length], &["-r", "-"]);
+    let report = String::from_utf8(report.stdout).unwrap();
+    assert!(report.contains(" in 1 packet\n") && report.contains("Ledger: 1 packet,"), "{report}");
+    one_line(&run_on(&one[..50 + length], &["-r", "-"]), 6, &["stopped, 1 packet read"]);
+}
+
+#[test]
+fn what_is_read_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, link) = (folder.path().join("same.pcap"), folder.path().join("link.pcap"));
+    std::fs::copy(fixture("plain.pcap"), &path).unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let json = format!("--json={}", link.display());
+    one_line(&run(&["-r", path.to_str().unwrap(), &json]), 2, &["link.pcap"]);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
