@@ -3,7 +3,6 @@
 use dissect::{Direction, Timestamp};
 
 use super::filter::PACKET_OUTGOING;
-use super::sys;
 
 /// `block_status`, from the start of a block.
 pub(super) const STATUS_AT: usize = 8;
@@ -17,12 +16,6 @@ pub(super) const HEADER_OF_BLOCK: u64 = 48;
 const ADDRESS_AT: usize = 48;
 /// The header and the address.
 const HEADER: usize = 68;
-
-/// So far ahead of the packet that is read others are fetched: another processor has just written them, and one waits
-/// for each as long as it takes to count a packet.
-const AHEAD: usize = 4096;
-/// What is read of most packets: what stands before them and their headers.
-const READ: usize = 256;
 
 const TP_STATUS_VLAN_VALID: u32 = 1 << 4;
 const PACKET_MULTICAST: u8 = 2;
@@ -106,7 +99,6 @@ impl Iterator for Slots<'_> {
         if end > self.block.len() {
             return None;
         }
-        sys::fetch(self.block, at + AHEAD, next.min(READ));
         self.rest = Rest { at: at + next, left: if next == 0 { 0 } else { left } };
         Some(slot)
     }

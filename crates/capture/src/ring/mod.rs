@@ -53,7 +53,10 @@ pub use self::options::Options;
 pub const ON_THE_WAY: Duration = Duration::from_millis(10);
 
 /// Packets that are lent at once: what is written and read of them stays in the processor's nearest cache.
-const TOGETHER: usize = 128;
+const TOGETHER: usize = 64;
+/// So far ahead of the packet that is counted others are fetched, since another processor has just written them: beyond
+/// those that are lent with it, so that they have come when they are listed.
+const AHEAD: usize = 16 << 10;
 
 /// The kernel's account of a ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -164,7 +167,13 @@ impl RingSource {
         self.records.clear();
         loop {
             let Some(block) = self.blocks.get(self.at) else { return Ok(false) };
-            let mut slots = self.rest.map_or_else(|| Slots::of(block), |rest| Slots::from(block, rest));
+            let mut slots = match self.rest {
+                Some(rest) => Slots::from(block, rest),
+                None => {
+                    fetch(block, 0, AHEAD);
+                    Slots::of(block)
+                }
+            };
             let mut last: Option<Known> = None;
             let mut stranger = None;
             while self.records.len() < TOGETHER {
@@ -252,6 +261,7 @@ impl PacketSource for RingSource {
         Ok(Next::Batch(Batch {
             buffer,
             ahead: None,
+            fetch: AHEAD,
             records: Records::Listed(&self.records),
             interfaces: &self.interfaces,
         }))
