@@ -2,7 +2,7 @@
 
 use dissect::{Direction, LinkType, Packet, Timestamp};
 
-use crate::fetch::{Runner, Stride};
+use crate::fetch::{self, Runner, Stride};
 use crate::file::linktype::wire_len;
 use crate::file::record::{HEADER, Header};
 use crate::source::Interface;
@@ -36,6 +36,8 @@ pub struct Batch<'a> {
     pub buffer: &'a [u8],
     /// The next batch, as far as it lies there already and is not in the processor's cache.
     pub(crate) ahead: Option<Ahead>,
+    /// While a packet of a list is looked at, what lies so many bytes behind its first one is fetched; 0 for nothing.
+    pub(crate) fetch: usize,
     /// Where in it they lie.
     pub records: Records<'a>,
     /// Every interface of the source so far.
@@ -112,7 +114,14 @@ impl<'a> Batch<'a> {
     fn listed(&self, records: &'a [Record]) -> Listed<'a> {
         let last = (0, link_type(self.interfaces, 0));
         let runner = self.ahead.map(|Ahead { start, stride }| self.runner(start, stride));
-        Listed { buffer: self.buffer, records: records.iter(), interfaces: self.interfaces, last, runner }
+        Listed {
+            buffer: self.buffer,
+            records: records.iter(),
+            interfaces: self.interfaces,
+            last,
+            runner,
+            fetch: self.fetch,
+        }
     }
 
     #[inline]
@@ -148,6 +157,7 @@ struct Listed<'a> {
     /// The interface that the last packet came from, and its link type: most packets come from the same one.
     last: (u32, LinkType),
     runner: Option<Runner<'a>>,
+    fetch: usize,
 }
 
 impl<'a> Iterator for Listed<'a> {
@@ -162,6 +172,9 @@ impl<'a> Iterator for Listed<'a> {
         let start = r.start as usize;
         if let Some(runner) = &mut self.runner {
             runner.step();
+        }
+        if self.fetch > 0 {
+            fetch::packet(self.buffer, start + self.fetch);
         }
         Some(Packet {
             timestamp: r.timestamp,

@@ -7,8 +7,10 @@ use std::ops::{Index, IndexMut};
 
 use crate::flow::Flow;
 
-/// So many of the first chunk grow by doubling; then it gets its whole size at once, of which only what is used takes memory.
-const FEW: usize = 1 << 10;
+/// So many of the first chunk grow by doubling; then it gets room for these at once, of which only what is used takes memory, …
+const FEW: usize = 1 << 8;
+/// … and then its whole size: to clear large pages takes longer than what so many save by them.
+const SOME: usize = 1 << 14;
 /// Flows a chunk; a power of two, so that a number splits by its bits, and three large pages (2 MiB) of memory.
 const FLOWS: usize = 1 << 15;
 
@@ -53,10 +55,10 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
             self.chunks.push(Vec::with_capacity(at_once));
         }
         if let Some(last) = self.chunks.last_mut() {
-            if number as usize == FEW && last.capacity() < CHUNK {
-                let mut whole = Vec::with_capacity(CHUNK);
-                whole.append(last);
-                *last = whole;
+            match number as usize {
+                FEW => enlarge(last, SOME.min(CHUNK)),
+                SOME => enlarge(last, CHUNK),
+                _ => {}
             }
             last.push(thing);
         }
@@ -70,6 +72,15 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.chunks.iter_mut().flatten()
+    }
+}
+
+/// Makes room for so many at once.
+fn enlarge<T>(few: &mut Vec<T>, room: usize) {
+    if few.capacity() < room {
+        let mut more = Vec::with_capacity(room);
+        more.append(few);
+        *few = more;
     }
 }
 

@@ -220,10 +220,12 @@ impl LiveFlows {
         let mut flow = Flow::new(part.key, part.hash, part.first, part.initiator);
         (flow.interface, flow.icmp) = (part.interface, part.icmp);
         let number = flows.insert(flow);
+        if let Some(facts) = self.facts.get_mut(number) {
+            *facts = Facts::default();
+        }
         while self.facts.len() <= number as usize {
             self.facts.push(Facts::default());
         }
-        self.facts[number] = Facts::default();
         if self.questions.len() < MAX_QUESTIONS {
             let ticket = Ticket { key: part.key, first: part.first };
             self.questions.push_back((ticket, question(&flow, ifindex)));

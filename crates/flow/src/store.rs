@@ -251,15 +251,15 @@ impl FlowStore {
         (0..self.flows.len() as u32).filter(|&number| self.get(number).is_open())
     }
 
-    /// Copies of the flows that counted something since the last call; their counters start again at zero.
-    pub(crate) fn take_changed(&mut self) -> Vec<FlowParts> {
+    /// Adds copies of the flows that counted something since the last call; their counters start again at zero.
+    pub(crate) fn take_changed(&mut self, changed: &mut Vec<FlowParts>) {
         /// Of more flows, many are silent, and room for all would be too much.
         const MOST: usize = 1 << 14;
-        let mut changed = Vec::with_capacity(self.len().min(MOST));
-        changed.extend(self.numbers().filter(|&n| self.get(n).packets != [0; 2]).map(|n| self.copy(n)));
-        self.flows.iter_mut().for_each(Flow::clear_counters);
+        changed.reserve(self.len().min(MOST));
+        for number in 0..self.flows.len() as u32 {
+            changed.extend(self.take_one(number));
+        }
         self.prints.clear();
-        changed
     }
 
     /// The same of one flow; `None` if it counted nothing, or is gone.

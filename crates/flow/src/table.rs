@@ -405,7 +405,7 @@ impl FlowTable {
     /// Takes what changed since the last delta; flows stay, with their counters at zero.
     pub fn take_delta(&mut self) -> Delta {
         let mut delta = self.take_events();
-        delta.changed.append(&mut self.tally.flows.take_changed());
+        self.tally.flows.take_changed(&mut delta.changed);
         delta
     }
 
@@ -421,8 +421,10 @@ impl FlowTable {
             names.append(&mut enclosed.openings.names);
             totals.unread_openings += mem::take(&mut enclosed.openings.evicted);
         }
+        let mut changed = Vec::with_capacity(begun.len());
+        changed.extend(begun.into_iter().filter_map(|number| self.tally.flows.take_one(number)));
         Delta {
-            changed: begun.into_iter().filter_map(|number| self.tally.flows.take_one(number)).collect(),
+            changed,
             ended: mem::take(&mut self.expiry.ended),
             evicted: mem::take(&mut self.tally.eviction.evicted),
             captures: mem::take(&mut self.captures),

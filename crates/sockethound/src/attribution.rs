@@ -14,8 +14,8 @@ use crate::view::text::count;
 /// gone by now.
 const MAX_WAITING: usize = 16_384;
 
-/// So often what sockets did is read at most.
-const READING: Duration = Duration::from_secs(5);
+/// So often what sockets did is read at most: with every report, as they come by default.
+const READING: Duration = Duration::from_secs(9);
 /// Of the time, reading it takes one part in so many at most, from the reading on that the account began with: the kernel
 /// looks at every socket, and there may be thousands that do nothing.
 const READING_SHARE: u32 = 4000;
@@ -45,15 +45,12 @@ pub struct Attribution {
 struct Reading {
     begun: Instant,
     took: Duration,
-    /// The account began with it.
-    is_first: bool,
 }
 
 impl Reading {
     /// Whether it is time for another one.
     fn is_old(&self) -> bool {
-        let pause = if self.is_first { Duration::ZERO } else { READING };
-        self.begun.elapsed() >= pause.max(self.took * READING_SHARE)
+        self.begun.elapsed() >= READING.max(self.took * READING_SHARE)
     }
 }
 
@@ -74,8 +71,13 @@ impl Attribution {
         counts: Option<Instant>,
         conntrack: Option<host::Conntrack>,
     ) -> Self {
-        let read = counts.map(|begun| Reading { begun, took: begun.elapsed(), is_first: true });
+        let read = counts.map(|begun| Reading { begun, took: begun.elapsed() });
         Attribution { owners, conntrack, told, read, ..Self::default() }
+    }
+
+    /// Whether the kernel tells owners by itself.
+    pub(crate) fn is_told(&self) -> bool {
+        self.told
     }
 
     /// Whether there is an account at sockets.
@@ -97,7 +99,7 @@ impl Attribution {
                 collector.answer(ticket, answer);
             }
         });
-        self.read = Some(Reading { begun, took: begun.elapsed(), is_first: false });
+        self.read = Some(Reading { begun, took: begun.elapsed() });
         // Whoever has ended is missed when it is asked for owners.
         collector.tell_sockets(told.unwrap_or_default());
         true

@@ -13,8 +13,12 @@ use super::cgroup;
 use super::event::{EVENT, Event, parse, read_records};
 use super::load::{self, Object, Place, Refusal};
 use super::sys::{self, Words};
+use crate::ring::fetch;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("owners.bpf.o");
+
+/// What an event takes of the room for them: the kernel puts eight bytes before each.
+const RECORD: usize = EVENT + 8;
 
 /// One program.
 struct Hook {
@@ -159,7 +163,10 @@ impl Hooks {
 
     /// Gives what was told since to `each`, in order.
     pub fn read(&mut self, mut each: impl FnMut(Event)) {
+        /// So far ahead of the event that is read others are fetched: other processors have just written them.
+        const AHEAD: usize = 8 * RECORD;
         while let Some(bytes) = self.events.next() {
+            fetch(&bytes, AHEAD, RECORD);
             if let Some(event) = parse(&bytes) {
                 each(event);
             }

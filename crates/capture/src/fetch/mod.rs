@@ -10,6 +10,14 @@ mod sys;
 /// What memory comes in.
 const LINE: usize = 64;
 
+/// Asks for what a short packet and what stands before it take, wherever in it `at` is.
+#[inline]
+pub(crate) fn packet(bytes: &[u8], at: usize) {
+    sys::prefetch(bytes, at);
+    sys::prefetch(bytes, at + LINE);
+    sys::prefetch(bytes, at + 2 * LINE);
+}
+
 /// How to come from one packet to the next.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stride {

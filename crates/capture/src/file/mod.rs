@@ -444,6 +444,7 @@ impl PacketSource for FileSource {
         Ok(Next::Batch(Batch {
             buffer: self.window.bytes(),
             ahead: self.window.is_cold().then(|| self.ahead()).flatten(),
+            fetch: 0,
             records: self.found.places(),
             interfaces: &self.interfaces,
         }))

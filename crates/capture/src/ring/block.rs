@@ -3,7 +3,6 @@
 use dissect::{Direction, Timestamp};
 
 use super::filter::PACKET_OUTGOING;
-use super::sys;
 
 /// `num_pkts`.
 const COUNT_AT: usize = 12;
@@ -15,12 +14,6 @@ pub(super) const HEADER_OF_BLOCK: u64 = 48;
 const ADDRESS_AT: usize = 48;
 /// The header and the address.
 const HEADER: usize = 68;
-
-/// So far ahead of the packet that is read others are fetched: another processor has just written them, and one waits
-/// for each as long as it takes to count a packet.
-const AHEAD: usize = 4096;
-/// What is read of most packets: what stands before them and their headers.
-const READ: usize = 256;
 
 const TP_STATUS_VLAN_VALID: u32 = 1 << 4;
 const PACKET_MULTICAST: u8 = 2;
@@ -48,20 +41,44 @@ pub(super) struct Slot {
     pub(super) direction: Direction,
 }
 
+/// Those packets of a block that were not looked at yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rest {
+    /// Where the first one's header stands.
+    at: usize,
+    /// How many there are.
+    left: u32,
+}
+
+impl Rest {
+    pub(super) fn is_empty(self) -> bool {
+        self.left == 0
+    }
+}
+
 /// The packets of a block, in the order in which they came.
 ///
 /// What the kernel writes is sound; still nothing outside the block is read, whatever stands in it.
 #[derive(Debug)]
 pub(super) struct Slots<'a> {
     block: &'a [u8],
-    at: usize,
-    left: u32,
+    rest: Rest,
 }
 
 impl<'a> Slots<'a> {
     pub(super) fn of(block: &'a [u8]) -> Self {
         let word = |at| u32_at(block, at).unwrap_or_default();
-        Self { block, at: word(FIRST_AT) as usize, left: word(COUNT_AT) }
+        Self::from(block, Rest { at: word(FIRST_AT) as usize, left: word(COUNT_AT) })
+    }
+
+    /// Goes on where another one, of the same block, had so many left.
+    pub(super) fn from(block: &'a [u8], rest: Rest) -> Self {
+        Self { block, rest }
+    }
+
+    /// What is still to be looked at.
+    pub(super) fn rest(&self) -> Rest {
+        self.rest
     }
 }
 
@@ -70,20 +87,22 @@ impl Iterator for Slots<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Slot> {
-        self.left = self.left.checked_sub(1)?;
-        let header: &[u8; HEADER] = self.block.get(self.at..)?.first_chunk()?;
-        let (slot, next) = read(header, self.at);
+        let Rest { at, left } = self.rest;
+        // Behind what does not lie in the block is nothing.
+        self.rest.left = 0;
+        let left = left.checked_sub(1)?;
+        let header: &[u8; HEADER] = self.block.get(at..)?.first_chunk()?;
+        let (slot, next) = read(header, at);
         let end = slot.start as usize + slot.captured as usize;
-        if next == 0 {
-            self.left = 0;
+        if end > self.block.len() {
+            return None;
         }
-        sys::fetch(self.block, self.at + AHEAD, next.min(READ));
-        self.at += next;
-        (end <= self.block.len()).then_some(slot)
+        self.rest = Rest { at: at + next, left: if next == 0 { 0 } else { left } };
+        Some(slot)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, Some(self.left as usize))
+        (0, Some(self.rest.left as usize))
     }
 }
 

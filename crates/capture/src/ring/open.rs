@@ -21,7 +21,8 @@ const FANOUT_ID: u32 = 0xffff;
 impl RingSource {
     /// Begins to capture.
     pub fn open(options: &Options) -> Result<Self, Error> {
-        let mut source = Self::prepare(options, options.interfaces.len() == 1)?;
+        let mut loader = options.count_in_kernel.then(late::Loader::new);
+        let mut source = Self::prepare(options, options.interfaces.len() == 1, loader.as_mut())?;
         source.attach_filter()?;
         source.baseline[0] = source.counters()?;
         std::thread::sleep(ON_THE_WAY);
@@ -42,8 +43,9 @@ impl RingSource {
         options.ring_bytes /= workers;
         let mut group: Vec<Self> = Vec::with_capacity(workers);
         let mut fanout = FANOUT_HASH_NEW;
+        let mut loader = options.count_in_kernel.then(late::Loader::new);
         for _ in 0..workers {
-            let source = Self::prepare(&options, false)?;
+            let source = Self::prepare(&options, false, loader.as_mut())?;
             // Until all share the packets nobody takes any, or some would be taken twice.
             source.attach(&NOTHING)?;
             source.bind()?;
@@ -69,8 +71,8 @@ impl RingSource {
         Ok(group)
     }
 
-    /// Everything but the filter and what makes packets come.
-    fn prepare(options: &Options, bound: bool) -> Result<Self, Error> {
+    /// Everything but the filter and what makes packets come. `loader` loads what counts in the kernel, if that is wanted.
+    fn prepare(options: &Options, bound: bool, loader: Option<&mut late::Loader>) -> Result<Self, Error> {
         let sockets = sys::within(options.namespace.as_deref(), || Ok((Links::sockets(), Socket::packet())));
         let (links, socket) = sockets.map_err(|source| match &options.namespace {
             Some(path) => Error::Namespace { name: path.display().to_string(), source },
@@ -82,8 +84,7 @@ impl RingSource {
         if options.hardware_clock {
             socket.stamp_by_hardware().map_err(|e| Error::system("use hardware clocks", e))?;
         }
-        // Before there is a ring: reading the kernel's types takes nearly as much memory.
-        let late = options.count_in_kernel.then(|| count_late(options, &choice));
+        let late = loader.map(|loader| count_late(loader, options, &choice));
         let blocks = map(&socket, options)?;
         let (late, refusal) = match late.transpose() {
             Ok(late) => (late, None),
@@ -95,7 +96,7 @@ impl RingSource {
             late,
             refusal,
             at: 0,
-            lent: false,
+            rest: None,
             records: Vec::new(),
             interfaces: Vec::new(),
             known: KnownLinks::default(),
@@ -113,14 +114,11 @@ impl RingSource {
     }
 }
 
-fn count_late(options: &Options, choice: &Choice) -> Result<Late, Refusal> {
+fn count_late(loader: &mut late::Loader, options: &Options, choice: &Choice) -> Result<Late, Refusal> {
     let decisions = filter::program(options.snaplen, None);
     let (block_size, blocks) = shape(options);
     let ring = late::Ring { block_size, blocks, patience: patience(options) };
-    let late = Late::load(&decisions, matches!(choice, Choice::Filtered(_)), ring);
-    // The kernel's types were read for it.
-    crate::memory::give_back();
-    late
+    loader.load(&decisions, matches!(choice, Choice::Filtered(_)), ring)
 }
 
 /// How long a block is filled at most: the kernel counts milliseconds.

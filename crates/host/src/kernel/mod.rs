@@ -39,7 +39,7 @@ const HEALING: Duration = Duration::from_secs(2);
 /// How often what is told is read while processes turn up that were not known, so that `/proc` is read while they live …
 const SOON: Duration = Duration::from_millis(20);
 /// … and otherwise while anything is told.
-const LATER: Duration = Duration::from_millis(100);
+const LATER: Duration = Duration::from_millis(250);
 /// Without any for so long, the next one wakes the reader.
 const CALM: Duration = Duration::from_secs(1);
 

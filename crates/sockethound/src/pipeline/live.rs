@@ -72,6 +72,7 @@ impl Live {
             owners_from: live.owners_from,
         });
         let start = Instant::now();
+        let told = self.attribution.is_told();
         let drops = Drops::new(self.rings.iter().map(RingSource::bytes).sum(), start);
         let mut desk = Desk::new(
             collector,
@@ -88,7 +89,7 @@ impl Live {
         let mut others = Others::of(self.rings.len());
         for (number, ring) in self.rings.into_iter().enumerate() {
             let ring = (ring, others.next().unwrap_or_default());
-            let worker = Worker::new(number, ring, job, watch, &shared, news.clone(), start);
+            let worker = Worker::new((number, told), ring, job, watch, &shared, news.clone(), start);
             super::start(scope, &format!("capture-{number}"), move || drop(worker.run()));
         }
         let events = job.config.events;

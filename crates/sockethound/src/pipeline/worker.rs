@@ -23,13 +23,15 @@ use super::{EVENTS_AT_ONCE, Gone, Job, Observe, PATIENCE, Watch};
 const MAX_KEPT: usize = 2 * EVENTS_AT_ONCE;
 /// How often flows that began are told of, at most: soon, so that their owners are found while they live, …
 const NEWS: Duration = Duration::from_millis(50);
-/// … but less often where so many begin at once that each telling costs more than it finds.
+/// … but less often where so many begin at once that each telling costs more than it finds, …
 const MUCH_NEWS: Duration = Duration::from_millis(200);
 const MUCH: usize = 64;
+/// … and still less where the kernel tells owners, also of what has ended since.
+const MUCH_NEWS_TOLD: Duration = Duration::from_millis(500);
 /// How often flows are looked at that may have ended.
 const EXPIRY: Duration = Duration::from_secs(1);
 /// How long packets that passed are waited for at the end: longer than the ring keeps them.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+const LAST_WORDS: Duration = Duration::from_millis(200);
 /// How often the last counts are taken: there are two generations of them.
 const LAST_COUNTS: usize = 3;
 /// How long one worker waits for packets while it waits for the others.
@@ -96,14 +98,17 @@ pub(super) struct Worker<'a> {
     interval: Option<Duration>,
     next_report: Option<Instant>,
     last_news: Instant,
+    /// Of [`MUCH_NEWS`].
+    much_news: Duration,
     next_expiry: Instant,
     end: Option<Instant>,
 }
 
 impl<'a> Worker<'a> {
-    /// The first one asks for reports: the others follow it, so that they do not drift apart.
+    /// The first one asks for reports: the others follow it, so that they do not drift apart. `told`: whether the kernel
+    /// tells owners.
     pub(super) fn new(
-        number: usize,
+        (number, told): (usize, bool),
         (ring, others): (RingSource, Others),
         job: &Job,
         watch: &'a Watch,
@@ -126,6 +131,7 @@ impl<'a> Worker<'a> {
             interval: job.interval,
             next_report: job.interval.filter(|_| number == 0).map(|i| start + i),
             last_news: start,
+            much_news: if told { MUCH_NEWS_TOLD } else { MUCH_NEWS },
             next_expiry: start + EXPIRY,
             end: job.duration.map(|d| start + d),
         }
@@ -239,7 +245,7 @@ impl<'a> Worker<'a> {
         let piled = self.table.events() >= EVENTS_AT_ONCE;
         let begun = self.table.begun();
         let told = begun > 0 || self.table.has_ended() || self.table.events() > 0;
-        let pause = if begun < MUCH { NEWS } else { MUCH_NEWS };
+        let pause = if begun < MUCH { NEWS } else { self.much_news };
         let due = told && now >= self.last_news + pause;
         if piled || due || !changes.is_empty() {
             self.last_news = now;

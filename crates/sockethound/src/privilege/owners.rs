@@ -106,6 +106,7 @@ pub fn run(manner: Manner) -> Result<()> {
     stream.peer_addr().context("owner-service is started by sockethound itself")?;
     // Else its name would be that of the link it was started by.
     rustix::thread::set_name(c"owner-service")?;
+    capture::memory::keep_freed();
     // First, since nobody captures before it is known what the kernel tells.
     let (kernel, greeting) = hooks::open(manner);
     greet(&stream, &greeting)?;

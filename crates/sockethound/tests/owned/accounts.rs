@@ -195,3 +195,17 @@ fn root_round_trips_of_what_is_open() {
     assert!(ours["connections"].as_u64() >= Some(1) && ours["rtt_us"].as_u64() > Some(0), "{ours}");
     assert!(run.stdout.contains("retrans  drops"), "{}", run.stdout);
 }
+
+/// Each of many connections tells its round-trip time, also those at which the kernel's room for a piece of the list (32 KiB,
+/// 1,024 of them) is full.
+#[test]
+fn root_round_trips_of_more_than_fit_at_once() {
+    const PAIRS: u64 = 1500;
+    let (Some(lab), Some(user)) = (Lab::pair(), User::new()) else { return };
+    let running = Running::start(&lab, "a", "-i lo");
+    let held = user.serve(&lab, "a", "the-crowd", &format!("crowd 10.N.1.1 0 {PAIRS}"));
+    settle();
+    let run = running.stop();
+    drop(held);
+    assert_eq!(account(&run, "the-crowd")["connections"], 2 * PAIRS);
+}

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -497,6 +498,31 @@ static void deaf(void)
 		;
 }
 
+/* Holds many connections to itself, over which a byte has passed each way; says so, and ends with its input. */
+static void crowd(int pairs)
+{
+	struct rlimit files = { 2 * pairs + 16, 2 * pairs + 16 };
+	int fd = make(SOCK_STREAM, 0), one, other;
+	char byte;
+
+	checked(setrlimit(RLIMIT_NOFILE, &files), "setrlimit");
+	checked(bind(fd, (void *)&peer, peer_length), "bind");
+	checked(listen(fd, 16), "listen");
+	set_port(own_port(fd));
+	while (pairs--) {
+		one = connected(SOCK_STREAM, 0);
+		other = checked(accept(fd, 0, 0), "accept");
+		say(one);
+		checked(read(other, &byte, 1), "read");
+		say(other);
+		checked(read(one, &byte, 1), "read");
+	}
+	printf("%d\n", own_port(fd));
+	fflush(stdout);
+	while (read(0, &byte, 1) > 0)
+		;
+}
+
 int main(int argc, char **argv)
 {
 	const char *kind = argc > 3 ? argv[1] : "";
@@ -562,6 +588,8 @@ int main(int argc, char **argv)
 		drains();
 	else if (!strcmp(kind, "deaf"))
 		deaf();
+	else if (!strcmp(kind, "crowd"))
+		crowd(atoi(argv[4]));
 	else if (!strcmp(kind, "many"))
 		many(atoi(argv[4]), atof(argv[5]));
 	else {

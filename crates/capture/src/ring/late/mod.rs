@@ -157,17 +157,33 @@ pub(super) struct Ring {
     pub(super) patience: Duration,
 }
 
-impl Late {
+/// Loads the programs of rings.
+pub(super) struct Loader(EbpfLoader<'static>);
+
+impl Loader {
+    /// To be made once: it reads the kernel's types, though these programs want none of them. Before there is a ring, since
+    /// for a moment that takes nearly as much memory.
+    pub(super) fn new() -> Self {
+        let mut loader = EbpfLoader::new();
+        loader.btf(None).verifier_log_level(VerifierLogLevel::STATS);
+        crate::memory::give_back();
+        Self(loader)
+    }
+
     /// Loads programs that decide as `decisions` does, and if `chosen`, of interfaces that are chosen.
     ///
     /// # Errors
     /// What the kernel refused.
-    pub(super) fn load(decisions: &[Instruction], chosen: bool, ring: Ring) -> Result<Self, Refusal> {
+    pub(super) fn load(
+        &mut self,
+        decisions: &[Instruction],
+        chosen: bool,
+        ring: Ring,
+    ) -> Result<Late, Refusal> {
+        let loader = &mut self.0;
         let bytes = ring.block_size * ring.blocks;
         let entries = (bytes / SHARE / (ENTRY * 8)).clamp(LEAST, MOST).next_power_of_two().min(MOST);
         let places = entries * PLACES;
-        let mut loader = EbpfLoader::new();
-        loader.btf(None).verifier_log_level(VerifierLogLevel::STATS);
         loader.map_max_entries("late_entries", 2 * entries as u32);
         loader.map_max_entries("late_index", 2 * places as u32);
         let mut ebpf = loader.load(OBJECT).map_err(|e| Refusal::of("", &e))?;
@@ -196,7 +212,7 @@ impl Late {
         // The first packet is charged for all the time before it.
         let free = ring.blocks.saturating_sub(RESERVE) as u64;
         words[memory::LIMIT].store(free * room.block + room.charge.later, Release);
-        Ok(Self {
+        Ok(Late {
             program,
             chosen,
             room,
@@ -214,7 +230,9 @@ impl Late {
             _ebpf: ebpf,
         })
     }
+}
 
+impl Late {
     /// Has `socket` filtered by this from now on.
     pub(super) fn attach(&self, socket: &Socket) -> io::Result<()> {
         socket.attach_extended(self.program.as_fd())

@@ -17,7 +17,7 @@ const LO: usize = 1;
 
 #[allow(clippy::print_stderr)]
 fn load(decisions: &[Instruction], chosen: bool) -> Option<Late> {
-    match Late::load(decisions, chosen, RING) {
+    match Loader::new().load(decisions, chosen, RING) {
         Ok(late) => Some(late),
         Err(refusal) if refusal.is_refusal() => {
             eprintln!("skipped: needs CAP_BPF: {refusal}");
