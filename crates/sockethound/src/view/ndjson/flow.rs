@@ -1,5 +1,6 @@
 //! `flow`: one that is over.
 
+use dissect::app::By;
 use dissect::{Endpoint, Mac};
 use flow::{Called, Cause, Counters, FlowRecord, TcpRecord, TunnelHeader, community_id};
 
@@ -31,7 +32,7 @@ pub(super) fn write(json: &mut Json, flow: &FlowRecord, geo: Option<&Geo>, vendo
     }
     json.raw(r#","sockethound":{"source_frame_bytes":"#).integer(flow.sent.frame_bytes);
     json.raw(r#","destination_frame_bytes":"#).integer(flow.received.frame_bytes);
-    write_origin(json, flow);
+    write_origin(json, flow, protocol.map(|(_, by)| by));
     if let Some(tcp) = &flow.tcp {
         write_tcp(json, tcp);
     }
@@ -40,11 +41,11 @@ pub(super) fn write(json: &mut Json, flow: &FlowRecord, geo: Option<&Geo>, vendo
 }
 
 /// Whose it is, what it is, and what led to it.
-fn write_origin(json: &mut Json, flow: &FlowRecord) {
+fn write_origin(json: &mut Json, flow: &FlowRecord, protocol_by: Option<By>) {
     if let Some(answer) = &flow.owner {
         owner::write_attribution(json, answer);
     }
-    if let Some((_, by)) = protocol {
+    if let Some(by) = protocol_by {
         json.raw(r#","protocol_by":"#).plain(by.name().as_bytes());
     }
     write_cause(json, &flow.cause);
