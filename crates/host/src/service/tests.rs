@@ -76,11 +76,12 @@ fn what_did_not_fit_at_once_is_sent_while_one_waits() {
         let mut output = Vec::new();
         wire::write_barrier(&mut output);
         far.write_all(&output).unwrap();
-        questions
+        // It has not ended before the client has read that.
+        (questions, far)
     });
     let (patience, start) = (Duration::from_secs(20), Instant::now());
     client.catch_up(patience, |_, _| {}).unwrap();
     assert!(start.elapsed() < patience / 2, "it waited for nothing");
-    drop(client);
-    assert_eq!(service.join().unwrap(), asked);
+    let (questions, _far) = service.join().unwrap();
+    assert_eq!(questions, asked);
 }
