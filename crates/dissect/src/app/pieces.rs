@@ -45,11 +45,14 @@ pub(super) fn join<'a>(pieces: impl Iterator<Item = (usize, &'a [u8])>) -> Vec<u
 mod tests {
     use super::*;
 
+    /// Where it stands, and its bytes.
+    type Piece<'a> = (usize, &'a [u8]);
+
     #[test]
     fn in_any_order_twice_and_over_each_other() {
         let all = b"abcdefgh";
         let cut = |from: usize, to: usize| (from, &all[from..to]);
-        let cases: [(&[(usize, &[u8])], &[u8]); 4] = [
+        let cases: [(&[Piece<'_>], &[u8]); 4] = [
             (&[cut(5, 8), cut(0, 3), cut(2, 6), cut(0, 3), cut(1, 2)], all),
             (&[cut(5, 8), cut(0, 3)], b"abc"),
             (&[cut(1, 8)], b""),
@@ -58,7 +61,9 @@ mod tests {
         for (pieces, expected) in cases {
             assert_eq!(join(pieces.iter().copied()), expected);
             let mut one_by_one = Joined::default();
-            pieces.iter().for_each(|piece| one_by_one.add(std::iter::once(*piece)));
+            for piece in pieces {
+                one_by_one.add(std::iter::once(*piece));
+            }
             assert_eq!(one_by_one.bytes(), expected);
         }
     }

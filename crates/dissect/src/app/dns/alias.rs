@@ -199,7 +199,7 @@ mod tests {
         let at = message.len() as u8 + 11;
         message.extend(record(&[0], 16, &[long(b'x'), long(b'y')].concat()));
         for n in 0..others {
-            let [high, low] = (0xc000 | u16::from(at) + 255 * (n % 2) as u16).to_be_bytes();
+            let [high, low] = (0xc000 | (u16::from(at) + 255 * (n % 2) as u16)).to_be_bytes();
             message.extend(record(&[high, low], 16, &[]));
         }
         message.extend(record(&name(aliases), 1, &[192, 0, 2, 1]));
