@@ -113,7 +113,9 @@ pub(super) fn read_records<const SIZE: usize>(
     file: &mut File,
     mut each: impl FnMut(&[u8]),
 ) -> io::Result<()> {
-    let mut chunk = vec![0; 512 * SIZE];
+    /// More than the kernel gives at once (`bpf_seq_read`: 32 KiB), so that it is asked as seldom as can be.
+    const PIECE: usize = 64 << 10;
+    let mut chunk = vec![0; PIECE / SIZE * SIZE];
     let mut filled = 0;
     loop {
         let length = match file.read(&mut chunk[filled..]) {

@@ -195,6 +195,18 @@ mod tests {
     }
 
     #[test]
+    fn where_one_has_stopped_another_goes_on() {
+        let b = block(3, &[slot(112, 20, 4, &[1; 20]), slot(112, 20, 4, &[2; 20]), slot(0, 3, 0, &[3; 3])]);
+        let all: Vec<_> = Slots::of(&b).collect();
+        for taken in 0..=all.len() {
+            let mut first = Slots::of(&b);
+            assert_eq!(first.by_ref().take(taken).count(), taken);
+            assert_eq!(first.rest().is_empty(), taken == all.len());
+            assert_eq!(Slots::from(&b, first.rest()).collect::<Vec<_>>(), all[taken..]);
+        }
+    }
+
+    #[test]
     fn nothing_outside_the_block_is_read() {
         let b = block(9, &[slot(112, 20, 0, &[1; 20]), slot(96, 3, 0, &[2; 3])]);
         for end in 0..b.len() {
