@@ -167,13 +167,10 @@ impl RingSource {
         self.records.clear();
         loop {
             let Some(block) = self.blocks.get(self.at) else { return Ok(false) };
-            let mut slots = match self.rest {
-                Some(rest) => Slots::from(block, rest),
-                None => {
-                    fetch(block, 0, AHEAD);
-                    Slots::of(block)
-                }
-            };
+            if self.rest.is_none() {
+                fetch(block, 0, AHEAD);
+            }
+            let mut slots = self.rest.map_or_else(|| Slots::of(block), |rest| Slots::from(block, rest));
             let mut last: Option<Known> = None;
             let mut stranger = None;
             while self.records.len() < TOGETHER {
