@@ -167,12 +167,11 @@ impl RingSource {
         self.records.clear();
         loop {
             let Some(block) = self.blocks.get(self.at) else { return Ok(false) };
-            let mut slots = match self.rest {
-                Some(rest) => Slots::from(block, rest),
-                None => {
-                    fetch(block, 0, AHEAD);
-                    Slots::of(block)
-                }
+            let mut slots = if let Some(rest) = self.rest {
+                Slots::from(block, rest)
+            } else {
+                fetch(block, 0, AHEAD);
+                Slots::of(block)
             };
             let mut last: Option<Known> = None;
             let mut stranger = None;
