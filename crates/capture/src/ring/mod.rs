@@ -167,10 +167,12 @@ impl RingSource {
         self.records.clear();
         loop {
             let Some(block) = self.blocks.get(self.at) else { return Ok(false) };
-            if self.rest.is_none() {
+            let mut slots = if let Some(rest) = self.rest {
+                Slots::from(block, rest)
+            } else {
                 fetch(block, 0, AHEAD);
-            }
-            let mut slots = self.rest.map_or_else(|| Slots::of(block), |rest| Slots::from(block, rest));
+                Slots::of(block)
+            };
             let mut last: Option<Known> = None;
             let mut stranger = None;
             while self.records.len() < TOGETHER {
