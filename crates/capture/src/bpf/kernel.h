@@ -111,6 +111,15 @@ struct tcp_sock {
 	__u32 srtt_us;
 } CORE;
 
+struct sk_buff {
+	char cb[48];
+} CORE;
+
+/* <net/tcp.h>: what TCP keeps in `cb` of a packet that it sends. */
+struct tcp_skb_cb {
+	__u16 tcp_gso_segs;
+} CORE;
+
 typedef struct {
 	__u32 val;
 } kuid_t;

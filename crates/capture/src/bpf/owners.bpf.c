@@ -396,9 +396,11 @@ SEC("tp_btf/tcp_retransmit_skb")
 int tcp_retransmit_skb(__u64 *ctx)
 {
 	struct owned *o = bpf_sk_storage_get(&owners, (struct sock *)ctx[0], 0, 0);
+	struct tcp_skb_cb *cb = (void *)&((struct sk_buff *)ctx[1])->cb;
 
+	/* A packet that is split later is several: the namespace counts them all (RetransSegs). */
 	if (o)
-		__sync_fetch_and_add(&o->passed.retransmits, 1);
+		__sync_fetch_and_add(&o->passed.retransmits, BPF_CORE_READ(cb, tcp_gso_segs));
 	return 0;
 }
 
