@@ -30,7 +30,7 @@ pub use self::fact::{App, By, Field, Name, NameSource, Value};
 pub use self::interest::Interest;
 pub use self::message::{Fact, MessageDissector, Port, Verdict, by_content, by_port};
 pub(crate) use self::message::{may_recognize, ports};
-pub use self::opening::{AppDissector, Begins, Depth, End, Opening, Past, Reading, Said};
+pub use self::opening::{AppDissector, Begins, Depth, End, Mark, Opening, Past, Reading, Said};
 pub use self::select::{Candidates, prepare, protocol_by_port};
 
 /// Every message dissector.

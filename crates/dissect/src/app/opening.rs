@@ -172,6 +172,27 @@ impl Begins {
     }
 }
 
+/// A byte that tells more of a protocol than its first two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Where it is: so many bytes stand before it. One of the first [`Self::PLACES`] from [`Self::FIRST`] on.
+    pub at: usize,
+    /// What it may be.
+    pub is: Begins,
+}
+
+impl Mark {
+    /// The first place that one may be at.
+    pub const FIRST: usize = 2;
+    /// How many there are.
+    pub const PLACES: usize = 4;
+
+    /// One of `bytes`, at `at`.
+    pub const fn new(at: usize, bytes: &[u8]) -> Self {
+        Mark { at, is: Begins::of(bytes) }
+    }
+}
+
 /// What an application dissector says of an opening.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading {
@@ -231,6 +252,11 @@ pub trait AppDissector: Sync {
     /// Which second bytes of an end may follow the first one. With anything else, it is not asked.
     fn continues(&self) -> Begins {
         Begins::ANY
+    }
+
+    /// What a later byte of an end must be. If it is there and anything else, it is not asked.
+    fn mark(&self) -> Option<Mark> {
+        None
     }
 
     /// How many bytes an end must have sent, for it to be asked: 63 at most. A stream's first segment may have less than

@@ -1,8 +1,8 @@
-//! Who may read an opening, told by its first two bytes, its length and its ports.
+//! Who may read an opening, told by its first bytes, its length and its ports.
 
 use std::sync::LazyLock;
 
-use super::{AppDissector, MESSAGES, OPENINGS, Port, signature};
+use super::{AppDissector, MESSAGES, Mark, OPENINGS, Port, signature};
 use crate::boxed::boxed;
 use crate::port_set::PortSet;
 
@@ -39,7 +39,7 @@ impl Candidates {
         let begin = tables.begin(transport, first);
         let go_on = said.get(1).and_then(|&second| tables.second.get(usize::from(second)));
         let asked = go_on.map_or(begin, |&go_on| begin.and(go_on));
-        asked.and(tables.in_length(said.len())).and(tables.on(ports))
+        tables.without_missed(asked.and(tables.in_length(said.len())).and(tables.on(ports)), said)
     }
 
     /// Those that `first` may begin on `transport`, whatever the ports and whatever comes next.
@@ -93,6 +93,12 @@ impl Candidates {
     #[inline]
     pub fn each(self) -> impl Iterator<Item = (Candidates, &'static dyn AppDissector)> {
         let all = &**ALL;
+        self.places().filter_map(|place| Some((Candidates::one(place), *all.get(place)?)))
+    }
+
+    /// Where they stand in [`ALL`].
+    #[inline]
+    fn places(self) -> impl Iterator<Item = usize> {
         let mut rest = self.0;
         let mut word = 0;
         std::iter::from_fn(move || {
@@ -102,8 +108,7 @@ impl Candidates {
             let bits = rest.get_mut(word)?;
             let bit = bits.trailing_zeros() as usize;
             *bits &= *bits - 1;
-            let place = word * 64 + bit;
-            Some((Candidates::one(place), *all.get(place)?))
+            Some(word * 64 + bit)
         })
     }
 
@@ -170,6 +175,9 @@ struct Tables {
     first: [Box<[Candidates; 256]>; 2],
     /// Those that a second byte may go on with.
     second: Box<[Candidates; 256]>,
+    /// Those with a mark, and of each place that one may be at, those that a byte there does not rule out.
+    marked: Candidates,
+    marks: [Box<[Candidates; 256]>; Mark::PLACES],
     /// Those that so many bytes are enough for; the last one also for all that are longer.
     enough: [Candidates; MOST_LEAST + 1],
     /// Those that are asked whatever the ports.
@@ -204,6 +212,8 @@ impl Tables {
         Tables {
             first: [begins(TCP), begins(UDP)],
             second: by_byte(|d, byte| d.continues().may_be(byte)),
+            marked: Candidates::all(|d| d.mark().is_some()),
+            marks: std::array::from_fn(|place| not_ruled_out(Mark::FIRST + place)),
             enough: std::array::from_fn(|len| Candidates::all(|d| d.at_least() <= len)),
             anywhere: Candidates::all(|d| d.only_on().is_empty()),
             is_bound: ports.iter().copied().collect(),
@@ -223,6 +233,18 @@ impl Tables {
             _ => return Candidates::default(),
         };
         table.get(usize::from(first)).copied().unwrap_or_default()
+    }
+
+    /// Those of `asked` whose mark is not missed in what an end `said`.
+    #[inline]
+    fn without_missed(&self, mut asked: Candidates, said: &[u8]) -> Candidates {
+        if asked.and(self.marked).is_empty() {
+            return asked;
+        }
+        for (table, &byte) in self.marks.iter().zip(said.get(Mark::FIRST..).unwrap_or_default()) {
+            asked = asked.and(table.get(usize::from(byte)).copied().unwrap_or_default());
+        }
+        asked
     }
 
     /// Those that are asked about `len` bytes.
@@ -258,6 +280,18 @@ fn by_byte(may_be: impl Fn(&dyn AppDissector, u8) -> bool) -> Box<[Candidates; 2
     table
 }
 
+/// By the byte at a place, those that may have it there.
+fn not_ruled_out(place: usize) -> Box<[Candidates; 256]> {
+    let mut table = Box::new([Candidates::all(|_| true); 256]);
+    for (number, dissector) in ALL.iter().enumerate() {
+        let Some(mark) = dissector.mark().filter(|mark| mark.at == place) else { continue };
+        for (_, slot) in (0..=255).zip(table.iter_mut()).filter(|(byte, _)| !mark.is.may_be(*byte)) {
+            *slot = slot.without(Candidates::one(number));
+        }
+    }
+    table
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,12 +308,24 @@ mod tests {
             assert!(dissector.at_least() <= MOST_LEAST);
             let mut said = [0; MOST_LEAST + 1];
             (said[0], said[1]) = (first, second);
+            if let Some(mark) = dissector.mark() {
+                assert!((Mark::FIRST..Mark::FIRST + Mark::PLACES).contains(&mark.at));
+                said[mark.at] = byte(mark.is).unwrap();
+            }
             let short = &said[..dissector.at_least().saturating_sub(1)];
             for &transport in dissector.transports() {
                 let one = Candidates::one(place);
                 let found = Candidates::of(transport, &said, [50_000, port]);
                 assert_eq!(found, Candidates::of(transport, &said, [port, 50_000]));
                 assert!(Candidates::of(transport, short, [50_000, port]).and(one).is_empty());
+                if let Some(mark) = dissector.mark() {
+                    let mut missed = said;
+                    missed[mark.at] = (0..=255).find(|&byte| !mark.is.may_be(byte)).unwrap();
+                    let found = Candidates::of(transport, &missed, [50_000, port]);
+                    assert!(found.and(one).is_empty(), "{}", dissector.name());
+                    let found = Candidates::of(transport, &said[..mark.at], [50_000, port]);
+                    assert!(!found.and(one).is_empty() || mark.at < dissector.at_least());
+                }
                 let elsewhere = Candidates::of(transport, &said, [50_000, 50_001]);
                 assert_eq!(elsewhere.and(one).is_empty(), !dissector.only_on().is_empty());
                 assert!(found.each().any(|(c, d)| c == one && d.name() == dissector.name()));

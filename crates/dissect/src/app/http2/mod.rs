@@ -8,7 +8,9 @@ mod hpack;
 use std::sync::Arc;
 
 use self::hpack::Decoder;
-use super::{App, AppDissector, Begins, End, Name, NameSource, Opening, Port, Reading, Said, Value, http};
+use super::{
+    App, AppDissector, Begins, End, Mark, Name, NameSource, Opening, Port, Reading, Said, Value, http,
+};
 
 /// What a client sends first (RFC 9113, section 3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -54,6 +56,11 @@ impl AppDissector for Http2 {
     /// Of the preface, or of a length of settings.
     fn continues(&self) -> Begins {
         Begins::of(b"R\x00")
+    }
+
+    /// Of the preface, or the type of a settings frame.
+    fn mark(&self) -> Option<Mark> {
+        Some(Mark::new(3, &[b' ', frame::SETTINGS]))
     }
 
     fn dissect(&self, opening: &Opening<'_>) -> Reading {

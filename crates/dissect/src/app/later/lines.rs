@@ -7,6 +7,7 @@ pub(in crate::app) static SMTP: Later = Later {
     name: "smtp",
     ports: &[Port::Tcp(25), Port::Tcp(587)],
     begins: b"2EHLMQRNehlmqrn",
+    mark: None,
     before: |opening| {
         Lines {
             greetings: &["220 ", "220-"],
@@ -24,6 +25,7 @@ pub(in crate::app) static FTP: Later = Later {
     name: "ftp",
     ports: &[Port::Tcp(21)],
     begins: b"2AFSOHUPQafsohupq",
+    mark: None,
     before: |opening| {
         Lines {
             greetings: &["220 ", "220-"],
@@ -41,6 +43,7 @@ pub(in crate::app) static POP3: Later = Later {
     name: "pop3",
     ports: &[Port::Tcp(110)],
     begins: b"+CSAUQcsauq",
+    mark: None,
     before: |opening| {
         Lines {
             greetings: &["+OK"],
@@ -58,6 +61,7 @@ pub(in crate::app) static IMAP: Later = Later {
     name: "imap",
     ports: &[Port::Tcp(143)],
     begins: b"*0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz.",
+    mark: None,
     before: |opening| {
         Lines {
             greetings: &["* OK", "* PREAUTH", "* BYE"],

@@ -19,7 +19,7 @@ pub(super) use self::postgresql::POSTGRESQL;
 pub(super) use self::socks::SOCKS;
 pub(super) use self::xmpp::XMPP;
 use super::tls::{self, hellos};
-use super::{App, AppDissector, Begins, Depth, NameSource, Opening, Port, Reading, Said};
+use super::{App, AppDissector, Begins, Depth, Mark, NameSource, Opening, Port, Reading, Said};
 
 /// Content type of a handshake, and the major version: what a hello begins with.
 const HELLO: [u8; 2] = [22, 3];
@@ -29,6 +29,7 @@ pub(super) struct Later {
     name: &'static str,
     ports: &'static [Port],
     begins: &'static [u8],
+    mark: Option<Mark>,
     before: fn(&Opening<'_>) -> Before,
 }
 
@@ -63,6 +64,10 @@ impl AppDissector for Later {
 
     fn begins(&self) -> Begins {
         Begins::of(self.begins)
+    }
+
+    fn mark(&self) -> Option<Mark> {
+        self.mark
     }
 
     fn dissect(&self, opening: &Opening<'_>) -> Reading {

@@ -9,7 +9,7 @@ use crate::app::{Opening, Port};
 static FIRST: [u8; 224] = from(32);
 
 pub(in crate::app) static MYSQL: Later =
-    Later { name: "mysql", ports: &[Port::Tcp(3306)], begins: &FIRST, before };
+    Later { name: "mysql", ports: &[Port::Tcp(3306)], begins: &FIRST, mark: None, before };
 
 /// Length, which is little-endian, and number of a message.
 const HEADER: usize = 4;

@@ -1,10 +1,13 @@
 //! PostgreSQL's frontend/backend protocol (version 3; PostgreSQL documentation, "Message Formats").
 
 use super::{Before, HELLO, Later};
-use crate::app::{Opening, Port};
+use crate::app::{Mark, Opening, Port};
 
 pub(in crate::app) static POSTGRESQL: Later =
-    Later { name: "postgresql", ports: &[Port::Tcp(5432)], begins: b"\0SNGER", before };
+    Later { name: "postgresql", ports: &[Port::Tcp(5432)], begins: b"\0", mark: Some(MARK), before };
+
+/// Second byte of a code or a version: whoever asks says one of them behind a length. A server says nothing before.
+const MARK: Mark = Mark::new(5, &[0xd2, 3]);
 
 /// Asks for TLS: a length of eight bytes, and the code.
 const SSL_REQUEST: [u8; 8] = *b"\0\0\0\x08\x04\xd2\x16\x2f";

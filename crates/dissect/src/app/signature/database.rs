@@ -33,6 +33,7 @@ pub(super) const ALL: &[Signature] = &[
         Some(text) if h.bytes.has(2, b"\0\0\0\x01\0\0") => memcached(h, Bytes(text)),
         _ => Tells::No,
     })
+    .mark(5, b"\x01")
     .at_least(14),
     // ZooKeeper's ConnectRequest and ConnectResponse (`zookeeper.jute`): version 0, a password of 16 bytes.
     Signature::new("zookeeper", TCP, &[Port::Tcp(2181)], b"\0", |h| {

@@ -48,6 +48,7 @@ pub(super) const ALL: &[Signature] = &[
             _ => Tells::when(is_magic),
         }
     })
+    .mark(4, b"\xfc\xfd\xfe\xff")
     .with(smb_dialect),
     // RFC 1002, section 4.3.2: a session request for two encoded names.
     Signature::new("nbss", TCP, &[Port::Tcp(139)], b"\x81\x82\x83", |h| {

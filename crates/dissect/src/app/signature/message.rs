@@ -50,25 +50,24 @@ pub(super) const ALL: &[Signature] = &[
         let is_length = h.bytes.be16(2).is_some_and(|len| len + 4 == h.bytes.len());
         Tells::when(h.bytes.has(0, b"\x12\x34") && is_length)
     }),
-    // Apache Thrift's strict binary protocol: version, message type, length of the method's name.
-    Signature::new("thrift", TCP, &[], b"\x80\0", |h| {
-        let is_call =
-            |at: usize| h.bytes.has(at, b"\x80\x01\x00") && matches!(h.bytes.u8(at + 3), Some(1..=4));
-        let is_named = |at: usize| {
-            h.bytes.be32(at + 4).is_some_and(|len| {
-                let name = h.bytes.0.get(at + 8..).and_then(|rest| rest.get(..len));
-                (1..128).contains(&len) && name.is_some_and(|name| name.iter().all(u8::is_ascii_graphic))
-            })
-        };
-        Tells::when(is_call(0) && is_named(0) || is_call(4) && is_named(4))
-    })
-    .then(b"\0\x01")
-    .at_least(9),
+    // Apache Thrift's strict binary protocol: version, message type, length of the method's name; with the length of all
+    // before it, where messages are framed.
+    Signature::new("thrift", TCP, &[], b"\x80", |h| thrift(h, 0)).then(b"\x01").at_least(9),
+    Signature::new("thrift", TCP, &[], b"\0", |h| thrift(h, 4)).then(b"\0").mark(4, b"\x80").at_least(9),
     // Zabbix' header: `ZBXD`, flags.
     Signature::new("zabbix", TCP, &[Port::Tcp(10050), Port::Tcp(10051)], b"Z", |h| h.bytes.begin(b"ZBXD")),
     // Mumble's first message, `Version` (type 0), and its UDP ping of 12 bytes are told by the port.
     Signature::new("mumble", BOTH, &[Port::Tcp(64738), Port::Udp(64738)], b"", |_| Tells::No),
 ];
+
+fn thrift(h: Heard<'_>, at: usize) -> Tells {
+    let is_call = h.bytes.has(at, b"\x80\x01\x00") && matches!(h.bytes.u8(at + 3), Some(1..=4));
+    let is_named = h.bytes.be32(at + 4).is_some_and(|len| {
+        let name = h.bytes.0.get(at + 8..).and_then(|rest| rest.get(..len));
+        (1..128).contains(&len) && name.is_some_and(|name| name.iter().all(u8::is_ascii_graphic))
+    });
+    Tells::when(is_call && is_named)
+}
 
 /// CONNECT's variable header: behind a remaining length of up to four bytes.
 fn mqtt_body(bytes: Bytes<'_>) -> Option<usize> {

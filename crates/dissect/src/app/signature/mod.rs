@@ -21,7 +21,7 @@ mod tunnel;
 mod voice;
 
 use self::read::Bytes;
-use super::{App, AppDissector, Begins, End, Opening, Port, Reading, Said};
+use super::{App, AppDissector, Begins, End, Mark, Opening, Port, Reading, Said};
 
 /// Every signature, by family. Of two that read the same bytes, the first is believed: those that are surer stand first.
 pub(super) static FAMILIES: &[&[Signature]] = &[
@@ -94,6 +94,8 @@ pub(super) struct Signature {
     begins: Begins,
     /// Second bytes that may follow.
     then: Begins,
+    /// What a later byte is.
+    mark: Option<Mark>,
     /// Bytes without which the check would say no.
     at_least: usize,
     /// Ports of which one end has one, if the check is asked nowhere else.
@@ -117,6 +119,7 @@ impl Signature {
             over,
             begins: Begins::of(begins),
             then: Begins::ANY,
+            mark: None,
             at_least: 1,
             only_on: &[],
             tells,
@@ -127,6 +130,12 @@ impl Signature {
     /// With one of these as second byte.
     const fn then(mut self, bytes: &'static [u8]) -> Self {
         self.then = Begins::of(bytes);
+        self
+    }
+
+    /// With one of these at a place behind the second byte.
+    const fn mark(mut self, at: usize, bytes: &'static [u8]) -> Self {
+        self.mark = Some(Mark::new(at, bytes));
         self
     }
 
@@ -177,6 +186,10 @@ impl AppDissector for Signature {
 
     fn continues(&self) -> Begins {
         self.then
+    }
+
+    fn mark(&self) -> Option<Mark> {
+        self.mark
     }
 
     fn at_least(&self) -> usize {

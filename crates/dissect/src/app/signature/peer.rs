@@ -7,8 +7,16 @@ pub(super) const ALL: &[Signature] = &[
     Signature::new("bittorrent", TCP, &[Port::Tcp(6881)], b"\x13", |h| {
         h.bytes.begin(b"\x13BitTorrent protocol")
     }),
-    // BEP 5 (a dictionary with its keys in order), BEP 15 (a tracker's magic), BEP 29 (uTP).
-    Signature::new("bittorrent", UDP, &[Port::Udp(6881)], b"d\0\x01\x11\x21\x31\x41", bittorrent)
+    // BEP 15: a tracker is asked for a connection, with its magic.
+    Signature::new("bittorrent", UDP, &[], b"\0", |h| {
+        let is_magic = h.bytes.has(0, b"\0\0\x04\x17\x27\x10\x19\x80");
+        Tells::when(is_magic && h.bytes.len() == 16 && h.bytes.be32(8) == Some(0))
+    })
+    .then(b"\0")
+    .mark(2, b"\x04")
+    .at_least(8),
+    // BEP 5 (a dictionary with its keys in order), BEP 29 (uTP).
+    Signature::new("bittorrent", UDP, &[Port::Udp(6881)], b"d\x01\x11\x21\x31\x41", bittorrent)
         .then(b"\0\x01\x0212")
         .at_least(8),
     // Gnutella 0.6.
@@ -77,9 +85,6 @@ fn bittorrent(h: Heard<'_>) -> Tells {
     if bytes.u8(0) == Some(b'd') {
         let keys: [&[u8]; 5] = [b"d1:ad2:id20:", b"d1:rd2:id20:", b"d2:ip6:", b"d1:eli20", b"d1:v4:"];
         return Tells::when(keys.iter().any(|key| bytes.has(0, key)));
-    }
-    if bytes.has(0, b"\0\0\x04\x17\x27\x10\x19\x80") {
-        return Tells::when(bytes.len() == 16 && bytes.be32(8) == Some(0));
     }
     if !is_utp(bytes) {
         return Tells::No;

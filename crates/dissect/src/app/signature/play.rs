@@ -38,6 +38,7 @@ pub(super) const ALL: &[Signature] = &[
     Signature::new("wow", TCP, &[Port::Tcp(3724)], b"\0\x08W", |h| {
         Tells::when(h.bytes.has(4, b"WoW\0") || h.bytes.has(0, b"WORLD OF WARCRAFT CONNECTION"))
     })
+    .mark(4, b"WD")
     .at_least(8),
     // Discord's discovery of addresses: type 1 or 2, a length of 70.
     Signature::new("discord", UDP, &[], b"\0", |h| {

@@ -3,8 +3,12 @@
 use super::{BOTH, Bytes, Heard, Port, Signature, Tells, UDP, span};
 
 pub(super) const ALL: &[Signature] = &[
-    // RFC 8489, section 5: two zero bits, a length of whole words, the magic cookie; RFC 3489 has no cookie.
-    Signature::new("stun", BOTH, &[Port::Udp(3478), Port::Tcp(3478)], &span::<4>(0), stun).at_least(20),
+    // RFC 8489, section 5: two zero bits, a length of whole words, the magic cookie; RFC 3489 has no cookie. A request of
+    // method 0 is reserved (section 18.2): what is all zeros is not looked at.
+    Signature::new("stun", BOTH, &[Port::Udp(3478), Port::Tcp(3478)], b"\0", stun)
+        .then(&span::<255>(1))
+        .at_least(20),
+    Signature::new("stun", BOTH, &[], b"\x01\x02\x03", stun).at_least(20),
     // RFC 6189, section 5: a fixed word and a cookie.
     Signature::new("zrtp", UDP, &[], b"\x10", |h| Tells::when(h.bytes.has(4, b"ZRTP"))),
     // RFC 3550, section 6: version 2, types from 200 on, lengths that fill the datagram.
