@@ -4,7 +4,7 @@ use super::{Before, HELLO, Later};
 use crate::app::{Opening, Port};
 
 pub(in crate::app) static POSTGRESQL: Later =
-    Later { name: "postgresql", ports: &[Port::Tcp(5432)], begins: b"\0SNGER", before };
+    Later { name: "postgresql", ports: &[Port::Tcp(5432)], begins: b"\0SNGER", before, server: None };
 
 /// Asks for TLS: a length of eight bytes, and the code.
 const SSL_REQUEST: [u8; 8] = *b"\0\0\0\x08\x04\xd2\x16\x2f";
