@@ -14,8 +14,8 @@ check: lint test deny
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
-    cd fuzz && cargo fmt --check && cargo clippy --no-default-features --all-targets -- -D warnings
 
+# Every test; the seeds of the fuzz targets are replayed too.
 test:
     cargo test --workspace
 
@@ -31,17 +31,13 @@ corpus: build
 deny:
     cargo deny --workspace check bans licenses sources
 
-# Replays every seed on any toolchain.
-fuzz-replay:
-    cd fuzz && cargo test --no-default-features
-
 # Writes the seeds that fuzzing begins with.
 fuzz-seeds:
-    cd fuzz && cargo run --quiet --no-default-features --bin seeds
+    cargo run --quiet -p sockethound-fuzz --bin seeds
 
-# Fuzzes each target for SECONDS.
+# Fuzzes each target for SECONDS, as many at a time as there are processors.
 fuzz SECONDS="60": fuzz-seeds
-    for target in {{targets}}; do {{fuzz}} $target {{SECONDS}} || exit; done
+    {{fuzz}} {{SECONDS}} {{targets}}
 
 # Builds the programs that run in the kernel, into FOLDER; takes clang, llvm and libbpf-dev. Debian 12's clang 14 gives the
 # very bytes that are committed.

@@ -9,6 +9,7 @@ mod facts;
 mod moved;
 mod pending;
 mod prefix;
+mod turns;
 mod worth;
 
 use std::collections::VecDeque;

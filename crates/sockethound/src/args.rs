@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use flow::{Network, ProcessPattern, SortKey};
+use flow::{GroupBy, Network, ProcessPattern, SortKey};
 
 use crate::view::report::Units;
 use crate::when::When;
@@ -67,34 +68,6 @@ pub enum Command {
     },
 }
 
-/// Units of byte counts and rates.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum UnitsArg {
-    /// Powers of 1024, labelled B KB MB GB TB
-    #[default]
-    Auto,
-    /// Powers of 1024, labelled KiB MiB GiB
-    Iec,
-    /// Powers of 1000, labelled kB MB GB
-    Si,
-    /// Bits in powers of 1000
-    Bits,
-    /// Plain numbers of bytes
-    Raw,
-}
-
-impl From<UnitsArg> for Units {
-    fn from(arg: UnitsArg) -> Self {
-        match arg {
-            UnitsArg::Auto => Units::Auto,
-            UnitsArg::Iec => Units::Iec,
-            UnitsArg::Si => Units::Si,
-            UnitsArg::Bits => Units::Bits,
-            UnitsArg::Raw => Units::Raw,
-        }
-    }
-}
-
 /// When to colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ColorArg {
@@ -107,57 +80,40 @@ pub enum ColorArg {
     Never,
 }
 
-/// Order of rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum SortArg {
-    /// IP bytes, both ways
-    #[default]
-    Bytes,
-    /// Bytes by the flow's own duration
-    Rate,
-    /// Packets, both ways
-    Packets,
-    /// Round-trip time of the handshake
-    Rtt,
-    /// Retransmissions
-    Retrans,
-    /// Earliest first packet
-    First,
-    /// Latest last packet
-    Last,
-}
+/// A choice: what is typed, what it means, and a line of help.
+type Choice<T> = (&'static str, T, &'static str);
 
-impl From<SortArg> for SortKey {
-    fn from(arg: SortArg) -> Self {
-        match arg {
-            SortArg::Bytes => SortKey::Bytes,
-            SortArg::Rate => SortKey::Rate,
-            SortArg::Packets => SortKey::Packets,
-            SortArg::Rtt => SortKey::Rtt,
-            SortArg::Retrans => SortKey::Retrans,
-            SortArg::First => SortKey::First,
-            SortArg::Last => SortKey::Last,
-        }
-    }
-}
+/// What rows are sorted by.
+const SORT_KEYS: &[Choice<SortKey>] = &[
+    ("bytes", SortKey::Bytes, "IP bytes, both ways"),
+    ("rate", SortKey::Rate, "Bytes by the flow's own duration"),
+    ("packets", SortKey::Packets, "Packets, both ways"),
+    ("rtt", SortKey::Rtt, "Round-trip time of the handshake"),
+    ("retrans", SortKey::Retrans, "Retransmissions"),
+    ("first", SortKey::First, "Earliest first packet"),
+    ("last", SortKey::Last, "Latest last packet"),
+];
 
 /// What flows are added up by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum GroupArg {
-    /// Owning process
-    Process,
-    /// Owning container
-    Container,
-    /// Owning user
-    User,
-    /// Address of the far end
-    Host,
-    /// Name of the far end, or its address
-    Name,
-    /// Protocol and port of the responder
-    Service,
-    /// Interface, or capture file
-    Interface,
+const GROUPS: &[Choice<GroupBy>] = &[
+    ("process", GroupBy::Process, "Owning process"),
+    ("container", GroupBy::Container, "Owning container"),
+    ("user", GroupBy::User, "Owning user"),
+    ("host", GroupBy::Host, "Address of the far end"),
+    ("name", GroupBy::Name, "Name of the far end, or its address"),
+    ("service", GroupBy::Service, "Protocol and port of the responder"),
+    ("interface", GroupBy::Interface, "Interface, or capture file"),
+];
+
+/// Reads what is typed as one of `choices`.
+fn one_of<T: Copy + Send + Sync>(choices: &'static [Choice<T>]) -> impl TypedValueParser<Value = T> {
+    let shown = choices.iter().map(|&(typed, _, help)| PossibleValue::new(typed).help(help));
+    PossibleValuesParser::new(shown).try_map(|typed| chosen(choices, &typed).ok_or("no such value"))
+}
+
+/// Which of `choices` is `typed`.
+fn chosen<T: Copy>(choices: &[Choice<T>], typed: &str) -> Option<T> {
+    choices.iter().find(|choice| choice.0 == typed).map(|&(_, meant, _)| meant)
 }
 
 /// Options of the report.
@@ -249,11 +205,11 @@ pub struct ReportArgs {
     #[arg(short, long, value_name = "N", default_value_t = 5, help_heading = "Report")]
     pub dns_count: usize,
     /// Add flows up by process, container, user (live only), host, name, service or interface
-    #[arg(short, long, value_name = "BY", num_args = 0..=1, require_equals = true, default_missing_value = "process", hide_possible_values = true, help_heading = "Report")]
-    pub group: Option<GroupArg>,
+    #[arg(short, long, value_name = "BY", num_args = 0..=1, require_equals = true, default_missing_value = "process", value_parser = one_of(GROUPS), hide_possible_values = true, help_heading = "Report")]
+    pub group: Option<GroupBy>,
     /// Order of rows; groups have no rate, rtt and retrans of their own
-    #[arg(short, long, value_name = "KEY", value_enum, default_value_t, help_heading = "Report")]
-    pub sort: SortArg,
+    #[arg(short, long, value_name = "KEY", default_value = "bytes", value_parser = one_of(SORT_KEYS), help_heading = "Report")]
+    pub sort: SortKey,
     /// Show names instead of addresses: what clients asked for in the flow itself, then what they looked up before it, then what hosts of the link say of themselves, /etc/hosts, name records of captures and, live, reverse lookups in the background
     #[arg(short = 'R', long, help_heading = "Report")]
     pub resolve: bool,
@@ -271,7 +227,7 @@ pub struct ReportArgs {
     pub json: Option<PathBuf>,
     /// Units of byte counts and rates
     #[arg(long, value_enum, default_value_t, help_heading = "Report")]
-    pub units: UnitsArg,
+    pub units: Units,
     /// When to colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = "Report")]
     pub color: ColorArg,
@@ -328,7 +284,7 @@ pub fn wrong_usage(error: &clap::Error) -> String {
         begins.iter().find_map(|begin| said.strip_prefix(begin)).and_then(|said| said.split_once('\''))
         && Cli::command().find_subcommand(word).is_none()
     {
-        if said.contains("--group") && GroupArg::from_str(word, false).is_ok() {
+        if said.contains("--group") && chosen(GROUPS, word).is_some() {
             return format!("'{word}' stands apart from --group; write -g={word}");
         }
         if tips.is_empty() {

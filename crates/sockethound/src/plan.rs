@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dissect::app::Depth;
-use flow::{Config, GroupBy, Keep, Options, Selection, SortKey, Timeouts};
+use flow::{Config, GroupBy, Keep, Options, Selection, Timeouts};
 
-use crate::args::{ColorArg, GroupArg, ReportArgs};
+use crate::args::{ColorArg, ReportArgs};
 use crate::hosts;
 use crate::pipeline::{Files, Job};
 use crate::services::Services;
@@ -80,10 +80,9 @@ impl Plan {
     pub fn new(args: ReportArgs) -> Result<Self, String> {
         let live = args.read.is_empty();
         check(&args, live)?;
-        let group = args.group.map(|by| group_by(by, live)).transpose()?;
         let json_on_stdout = args.json.as_deref() == Some(Path::new("-"));
         Ok(Plan {
-            job: job(&args, group, live),
+            job: job(&args, live),
             report: (!json_on_stdout).then(|| report_options(&args)),
             json: args.json.clone(),
             geoip: args.geoip.clone(),
@@ -107,16 +106,20 @@ fn check(args: &ReportArgs, live: bool) -> Result<(), String> {
     {
         return Err(format!("{} is read: it cannot be written too", json.display()));
     }
-    if args.group.is_some() && !SortKey::from(args.sort).is_of_groups() {
+    if args.group.is_some() && !args.sort.is_of_groups() {
         return Err("groups are sorted by bytes, packets, first or last (-s)".to_owned());
+    }
+    if !live && args.group.is_some_and(GroupBy::is_of_processes) {
+        let instead = "use -g=host, -g=name, -g=service or -g=interface";
+        return Err(format!("captures do not say who owned a flow: {instead}"));
     }
     Ok(())
 }
 
-fn job(args: &ReportArgs, group: Option<GroupBy>, live: bool) -> Job {
+fn job(args: &ReportArgs, live: bool) -> Job {
     let config = Config {
         rows: if args.count == 0 { ALL } else { args.count },
-        sort: args.sort.into(),
+        sort: args.sort,
         selection: Selection {
             no_local: args.no_local,
             exclude_lan: args.exclude_lan,
@@ -124,7 +127,7 @@ fn job(args: &ReportArgs, group: Option<GroupBy>, live: bool) -> Job {
             processes: args.process.clone(),
             own: Vec::new(),
         },
-        group,
+        group: args.group,
         dns_lines: args.dns_count,
         events: args.json.is_some(),
         live: None,
@@ -181,22 +184,6 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     identity(one).is_some_and(|one| identity(other) == Some(one))
 }
 
-fn group_by(arg: GroupArg, live: bool) -> Result<GroupBy, String> {
-    match arg {
-        GroupArg::Host => Ok(GroupBy::Host),
-        GroupArg::Name => Ok(GroupBy::Name),
-        GroupArg::Service => Ok(GroupBy::Service),
-        GroupArg::Interface => Ok(GroupBy::Interface),
-        GroupArg::Process if live => Ok(GroupBy::Process),
-        GroupArg::Container if live => Ok(GroupBy::Container),
-        GroupArg::User if live => Ok(GroupBy::User),
-        GroupArg::Process | GroupArg::Container | GroupArg::User => {
-            Err("captures do not say who owned a flow: use -g=host, -g=name, -g=service or -g=interface"
-                .to_owned())
-        }
-    }
-}
-
 fn report_options(args: &ReportArgs) -> report::Options {
     let terminal = stdout().is_terminal();
     let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
@@ -210,12 +197,12 @@ fn report_options(args: &ReportArgs) -> report::Options {
             ColorArg::Never => false,
         },
         repaint: terminal && !dumb,
-        units: args.units.into(),
+        units: args.units,
         utc: args.utc,
         resolve: args.resolve,
         verbose: args.verbose,
         dns_lines: args.dns_count > 0,
-        sort: args.sort.into(),
+        sort: args.sort,
         services: Arc::new(Services::read(Path::new(SERVICES))),
         geo: None,
     }

@@ -66,15 +66,20 @@ pub struct Name {
 impl Name {
     /// The name alone, without a port. `None` for an address, which names nothing.
     pub fn host(&self) -> Option<Arc<str>> {
-        let host = match self.name.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-            _ => &self.name,
-        };
+        let host = without_port(&self.name);
         let is_address = [host, &self.name].into_iter().any(is_address);
         if host.is_empty() || host.starts_with('[') || is_address {
             return None;
         }
         Some(if host.len() == self.name.len() { Arc::clone(&self.name) } else { host.into() })
+    }
+}
+
+/// A name without the port that may stand behind it.
+pub(super) fn without_port(name: &str) -> &str {
+    match name.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => name,
     }
 }
 

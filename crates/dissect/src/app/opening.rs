@@ -193,6 +193,18 @@ impl Mark {
     }
 }
 
+/// `N` bytes in a row, from `first` on.
+#[expect(clippy::indexing_slicing, reason = "it is run by the compiler, which says so where it fails")]
+pub(super) const fn span<const N: usize>(first: u8) -> [u8; N] {
+    let mut bytes = [first; N];
+    let mut at = 0;
+    while at < N {
+        bytes[at] = first + at as u8;
+        at += 1;
+    }
+    bytes
+}
+
 /// What an application dissector says of an opening.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading {

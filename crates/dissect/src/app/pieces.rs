@@ -1,12 +1,14 @@
 //! Numbered pieces of a message, put together.
 
+use std::borrow::Cow;
+
 /// Pieces that wait for others before them.
 const MOST_EARLY: usize = 64;
 
 /// The bytes of a message from offset 0 up to the first one that no piece has, which come a few pieces at a time.
 ///
 /// Pieces come in any order, twice, or over each other. What is there counts; of pieces that come together, the one with the
-/// lowest offset, of equal ones the first. Each piece is looked at once, unless it is too early.
+/// lowest offset, of equal ones the first. Each piece is copied once.
 #[derive(Debug, Default)]
 pub(super) struct Joined {
     bytes: Vec<u8>,
@@ -21,13 +23,13 @@ impl Joined {
     /// Adds pieces: each with the offset at which it stands.
     pub(super) fn add<'a>(&mut self, pieces: impl Iterator<Item = (usize, &'a [u8])>) {
         let early = std::mem::take(&mut self.early);
-        let mut pieces: Vec<_> = pieces.collect();
-        pieces.extend(early.iter().map(|(offset, bytes)| (*offset, bytes.as_slice())));
+        let mut pieces: Vec<_> = pieces.map(|(offset, bytes)| (offset, Cow::Borrowed(bytes))).collect();
+        pieces.extend(early.into_iter().map(|(offset, bytes)| (offset, Cow::Owned(bytes))));
         pieces.sort_by_key(|(offset, _)| *offset);
         for (offset, bytes) in pieces {
             match self.bytes.len().checked_sub(offset) {
                 Some(known) => self.bytes.extend_from_slice(bytes.get(known..).unwrap_or_default()),
-                None if self.early.len() < MOST_EARLY => self.early.push((offset, bytes.to_vec())),
+                None if self.early.len() < MOST_EARLY => self.early.push((offset, bytes.into_owned())),
                 None => {}
             }
         }

@@ -4,13 +4,11 @@ use dissect::TcpFlags;
 use dissect::app::{Candidates, Depth, Opening, Past, Said};
 
 use super::prefix::Prefix;
+use super::turns::Turns;
 use super::{Then, Verdict, read};
 use crate::key::Side;
 use crate::tally::Observation;
 
-/// Readings without regard to how much there is more; beyond, half as much again is waited for, so that a flow of tiny
-/// segments costs no more than others.
-const EAGER: u32 = 24;
 /// Datagrams of an end that are kept.
 const MAX_DATAGRAMS: usize = 32;
 const TCP: u8 = 6;
@@ -29,10 +27,7 @@ pub(super) struct Pending {
     known: [usize; 2],
     /// What came first was not an end's first segment, and there is no telling which one is.
     waits: bool,
-    readings: u32,
-    next_reading: usize,
-    /// Whose bytes wait to be read together with others.
-    unread: Option<Side>,
+    turns: Turns,
     /// What was read at first has made room for what followed.
     pub(super) went_on: bool,
 }
@@ -65,10 +60,10 @@ impl Pending {
 
     /// Adds a payload; gives whether there is something to be read.
     pub(super) fn add(&mut self, o: &Observation<'_>, ports: [u16; 2]) -> bool {
+        self.turns.note(o.payload.len());
         let first = self.said[o.side.index()].first();
-        // What an end has said is whole once the other one answers.
-        let is_answered = self.unread.is_some_and(|side| side != o.side);
-        if !self.take(o) && !is_answered {
+        let is_due = self.turns.is_due(o.side);
+        if !self.take(o) && !is_due {
             return self.is_over();
         }
         let said = &self.said[o.side.index()];
@@ -81,15 +76,12 @@ impl Pending {
             // All that there was has been let go.
             return false;
         }
-        self.readings += 1;
-        let is_urgent = begins || is_answered || self.is_over() || o.segment.flags.has(TcpFlags::FIN);
-        if !is_urgent && self.readings > EAGER && held < self.next_reading {
-            self.unread = Some(o.side);
-            return false;
+        let is_last = self.is_over() || o.segment.flags.has(TcpFlags::FIN) && self.turns.end(o.side);
+        match (is_last, begins || is_due) {
+            (true, _) => self.turns.take_last(held),
+            (false, true) => self.turns.take_due(held),
+            (false, false) => self.turns.take(held, o.side),
         }
-        self.unread = None;
-        self.next_reading = held + held / 2;
-        true
     }
 
     /// An end's first byte is known now: these may read what it begins.
@@ -132,7 +124,7 @@ impl Pending {
         let [initiator, responder] = sides.map(said);
         let may_go_on =
             transport == TCP && self.is_sure && !self.candidates.and(Candidates::that_recur()).is_empty();
-        let may_make_room = may_go_on && (self.is_full() || self.readings > EAGER);
+        let may_make_room = may_go_on && (self.is_full() || self.turns.are_many());
         let is_last = self.is_full() && !(may_go_on && self.has_no_room());
         let mut opening = Opening { transport, ports, initiator, responder, depth, is_last };
         let (mut verdict, mut left) = read(self.candidates, &opening);
@@ -162,7 +154,7 @@ impl Pending {
                 Past::All => said.let_all_go(),
             }
             self.went_on = true;
-            self.next_reading = 0;
+            self.turns.made_room();
             // What stands in front now may be another's to read, if the one that was sure only passed it on.
             self.candidates = self.candidates.or(Candidates::that_recur());
         }
@@ -201,3 +193,6 @@ pub(super) fn past(sure: Candidates, opening: &Opening<'_>) -> [Past; 2] {
     let recurring = sure.and(Candidates::that_recur()).each().next();
     recurring.map_or([Past::None; 2], |(_, dissector)| dissector.past(opening))
 }
+
+#[cfg(test)]
+mod tests;

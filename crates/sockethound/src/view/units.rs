@@ -1,7 +1,9 @@
 //! Byte counts and rates as people read them.
 
+use clap::ValueEnum;
+
 /// How byte counts are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Units {
     /// Powers of 1024, labelled B KB MB GB TB.
     #[default]

@@ -11,6 +11,7 @@ mod head;
 use std::sync::Arc;
 
 use self::head::{RequestHead, Start};
+use super::fact::without_port;
 use super::{
     App, AppDissector, Begins, Depth, End, Name, NameSource, Opening, Past, Port, Reading, Said, Value,
     http2, tls,
@@ -234,7 +235,8 @@ fn name(app: &mut App, client: End, request: &RequestHead<'_>) {
     let authority = authority(request);
     let mut names = request.fields.hosts.iter().flatten().filter_map(|name| host(name)).peekable();
     let first = names.peek().copied();
-    let differs = |name: &&str| first.is_none_or(|host| !host_of(host).eq_ignore_ascii_case(host_of(name)));
+    let differs =
+        |name: &&str| first.is_none_or(|host| !without_port(host).eq_ignore_ascii_case(without_port(name)));
     // To a proxy, the target counts (RFC 9112, section 3.2.2).
     for name in authority.filter(differs).into_iter().chain(names) {
         app.add_name(Name { client, source: NameSource::Http, name: name.into() });
@@ -255,13 +257,6 @@ fn authority<'a>(request: &RequestHead<'a>) -> Option<&'a str> {
         authority.rsplit_once('@').map_or(authority, |(_, host)| host)
     };
     host(name.as_bytes())
-}
-
-fn host_of(name: &str) -> &str {
-    match name.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => name,
-    }
 }
 
 /// Sets what a first request is about.

@@ -19,6 +19,7 @@ pub(in crate::app) static SMTP: Later = Later {
         }
         .read(opening)
     },
+    server: Some(("smtp.server", greeting)),
 };
 
 pub(in crate::app) static FTP: Later = Later {
@@ -37,6 +38,7 @@ pub(in crate::app) static FTP: Later = Later {
         }
         .read(opening)
     },
+    server: Some(("ftp.server", greeting)),
 };
 
 pub(in crate::app) static POP3: Later = Later {
@@ -55,6 +57,7 @@ pub(in crate::app) static POP3: Later = Later {
         }
         .read(opening)
     },
+    server: Some(("pop3.server", greeting)),
 };
 
 pub(in crate::app) static IMAP: Later = Later {
@@ -83,10 +86,14 @@ pub(in crate::app) static IMAP: Later = Later {
         }
         .read(opening)
     },
+    server: Some(("imap.server", greeting)),
 };
 
 /// Longest first line of a client that is waited for, in bytes.
 const LONGEST: usize = 256;
+
+/// Longest greeting that is kept, in bytes.
+const LONGEST_GREETING: usize = 512;
 
 /// Bytes of a line among which its command is looked for.
 const LONGEST_COMMAND: usize = 64;
@@ -196,4 +203,26 @@ fn is(command: &[u8], word: &str) -> bool {
 fn tls_at(bytes: &[u8]) -> Option<usize> {
     let [content, major] = HELLO;
     memchr::memmem::find(bytes, &[b'\n', content, major]).map(|at| at + 1)
+}
+
+/// The text behind a reply code (RFC 5321, section 4.2), `+OK` (RFC 1939, section 3) or `*` (RFC 9051, section 7.1).
+fn greeting(bytes: &[u8]) -> Option<&str> {
+    let end = bytes.iter().take(LONGEST_GREETING).position(|&byte| byte == b'\n')?;
+    let line = str::from_utf8(bytes.get(..end)?).ok()?.trim_end();
+    let text = ["220 ", "220-", "+OK ", "* "].iter().find_map(|prefix| line.strip_prefix(prefix))?;
+    Some(text).filter(|text| !text.is_empty() && !text.contains(char::is_control))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn greetings_are_texts() {
+        assert_eq!(greeting(b"220 mail.example ESMTP Postfix\r\n"), Some("mail.example ESMTP Postfix"));
+        assert_eq!(greeting(b"* OK IMAP4rev2 ready\r\n"), Some("OK IMAP4rev2 ready"));
+        assert_eq!(greeting(b"+OK \r\n"), None);
+        assert_eq!(greeting(b"220 cut"), None);
+        assert_eq!(greeting(b"EHLO x\r\n"), None);
+    }
 }

@@ -7,7 +7,6 @@
 mod lines;
 mod mysql;
 mod postgresql;
-mod server;
 mod socks;
 #[cfg(test)]
 mod tests;
@@ -24,6 +23,9 @@ use super::{App, AppDissector, Begins, Depth, Mark, NameSource, Opening, Port, R
 /// Content type of a handshake, and the major version: what a hello begins with.
 const HELLO: [u8; 2] = [22, 3];
 
+/// Reads what a server says of itself in what it says first.
+type Greeting = fn(&[u8]) -> Option<&str>;
+
 /// A protocol in which TLS may begin later.
 pub(super) struct Later {
     name: &'static str,
@@ -31,6 +33,8 @@ pub(super) struct Later {
     begins: &'static [u8],
     mark: Option<Mark>,
     before: fn(&Opening<'_>) -> Before,
+    /// What its server says of itself: the path that records give it, and how it is read.
+    server: Option<(&'static str, Greeting)>,
 }
 
 /// What was said before TLS.
@@ -77,8 +81,10 @@ impl AppDissector for Later {
             Before::Mine { clear, over } => (clear, over),
         };
         let mut app = App::of(self.name);
-        if opening.depth == Depth::All {
-            server::describe(&mut app, opening);
+        if let (Some((path, read)), Depth::All) = (self.server, opening.depth)
+            && let Some(text) = opening.sides().into_iter().find_map(|(_, said)| read(said.bytes()))
+        {
+            app.set_text(path, text);
         }
         let [initiator, responder] = clear;
         if clear == [None; 2] {
@@ -100,16 +106,4 @@ impl AppDissector for Later {
 /// What an end says behind its first `clear` bytes; nothing, where it says all in clear.
 fn behind(said: Said<'_>, clear: Option<usize>) -> Said<'_> {
     clear.map_or(Said::default(), |len| said.behind(len))
-}
-
-/// Every byte from `first` on.
-#[expect(clippy::indexing_slicing, reason = "at compile time")]
-const fn from<const N: usize>(first: u8) -> [u8; N] {
-    let mut bytes = [0; N];
-    let mut at = 0;
-    while at < N {
-        bytes[at] = first + at as u8;
-        at += 1;
-    }
-    bytes
 }

@@ -1,15 +1,22 @@
 //! MySQL's protocol (version 10; MySQL Internals, "Connection Phase"): the server greets, the client logs in or asks for
 //! TLS first.
 
-use super::{Before, HELLO, Later, from};
+use super::{Before, HELLO, Later};
 use crate::app::cursor::Cursor;
+use crate::app::opening::span;
 use crate::app::{Opening, Port};
 
 /// First bytes of messages of plausible lengths; the greeting is not shorter.
-static FIRST: [u8; 224] = from(32);
+static FIRST: [u8; 224] = span(32);
 
-pub(in crate::app) static MYSQL: Later =
-    Later { name: "mysql", ports: &[Port::Tcp(3306)], begins: &FIRST, mark: None, before };
+pub(in crate::app) static MYSQL: Later = Later {
+    name: "mysql",
+    ports: &[Port::Tcp(3306)],
+    begins: &FIRST,
+    mark: None,
+    before,
+    server: Some(("mysql.server.version", version)),
+};
 
 /// Length, which is little-endian, and number of a message.
 const HEADER: usize = 4;
@@ -78,5 +85,24 @@ fn greeting(bytes: &[u8]) -> Greeting {
         (true, true) => Greeting::Ends(HEADER + len),
         (true, false) => Greeting::Cut,
         (false, _) => Greeting::Other,
+    }
+}
+
+/// The version in a first packet of protocol 10: behind its length and number, up to a zero.
+fn version(bytes: &[u8]) -> Option<&str> {
+    let [_, _, _, 0, VERSION, rest @ ..] = bytes else { return None };
+    let end = rest.iter().take(64).position(|&byte| byte == 0)?;
+    let version = str::from_utf8(rest.get(..end)?).ok()?;
+    Some(version).filter(|version| !version.is_empty() && version.chars().all(|c| c.is_ascii_graphic()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_greeting_has_the_version() {
+        assert_eq!(version(b"\x36\0\0\0\x0a5.5.2-m2\0\x0b\0\0\0"), Some("5.5.2-m2"));
+        assert_eq!(version(b"\x36\0\0\0\x0a5.5"), None);
     }
 }

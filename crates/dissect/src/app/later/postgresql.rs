@@ -3,8 +3,14 @@
 use super::{Before, HELLO, Later};
 use crate::app::{Mark, Opening, Port};
 
-pub(in crate::app) static POSTGRESQL: Later =
-    Later { name: "postgresql", ports: &[Port::Tcp(5432)], begins: b"\0", mark: Some(MARK), before };
+pub(in crate::app) static POSTGRESQL: Later = Later {
+    name: "postgresql",
+    ports: &[Port::Tcp(5432)],
+    begins: b"\0",
+    mark: Some(MARK),
+    before,
+    server: None,
+};
 
 /// Second byte of a code or a version: whoever asks says one of them behind a length. A server says nothing before.
 const MARK: Mark = Mark::new(5, &[0xd2, 3]);

@@ -5,7 +5,7 @@ use crate::app::cursor::Cursor;
 use crate::app::{Opening, Port};
 
 pub(in crate::app) static SOCKS: Later =
-    Later { name: "socks", ports: &[Port::Tcp(1080)], begins: &[4, 5], mark: None, before };
+    Later { name: "socks", ports: &[Port::Tcp(1080)], begins: &[4, 5], mark: None, before, server: None };
 
 /// Request that a proxy connects: the only one that bytes are passed on behind at once.
 const CONNECT: u8 = 1;

@@ -5,7 +5,7 @@ use crate::app::{Opening, Port};
 
 /// Servers among themselves. Where clients usually connect to, 5222, more speak protocols of their own than this one.
 pub(in crate::app) static XMPP: Later =
-    Later { name: "xmpp", ports: &[Port::Tcp(5269)], begins: b"<", mark: None, before };
+    Later { name: "xmpp", ports: &[Port::Tcp(5269)], begins: b"<", mark: None, before, server: None };
 
 /// Bytes of XML in which the beginning of TLS is looked for.
 const MOST: usize = 8192;

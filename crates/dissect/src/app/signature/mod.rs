@@ -21,6 +21,7 @@ mod tunnel;
 mod voice;
 
 use self::read::Bytes;
+use super::opening::span;
 use super::{App, AppDissector, Begins, End, Mark, Opening, Port, Reading, Said};
 
 /// Every signature, by family. Of two that read the same bytes, the first is believed: those that are surer stand first.
@@ -225,18 +226,6 @@ impl AppDissector for Signature {
         }
         if wants_more && !opening.is_last { Reading::NeedMore } else { Reading::NotMine }
     }
-}
-
-/// `N` bytes in a row, from `first` on.
-#[expect(clippy::indexing_slicing, reason = "it is run by the compiler, which says so where it fails")]
-const fn span<const N: usize>(first: u8) -> [u8; N] {
-    let mut bytes = [first; N];
-    let mut at = 0;
-    while at < N {
-        bytes[at] = first + at as u8;
-        at += 1;
-    }
-    bytes
 }
 
 /// Any byte may begin it.

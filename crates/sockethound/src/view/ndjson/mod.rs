@@ -1,16 +1,18 @@
 //! NDJSON: one object a line, ECS field names, raw integers, RFC 3339 nanoseconds in UTC.
 //!
 //! `schema/ndjson.schema.json` is the contract. Flows are written as they end, by [`View::events`];
-//! the ledger follows with the final snapshot. Each kind of record has a file here.
+//! the ledger follows with the final snapshot. Each kind of record has a file here. Adding one that a snapshot gives is such
+//! a file, its `mod` line, its place in `AT_THE_END` or `AT_EACH_REPORT`, and what it looks like in the schema.
 
-mod account;
 mod app;
 mod capture;
 mod dns;
 mod flow;
+mod ledger;
 mod name;
 mod owner;
 mod process;
+mod summary;
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -26,6 +28,34 @@ use crate::vendors::Vendors;
 
 /// Bytes that are gathered before they are written.
 const AT_ONCE: usize = 64 * 1024;
+
+/// Writes the records of one kind that a snapshot gives, each a line.
+type Records = fn(&mut Lines<'_>, &Snapshot) -> io::Result<()>;
+
+/// What the last snapshot gives, in this order.
+static AT_THE_END: &[Records] = &[ledger::write_all, process::write_all];
+
+/// What every other one gives.
+static AT_EACH_REPORT: &[Records] = &[summary::write];
+
+/// Where records are written, one behind the other.
+struct Lines<'a> {
+    json: &'a mut Json,
+    out: &'a mut dyn Write,
+}
+
+impl Lines<'_> {
+    /// A record is whole: lets out what was gathered, if it is enough.
+    fn written(&mut self) -> io::Result<()> {
+        if self.json.bytes().len() >= AT_ONCE { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let written = self.out.write_all(self.json.bytes());
+        self.json.clear();
+        written
+    }
+}
 
 /// One object a line.
 #[derive(Debug, Default)]
@@ -53,12 +83,6 @@ impl Ndjson {
     pub fn with_vendors(self, vendors: Vendors) -> Self {
         Ndjson { vendors, ..self }
     }
-
-    fn flush(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        let written = out.write_all(self.json.bytes());
-        self.json.clear();
-        written
-    }
 }
 
 impl View for Ndjson {
@@ -67,36 +91,31 @@ impl View for Ndjson {
     }
 
     fn events(&mut self, events: &[Event], out: &mut dyn Write) -> io::Result<()> {
+        let mut lines = Lines { json: &mut self.json, out };
         for event in events {
             match event {
-                Event::Began(began) => capture::write_began(&mut self.json, began),
-                Event::Capture(capture) => capture::write(&mut self.json, capture),
-                Event::Dns(message) => dns::write(&mut self.json, message),
-                Event::Name(name) => name::write(&mut self.json, name),
-                Event::Flow(flow) => flow::write(&mut self.json, flow, self.geo.as_deref(), &self.vendors),
+                Event::Began(began) => capture::write_began(lines.json, began),
+                Event::Capture(capture) => capture::write(lines.json, capture),
+                Event::Dns(message) => dns::write(lines.json, message),
+                Event::Name(name) => name::write(lines.json, name),
+                Event::Flow(flow) => flow::write(lines.json, flow, self.geo.as_deref(), &self.vendors),
             }
-            if self.json.bytes().len() >= AT_ONCE {
-                self.flush(out)?;
-            }
+            lines.written()?;
         }
-        self.flush(out)
+        lines.flush()
     }
 
     fn show(&mut self, snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
-        if snapshot.is_final {
-            for interface in &snapshot.ledger.interfaces {
-                account::write_ledger(&mut self.json, interface);
-            }
-            for account in snapshot.sockets.iter().flat_map(|sockets| &sockets.processes) {
-                process::write(&mut self.json, account);
-                if self.json.bytes().len() >= AT_ONCE {
-                    self.flush(out)?;
-                }
-            }
+        let records = if snapshot.is_final {
+            AT_THE_END
         } else if self.summaries {
-            account::write_summary(&mut self.json, snapshot);
-        }
-        self.flush(out)
+            AT_EACH_REPORT
+        } else {
+            &[]
+        };
+        let mut lines = Lines { json: &mut self.json, out };
+        records.iter().try_for_each(|write| write(&mut lines, snapshot))?;
+        lines.flush()
     }
 }
 

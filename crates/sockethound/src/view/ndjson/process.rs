@@ -1,12 +1,23 @@
 //! `process`: what one process's sockets sent and received, beside what flows have of it.
 
-use flow::{ProcessAccount, SocketLedger};
+use std::io;
 
-use super::microseconds;
+use flow::{ProcessAccount, Snapshot, SocketLedger};
+
 use super::owner::write_process;
+use super::{Lines, microseconds};
 use crate::view::json::Json;
 
-pub(super) fn write(json: &mut Json, account: &ProcessAccount) {
+/// One record a process.
+pub(super) fn write_all(lines: &mut Lines<'_>, snapshot: &Snapshot) -> io::Result<()> {
+    for account in snapshot.sockets.iter().flat_map(|sockets| &sockets.processes) {
+        write(lines.json, account);
+        lines.written()?;
+    }
+    Ok(())
+}
+
+fn write(json: &mut Json, account: &ProcessAccount) {
     json.raw(r#"{"kind":"process","schema":1"#);
     if let Some(owner) = &account.sockets.owner {
         write_process(json, owner);
@@ -27,7 +38,7 @@ pub(super) fn write(json: &mut Json, account: &ProcessAccount) {
 }
 
 /// The account of all processes, as a member of `sockethound`.
-pub(super) fn write_all(json: &mut Json, ledger: &SocketLedger) {
+pub(super) fn write_sums(json: &mut Json, ledger: &SocketLedger) {
     write_pair(json, r#"{"sockets":"#, ledger.sockets);
     write_pair(json, r#","in_flows":"#, ledger.in_flows);
     write_difference(json, ledger.difference());

@@ -22,7 +22,7 @@ const ASKER: usize = 16;
 pub(super) fn show(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
     let totals = &snapshot.dns_totals;
     let is_plain = totals.queries > 0 || totals.answers > 0;
-    if !is_plain && snapshot.resolvers.is_empty() {
+    if !page.options.dns_lines || !is_plain && snapshot.resolvers.is_empty() {
         return Ok(());
     }
     page.headline("DNS Activity (including encrypted DNS):")?;

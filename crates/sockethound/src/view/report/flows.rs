@@ -15,8 +15,11 @@ use crate::view::clock::span;
 use crate::view::color;
 use crate::view::text::{count, cut_middle, cut_start, visible, width};
 
-/// The table of flows.
+/// The table of flows, where they are not added up.
 pub(super) fn show(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
+    if snapshot.groups.is_some() {
+        return Ok(());
+    }
     page.headline(&format!("Active Network Sockets (sorted by {}):", order(page.options.sort)))?;
     page.rule()?;
     let layout = Layout::of(page, snapshot);

@@ -6,7 +6,6 @@ use std::io;
 use flow::{Group, GroupKey, Snapshot};
 
 use super::flows::{order, protocol, tight};
-use super::group_pace::GroupPace;
 use super::{Page, rate};
 use crate::view::color;
 use crate::view::text::{cut_end, cut_middle, cut_start, left, right, visible, width};
@@ -42,13 +41,9 @@ const LABEL: usize = 15;
 /// What a row says behind its label.
 type Cells = [String; HEADS.len()];
 
-/// The table of groups.
-pub(super) fn show(
-    page: &mut Page<'_>,
-    groups: &[Group],
-    snapshot: &Snapshot,
-    pace: &GroupPace,
-) -> io::Result<()> {
+/// The table of groups, where flows are added up.
+pub(super) fn show(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
+    let (Some(groups), pace) = (&snapshot.groups, page.group_pace) else { return Ok(()) };
     page.headline(&format!("Active {} (sorted by {}):", title(groups), order(page.options.sort)))?;
     page.rule()?;
     if groups.is_empty() {

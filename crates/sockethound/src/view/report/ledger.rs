@@ -4,13 +4,13 @@
 //! it says which parts have an owner, pass through, are the kernel's, and are not known.
 
 use std::collections::BTreeMap;
-
 use std::io;
 
 use anstyle::Style as Ansi;
 use flow::{CaptureEnd, Ledger, Snapshot, SocketLedger};
 
-use super::{Page, Sources, live};
+use super::totals::Sources;
+use super::{Page, live};
 use crate::view::color;
 use crate::view::text::{NO_BREAK, count, cut_start, visible, width};
 

@@ -2,6 +2,8 @@
 //!
 //! At 80 columns it shows who talks to whom and how much; it widens with the terminal. What has no terminal (a pipe, a
 //! file) gets every line whole, however long.
+//!
+//! Adding a section is a file here, its `mod` line and its place in `SECTIONS`.
 
 mod columns;
 mod dns;
@@ -12,8 +14,8 @@ mod ledger;
 mod live;
 mod owner;
 mod sparkline;
+mod totals;
 
-use std::collections::HashSet;
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -22,12 +24,18 @@ use flow::{FlowRecord, Snapshot, SortKey};
 
 use self::group_pace::GroupPace;
 use super::View;
-use super::clock::{Clock, span};
+use super::clock::Clock;
 use super::color::{self, Style};
-use super::text::{count, cut_end, cut_start, right, visible, width, wrap};
+use super::text::{cut_end, wrap};
 pub use super::units::Units;
 use crate::geo::Geo;
 use crate::services::Services;
+
+/// Writes one section of the report; nothing, where there is nothing to say.
+type Section = fn(&mut Page<'_>, &Snapshot) -> io::Result<()>;
+
+/// Every section, in the order in which they stand.
+static SECTIONS: &[Section] = &[totals::show, groups::show, flows::show, dns::show, ledger::show];
 
 /// Columns that a report without a terminal is laid out for.
 const COLUMNS: usize = 100;
@@ -152,16 +160,8 @@ impl Report {
     }
 
     fn draw(&self, snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
-        let mut page = Page::new(&self.options, &self.clock, out);
-        totals(&mut page, snapshot)?;
-        match &snapshot.groups {
-            Some(groups) => groups::show(&mut page, groups, snapshot, &self.group_pace)?,
-            None => flows::show(&mut page, snapshot)?,
-        }
-        if self.options.dns_lines {
-            dns::show(&mut page, snapshot)?;
-        }
-        ledger::show(&mut page, snapshot)?;
+        let mut page = Page::new(self, out);
+        SECTIONS.iter().try_for_each(|section| section(&mut page, snapshot))?;
         page.flush()
     }
 }
@@ -195,15 +195,17 @@ struct Page<'a> {
     width: Option<usize>,
     options: &'a Options,
     clock: &'a Clock,
+    group_pace: &'a GroupPace,
     style: Style,
     text: String,
     out: &'a mut dyn Write,
 }
 
 impl<'a> Page<'a> {
-    fn new(options: &'a Options, clock: &'a Clock, out: &'a mut dyn Write) -> Self {
+    fn new(report: &'a Report, out: &'a mut dyn Write) -> Self {
+        let Report { options, clock, group_pace, .. } = report;
         let (width, style) = (options.width.columns(), Style { color: options.color });
-        Page { width, options, clock, style, text: String::new(), out }
+        Page { width, options, clock, group_pace, style, text: String::new(), out }
     }
 
     /// Columns that a line may take; all there are without a terminal.
@@ -251,48 +253,6 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Headline, duration, sum and rate.
-fn totals(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
-    const TITLE: &str = "Network Traffic Summary";
-    let sources = Sources::of(snapshot);
-    let until = snapshot.live.map(|live| live.at).or(snapshot.last);
-    let until = until.map(|last| page.clock.date_time(last)).unwrap_or_default();
-    let gap = if until.is_empty() { "" } else { " · " };
-    let room = page.columns().saturating_sub(TITLE.len() + 2);
-    let until = match &snapshot.live {
-        Some(live) if live.owners_from.len() + 3 + width(&until) <= room => {
-            format!("{} · {until}", live.owners_from)
-        }
-        _ => until,
-    };
-    let named =
-        cut_start(&sources.names.join(" "), room.saturating_sub(width(gap) + width(&until))).into_owned();
-    let named = if sources.names.len() > 1 && named.starts_with('…') { sources.number() } else { named };
-    page.line(color::HEADING, &format!("{TITLE}  {}", right(&format!("{named}{gap}{until}"), room)))?;
-
-    let duration = snapshot.duration();
-    let seconds = duration.as_secs_f64();
-    let decimals = if seconds < 1.0 && !duration.is_zero() { 6 } else { 1 };
-    let readable = if seconds >= 60.0 { format!(" ({})", span(duration)) } else { String::new() };
-    page.line(Ansi::new(), &format!("Duration: {seconds:.decimals$} seconds{readable}"))?;
-    let units = page.options.units;
-    let total = snapshot.total;
-    let amount = units.amount(total.ip_bytes);
-    page.line(Ansi::new(), &format!("Total: {amount:>9} in {}", count(total.packets, "packet", "packets")))?;
-    let rate = match rate(total.ip_bytes, snapshot) {
-        Some(rate) => {
-            let packets = total.packets as f64 / seconds;
-            format!("Rate: {:>11} ({packets:.1} packets/sec)", units.rate(rate))
-        }
-        None => "Rate: none (no time passed)".to_owned(),
-    };
-    let rate = match &snapshot.live {
-        Some(live) => live::rates(page, &rate, live),
-        None => rate,
-    };
-    page.line(Ansi::new(), &rate)
-}
-
 /// How fast a flow is, in bytes a second: now, if that is known, else over the whole report.
 fn speed(flow: &FlowRecord, snapshot: &Snapshot) -> Option<f64> {
     flow.pace.map(|pace| pace.now).or_else(|| rate(flow.total().ip_bytes, snapshot))
@@ -302,34 +262,4 @@ fn speed(flow: &FlowRecord, snapshot: &Snapshot) -> Option<f64> {
 fn rate(bytes: u64, snapshot: &Snapshot) -> Option<f64> {
     let seconds = snapshot.duration().as_secs_f64();
     (seconds > 0.0).then(|| bytes as f64 / seconds)
-}
-
-/// Where the packets came from.
-struct Sources {
-    names: Vec<String>,
-    files: bool,
-}
-
-impl Sources {
-    fn of(snapshot: &Snapshot) -> Self {
-        let read = snapshot.captures.iter().map(|capture| &*capture.path);
-        let opened = snapshot.interfaces.iter().filter_map(|interface| interface.file.as_deref());
-        let files = unique(opened.chain(read));
-        if files.is_empty() {
-            let interfaces = snapshot.interfaces.iter().map(flow::InterfaceName::label);
-            return Sources { names: unique(interfaces), files: false };
-        }
-        Sources { names: files, files: true }
-    }
-
-    /// `3 captures`.
-    fn number(&self) -> String {
-        format!("{} {}", self.names.len(), if self.files { "captures" } else { "interfaces" })
-    }
-}
-
-/// Each name once. Interfaces may have come and gone by the ten thousand.
-fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut known = HashSet::new();
-    names.filter(|name| known.insert(*name)).map(|name| visible(name).into_owned()).collect()
 }

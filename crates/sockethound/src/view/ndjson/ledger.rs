@@ -1,11 +1,22 @@
-//! `ledger`: what one interface's packets became; `summary`: what stands after an interval.
+//! `ledger`: what one interface's packets became.
+
+use std::io;
 
 use flow::{InterfaceLedger, LiveLedger, Snapshot};
 
-use super::{nanoseconds, process, write_counters};
+use super::Lines;
 use crate::view::json::Json;
 
-pub(super) fn write_ledger(json: &mut Json, ledger: &InterfaceLedger) {
+/// One record an interface.
+pub(super) fn write_all(lines: &mut Lines<'_>, snapshot: &Snapshot) -> io::Result<()> {
+    for ledger in &snapshot.ledger.interfaces {
+        write(lines.json, ledger);
+        lines.written()?;
+    }
+    Ok(())
+}
+
+fn write(json: &mut Json, ledger: &InterfaceLedger) {
     json.raw(r#"{"kind":"ledger","schema":1"#);
     if let Some(path) = &ledger.interface.file {
         json.raw(r#","file":{"path":"#).string(path).raw("}");
@@ -69,19 +80,4 @@ fn write_counts(json: &mut Json, counts: &[(String, u64)]) {
         json.raw(if n == 0 { "" } else { "," }).string(what).raw(":").integer(*count);
     }
     json.raw("}");
-}
-
-pub(super) fn write_summary(json: &mut Json, snapshot: &Snapshot) {
-    json.raw(r#"{"kind":"summary","schema":1"#);
-    if let Some(last) = snapshot.live.map(|live| live.at).or(snapshot.last) {
-        json.raw(r#","@timestamp":"#).time(last);
-    }
-    json.raw(r#","event":{"duration":"#).integer(nanoseconds(snapshot.duration()));
-    write_counters(json, r#"},"network":{"bytes":"#, snapshot.total);
-    json.raw("}");
-    if let Some(sockets) = &snapshot.sockets {
-        json.raw(r#","sockethound":"#);
-        process::write_all(json, sockets);
-    }
-    json.raw("}\n");
 }
