@@ -1,5 +1,6 @@
 //! From what was typed to what is done: checks that belong together, defaults, names.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, stdout};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -84,7 +85,7 @@ impl Plan {
         let json_on_stdout = args.json.as_deref() == Some(Path::new("-"));
         Ok(Plan {
             job: job(&args, group, live),
-            report: (!json_on_stdout).then(|| report_options(&args)),
+            report: (!json_on_stdout).then(|| report_options(&args, group)),
             json: args.json.clone(),
             geoip: args.geoip.clone(),
             quiet: args.quiet,
@@ -121,6 +122,7 @@ fn job(args: &ReportArgs, group: Option<GroupBy>, live: bool) -> Job {
             no_local: args.no_local,
             exclude_lan: args.exclude_lan,
             local: args.local.clone(),
+            told: BTreeSet::new(),
             processes: args.process.clone(),
             own: Vec::new(),
         },
@@ -197,7 +199,7 @@ fn group_by(arg: GroupArg, live: bool) -> Result<GroupBy, String> {
     }
 }
 
-fn report_options(args: &ReportArgs) -> report::Options {
+fn report_options(args: &ReportArgs, group: Option<GroupBy>) -> report::Options {
     let terminal = stdout().is_terminal();
     let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
@@ -216,6 +218,7 @@ fn report_options(args: &ReportArgs) -> report::Options {
         verbose: args.verbose,
         dns_lines: args.dns_count > 0,
         sort: args.sort.into(),
+        group,
         services: Arc::new(Services::read(Path::new(SERVICES))),
         geo: None,
     }
