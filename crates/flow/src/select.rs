@@ -115,9 +115,8 @@ impl Selection {
             && self.own.iter().any(|own| own.port() == end.port && own.ip() == end.addr)
     }
 
-    /// Which way `flow` goes: by `local`, else by the end that has an owner, else by what the source of packets knew: of
-    /// each packet, or of its own addresses;
-    /// `None` where none of them says.
+    /// Which way `flow` goes: by `local`, else by the end that has an owner, else by what the source of packets knew (of
+    /// each packet, or of its own addresses); `None` where none of them says.
     pub(crate) fn direction(&self, flow: &Flow, answer: Option<&Answer>) -> Option<FlowDirection> {
         let is_local = |side: Side| {
             let addr = flow.key.endpoint(side).addr;

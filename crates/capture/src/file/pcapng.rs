@@ -365,7 +365,9 @@ impl Pcapng {
             true
         })
         .map_err(block)?;
-        own.into_iter().for_each(|addr| finds.notes.own(addr));
+        for addr in own {
+            finds.notes.own(addr);
+        }
         self.locals.push(Local {
             index,
             snaplen,

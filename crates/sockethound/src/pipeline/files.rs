@@ -268,7 +268,11 @@ fn collect(
                     collector.give_name(n.addr, &n.name, NamedBy::Capture);
                 }
             }
-            ToCollector::Own(own) => own.into_iter().for_each(|addr| collector.give_own(addr)),
+            ToCollector::Own(own) => {
+                for addr in own {
+                    collector.give_own(addr);
+                }
+            }
             ToCollector::Delta(delta) => {
                 collector.absorb(*delta);
                 let happened = collector.take_events(None);
