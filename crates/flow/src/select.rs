@@ -1,5 +1,6 @@
 //! Which flows are shown, and which end of a flow is this side's.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
@@ -66,6 +67,8 @@ pub struct Selection {
     pub exclude_lan: bool,
     /// What counts as this side.
     pub local: Vec<Network>,
+    /// Addresses of the hosts that captured, as captures say; asked where `local` says nothing.
+    pub told: BTreeSet<IpAddr>,
     /// Only flows of such processes, on either end; none for all.
     pub processes: Vec<ProcessPattern>,
     /// Ends of the program's own lookups, whose flows are hidden.
@@ -112,14 +115,17 @@ impl Selection {
             && self.own.iter().any(|own| own.port() == end.port && own.ip() == end.addr)
     }
 
-    /// Which way `flow` goes: by `local`, else by the end that has an owner, else by what the source of packets knew;
-    /// `None` where none of them says.
+    /// Which way `flow` goes: by `local`, else by the end that has an owner, else by what the source of packets knew (of
+    /// each packet, or of its own addresses); `None` where none of them says.
     pub(crate) fn direction(&self, flow: &Flow, answer: Option<&Answer>) -> Option<FlowDirection> {
         let is_local = |side: Side| {
             let addr = flow.key.endpoint(side).addr;
             self.local.iter().any(|n| n.contains(addr))
         };
-        let known = |side: Side| flow.local & LOCAL[side.index()] != 0;
+        let known = |side: Side| {
+            flow.local & LOCAL[side.index()] != 0
+                || !self.told.is_empty() && self.told.contains(&flow.key.endpoint(side).addr)
+        };
         let (from, to) = (flow.initiator, flow.initiator.other());
         if self.local.is_empty() {
             match answer {

@@ -157,7 +157,8 @@ pub struct ReportArgs {
     /// Leave out packets from TIME on
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = "Input")]
     pub until: Option<When>,
-    /// What counts as this side (192.0.2.0/24); gives flows their direction; repeatable
+    /// What counts as this side (192.0.2.0/24); gives flows their direction; repeatable [default: addresses that pcapng
+    /// files say their interfaces had]
     #[arg(long, value_name = "NET", help_heading = "Input")]
     pub local: Vec<Network>,
     /// Count flows of the outermost IP header, not of the innermost one inside tunnels

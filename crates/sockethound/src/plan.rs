@@ -1,5 +1,6 @@
 //! From what was typed to what is done: checks that belong together, defaults, names.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, stdout};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -124,6 +125,7 @@ fn job(args: &ReportArgs, live: bool) -> Job {
             no_local: args.no_local,
             exclude_lan: args.exclude_lan,
             local: args.local.clone(),
+            told: BTreeSet::new(),
             processes: args.process.clone(),
             own: Vec::new(),
         },
@@ -203,6 +205,7 @@ fn report_options(args: &ReportArgs) -> report::Options {
         verbose: args.verbose,
         dns_lines: args.dns_count > 0,
         sort: args.sort,
+        group: args.group,
         services: Arc::new(Services::read(Path::new(SERVICES))),
         geo: None,
     }

@@ -5,8 +5,8 @@ mod sample;
 
 use dissect::app::{App, NameSource, Value};
 use flow::{
-    Called, CaptureEnd, CaptureRecord, FlowRecord, Group, GroupKey, InterfaceId, Ledger, NamedBy, Reason,
-    Snapshot, SortKey,
+    Called, CaptureEnd, CaptureRecord, FlowRecord, Group, GroupBy, GroupKey, InterfaceId, Ledger, NamedBy,
+    Reason, Snapshot, SortKey,
 };
 use sample::live::{live_snapshot, pace, sockets, unowned};
 use sample::{after, counters, enclosed, end, flow, snapshot};
@@ -204,17 +204,26 @@ fn grouped(keys: Vec<GroupKey>) -> Snapshot {
 fn groups() {
     let host = |addr: &str| GroupKey::Host(addr.parse().unwrap());
     let all = [
-        vec![host("10.1.111.111"), host("2001:db8:85a3:1234:5678:8a2e:370:7334"), host("8.8.8.8")],
-        vec![
-            GroupKey::Name("\u{1b}c.example".into()),
-            GroupKey::Name("x.".repeat(60).into()),
-            host("8.8.8.8"),
-        ],
-        vec![GroupKey::Service(6, 443), GroupKey::Service(17, 53), GroupKey::Service(1, 0)],
-        vec![GroupKey::Interface(InterfaceId(0)), GroupKey::Interface(InterfaceId(9))],
+        (
+            GroupBy::Host,
+            vec![host("10.1.111.111"), host("2001:db8:85a3:1234:5678:8a2e:370:7334"), host("8.8.8.8")],
+        ),
+        (
+            GroupBy::Name,
+            vec![
+                GroupKey::Name("\u{1b}c.example".into()),
+                GroupKey::Name("x.".repeat(60).into()),
+                host("8.8.8.8"),
+            ],
+        ),
+        (
+            GroupBy::Service,
+            vec![GroupKey::Service(6, 443), GroupKey::Service(17, 53), GroupKey::Service(1, 0)],
+        ),
+        (GroupBy::Interface, vec![GroupKey::Interface(InterfaceId(0)), GroupKey::Interface(InterfaceId(9))]),
     ]
-    .map(|keys| {
-        let text = render(Options { dns_lines: false, ..at(80) }, &grouped(keys));
+    .map(|(by, keys)| {
+        let text = render(Options { dns_lines: false, group: Some(by), ..at(80) }, &grouped(keys));
         text.lines().skip(5).take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
     });
     insta::assert_snapshot!(all.join("\n\n"));
@@ -489,7 +498,7 @@ fn every_reason_is_short_and_long() {
     insta::assert_snapshot!(format!("{}\n\n{}", ends(Width::Fixed(80)), ends(Width::None)));
 }
 
-fn live_groups(keys: Vec<GroupKey>, more_groups: u64) -> String {
+fn live_groups(by: GroupBy, keys: Vec<GroupKey>, more_groups: u64) -> String {
     let mut groups = grouped(keys).groups.unwrap();
     for (group, pids) in groups.iter_mut().zip([vec![3003], vec![1, 5120]]) {
         group.pids = pids;
@@ -503,7 +512,7 @@ fn live_groups(keys: Vec<GroupKey>, more_groups: u64) -> String {
         rows: vec![],
         ..live_snapshot()
     };
-    let text = render(Options { dns_lines: false, ..at(80) }, &snapshot);
+    let text = render(Options { dns_lines: false, group: Some(by), ..at(80) }, &snapshot);
     text.lines().skip(5).take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
@@ -518,8 +527,13 @@ fn groups_of_owners() {
     let containers = vec![GroupKey::NoContainer, GroupKey::Container("web".into())];
     let users = vec![GroupKey::User("alice".into()), GroupKey::User("33".into())];
     let unowned = vec![GroupKey::Unowned("kernel".into())];
-    let all = [(processes, 0), (containers, 1), (users, 3), (unowned, 0)]
-        .map(|(keys, more)| live_groups(keys, more));
+    let all = [
+        (GroupBy::Process, processes, 0),
+        (GroupBy::Container, containers, 1),
+        (GroupBy::User, users, 3),
+        (GroupBy::User, unowned, 0),
+    ]
+    .map(|(by, keys, more)| live_groups(by, keys, more));
     insta::assert_snapshot!(all.join("\n\n"));
 }
 

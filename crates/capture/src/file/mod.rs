@@ -29,6 +29,7 @@ mod window;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -173,12 +174,17 @@ impl FileSource {
         self.notes.take_names()
     }
 
+    /// Addresses that the file says its interfaces had, since this was asked last.
+    pub fn take_own(&mut self) -> Vec<IpAddr> {
+        std::mem::take(&mut self.notes.own)
+    }
+
     /// Comments and other options that the file brought so far: the first 1 MiB of them.
     pub fn notes(&self) -> &[Note] {
         &self.notes.kept
     }
 
-    /// Names and notes that there was no room for.
+    /// Names, notes and addresses that there was no room for.
     pub fn lost_notes(&self) -> u64 {
         self.notes.lost
     }

@@ -17,6 +17,9 @@ pub struct Name {
     pub name: String,
 }
 
+/// Addresses of interfaces that are kept until they are taken.
+const MOST_OWN: usize = 1 << 16;
+
 /// What a note is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
@@ -61,9 +64,11 @@ impl Note {
 pub(super) struct Notes {
     pub(super) names: Vec<Name>,
     pub(super) kept: Vec<Note>,
+    /// Addresses that the interfaces had.
+    pub(super) own: Vec<IpAddr>,
     bytes: usize,
     name_bytes: usize,
-    /// Notes and names that there was no room for.
+    /// Notes, names and addresses that there was no room for.
     pub(super) lost: u64,
 }
 
@@ -73,6 +78,14 @@ impl Notes {
         if self.name_bytes + size <= NAME_BYTES {
             self.name_bytes += size;
             self.names.push(Name { addr, name: String::from_utf8_lossy(name).into_owned() });
+        } else {
+            self.lost += 1;
+        }
+    }
+
+    pub(super) fn own(&mut self, addr: IpAddr) {
+        if self.own.len() < MOST_OWN {
+            self.own.push(addr);
         } else {
             self.lost += 1;
         }

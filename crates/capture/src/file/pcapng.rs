@@ -45,6 +45,8 @@ const LONGEST_NAME: usize = 256;
 const OPT_END: u16 = 0;
 const OPT_COMMENT: u16 = 1;
 const OPT_IF_NAME: u16 = 2;
+const OPT_IF_IPV4: u16 = 4;
+const OPT_IF_IPV6: u16 = 5;
 const OPT_IF_TSRESOL: u16 = 9;
 const OPT_IF_TSOFFSET: u16 = 14;
 const OPT_EPB_FLAGS: u16 = 2;
@@ -341,11 +343,17 @@ impl Pcapng {
         }
         let link_type = linktype::link_type(field.into());
         let index = finds.interfaces.len() as u32;
-        let (mut clock, mut name) = (Clock::MICROS, None);
+        let (mut clock, mut name, mut own) = (Clock::MICROS, None, Vec::new());
         let big_endian = body.big_endian;
         keep_options(body, finds.notes, Subject::Interface(index), |code, value| {
             match (code, value) {
                 (OPT_IF_NAME, text) => name = Some(text_of(text.get(..LONGEST_NAME).unwrap_or(text))),
+                // Behind the address, as it is sent, its mask or prefix length.
+                (OPT_IF_IPV4, &[a, b, c, d, _, _, _, _]) => own.push(Ipv4Addr::new(a, b, c, d).into()),
+                (OPT_IF_IPV6, value) if value.len() == 17 => {
+                    let Some(addr) = value.first_chunk::<16>() else { return false };
+                    own.push(Ipv6Addr::from(*addr).into());
+                }
                 (OPT_IF_TSRESOL, [resolution, ..]) => clock.set_resolution(*resolution),
                 (OPT_IF_TSOFFSET, value) => {
                     let Ok(value) = value.try_into() else { return false };
@@ -357,6 +365,9 @@ impl Pcapng {
             true
         })
         .map_err(block)?;
+        for addr in own {
+            finds.notes.own(addr);
+        }
         self.locals.push(Local {
             index,
             snaplen,

@@ -283,6 +283,28 @@ fn names_comments_and_custom_options_are_kept() {
 }
 
 #[test]
+fn addresses_of_interfaces_are_told_once() {
+    for big in [false, true] {
+        let mut out = Writer::new(big);
+        out.section().interface(1, 0, |o| {
+            o.option(4, &[192, 0, 2, 1, 255, 255, 255, 0]).option(4, &[192, 0, 2, 2, 255, 0, 0, 0]);
+            // A length that none has.
+            o.option(4, &[192, 0, 2]).option(5, &[0; 16]);
+        });
+        out.enhanced(0, 0, b"abcd", |_| {}).interface(1, 0, |o| {
+            o.option(5, b"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x40");
+        });
+        let mut source = FileSource::stream(Path::new("x"), Cursor::new(out.bytes)).unwrap();
+        drain(&mut source);
+        let own: Vec<_> = source.take_own().iter().map(ToString::to_string).collect();
+        assert_eq!(own, ["192.0.2.1", "192.0.2.2", "2001:db8::1"]);
+        assert!(source.take_own().is_empty());
+        let kept: Vec<_> = source.notes().iter().map(|n| (n.code, n.value.len())).collect();
+        assert_eq!(kept, [(4, 3), (5, 16)]);
+    }
+}
+
+#[test]
 fn notes_are_bounded() {
     let mut out = Writer::new(false);
     out.section().interface(1, 0, |_| {});

@@ -210,6 +210,13 @@ impl Collector {
         self.names.give(addr, name, by)
     }
 
+    /// An address that the host had where a capture was made, by its own account: it tells which way flows go.
+    pub fn give_own(&mut self, addr: IpAddr) {
+        if !addr.is_unspecified() {
+            self.config.selection.told.insert(addr);
+        }
+    }
+
     /// What an interface itself has counted since the start; `None` once it is gone.
     pub fn set_kernel(&mut self, id: InterfaceId, counted: Option<Readings>) {
         let Some(live) = &mut self.live else { return };

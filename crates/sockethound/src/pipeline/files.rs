@@ -1,6 +1,7 @@
 //! Capture files and pipes, read into one table.
 
 use std::mem::ManuallyDrop;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -32,6 +33,7 @@ pub struct Files {
 enum ToCollector {
     Interface(InterfaceName),
     Names(Vec<Name>),
+    Own(Vec<IpAddr>),
     Delta(Box<Delta>),
     Report,
     Fault { line: String, damage: bool },
@@ -175,6 +177,10 @@ impl<'a> Worker<'a> {
         let stats = source.stats();
         self.watch.packets.store(self.packets_before + stats.received, Ordering::Relaxed);
         self.watch.consumed.store(self.consumed_before + stats.consumed, Ordering::Relaxed);
+        let own = source.take_own();
+        if !own.is_empty() {
+            self.send(ToCollector::Own(own))?;
+        }
         let names = source.take_names();
         if !names.is_empty() {
             self.send(ToCollector::Names(names))?;
@@ -260,6 +266,11 @@ fn collect(
             ToCollector::Names(names) => {
                 for n in &names {
                     collector.give_name(n.addr, &n.name, NamedBy::Capture);
+                }
+            }
+            ToCollector::Own(own) => {
+                for addr in own {
+                    collector.give_own(addr);
                 }
             }
             ToCollector::Delta(delta) => {

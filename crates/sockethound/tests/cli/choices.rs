@@ -102,6 +102,17 @@ fn groups_are_ordered_by_what_is_asked_for() {
     }
 }
 
+/// Also where all that stands in the rows are addresses.
+#[test]
+fn groups_are_titled_by_what_was_asked_for() {
+    for (by, title) in
+        [("host", "Hosts"), ("name", "Names"), ("service", "Services"), ("interface", "Interfaces")]
+    {
+        let report = text(&["-r", &fixture("vlan.pcap"), &format!("-g={by}")]);
+        assert!(report.contains(&format!("Active {title} (sorted by total bytes):\n")), "{report}");
+    }
+}
+
 #[test]
 fn local_networks_give_directions() {
     let directions = flows(&["--local=192.168.17.20/32"], "/network/direction");
@@ -114,6 +125,60 @@ fn local_networks_give_directions() {
     );
     let directions = flows(&["--local=0.0.0.0/0"], "/network/direction");
     assert!(directions.contains(&"internal".to_owned()), "{directions:?}");
+}
+
+/// `capture`, a pcapng file, with `options` added to each of its interfaces.
+fn with_interface_options(capture: &[u8], options: &[u8]) -> Vec<u8> {
+    let (mut out, mut rest) = (Vec::new(), capture);
+    while let Some(head) = rest.first_chunk::<8>() {
+        let field = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().unwrap());
+        let (kind, length) = (field(0), field(4));
+        let (block, behind) = rest.split_at(length as usize);
+        // Behind link type, reserved field and snaplen.
+        if kind == 1 {
+            let longer = (length + options.len() as u32).to_le_bytes();
+            out.extend([&block[..4], &longer, &block[8..16], options].concat());
+            out.extend([&block[16..block.len() - 4], &longer].concat());
+        } else {
+            out.extend(block);
+        }
+        rest = behind;
+    }
+    out
+}
+
+/// `if_IPv4addr` and `if_IPv6addr` (section 4.2 of the pcapng draft) say which side captured; `--local` knows better.
+#[test]
+fn addresses_of_a_captures_interfaces_give_directions() {
+    let mut options = vec![4, 0, 8, 0, 192, 168, 17, 20, 255, 255, 255, 0, 5, 0, 17, 0];
+    options.extend("fd17::20".parse::<std::net::Ipv6Addr>().unwrap().octets());
+    options.extend([64, 0, 0, 0]);
+    let told = with_interface_options(&std::fs::read(fixture("office.pcapng")).unwrap(), &options);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("told.pcapng");
+    std::fs::write(&path, told).unwrap();
+    let directions = |more: &[&str]| -> Vec<(String, String, String)> {
+        let args = [&["-r", path.to_str().unwrap(), "--json"], more].concat();
+        let all = records(text(&args).as_bytes());
+        let value =
+            |r: &serde_json::Value, at| r.pointer(at).and_then(|v| v.as_str()).unwrap_or("").to_owned();
+        let flow = |r| (value(r, "/source/ip"), value(r, "/destination/ip"), value(r, "/network/direction"));
+        of_kind(&all, "flow").into_iter().map(flow).collect()
+    };
+    let own = |addr: &str| ["192.168.17.20", "fd17::20"].contains(&addr);
+    let found = directions(&[]);
+    for (source, destination, direction) in &found {
+        let expected = match (own(source), own(destination)) {
+            (true, true) => "internal",
+            (true, false) => "outbound",
+            (false, true) => "inbound",
+            (false, false) => "",
+        };
+        assert_eq!(direction, expected, "{source} to {destination}");
+    }
+    assert!(["outbound", "inbound"].iter().all(|way| found.iter().any(|(.., found)| found == way)));
+    assert!(directions(&["--local=203.0.113.80"]).iter().all(|(.., way)| way != "outbound"));
+    assert!(flows(&[], "/network/direction").iter().all(String::is_empty));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 
-use flow::{Group, GroupKey, Snapshot};
+use flow::{Group, GroupBy, GroupKey, Snapshot};
 
 use super::flows::{order, protocol, tight};
 use super::{Page, rate};
@@ -44,7 +44,7 @@ type Cells = [String; HEADS.len()];
 /// The table of groups, where flows are added up.
 pub(super) fn show(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
     let (Some(groups), pace) = (&snapshot.groups, page.group_pace) else { return Ok(()) };
-    page.headline(&format!("Active {} (sorted by {}):", title(groups), order(page.options.sort)))?;
+    page.headline(&format!("Active {} (sorted by {}):", page.options.group.map_or("Groups", title), order(page.options.sort)))?;
     page.rule()?;
     if groups.is_empty() {
         return page.line(color::QUIET, "none");
@@ -128,19 +128,17 @@ impl Table {
 }
 
 /// What `groups` are, in a word: the first of them that says it.
-fn title(groups: &[Group]) -> &'static str {
-    let named = |group: &Group| match group.key {
-        GroupKey::Process(_) => Some("Processes"),
-        GroupKey::Container(_) | GroupKey::NoContainer => Some("Containers"),
-        GroupKey::User(_) => Some("Users"),
-        GroupKey::Service(..) => Some("Services"),
-        GroupKey::Interface(_) => Some("Interfaces"),
-        GroupKey::Name(_) => Some("Names"),
-        _ => None,
-    };
-    // Where a name is not known, the address stands for it.
-    let addresses = || groups.iter().any(|group| matches!(group.key, GroupKey::Host(_)));
-    groups.iter().find_map(named).unwrap_or(if addresses() { "Hosts" } else { "Groups" })
+/// What was asked for, whatever the rows are: an address stands for a name that is not known, a reason for an owner.
+fn title(by: GroupBy) -> &'static str {
+    match by {
+        GroupBy::Process => "Processes",
+        GroupBy::Container => "Containers",
+        GroupBy::User => "Users",
+        GroupBy::Host => "Hosts",
+        GroupBy::Name => "Names",
+        GroupBy::Service => "Services",
+        GroupBy::Interface => "Interfaces",
+    }
 }
 
 fn cells(page: &Page<'_>, group: &Group, now: Option<f64>) -> Cells {

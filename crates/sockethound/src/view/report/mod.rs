@@ -20,7 +20,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use anstyle::Style as Ansi;
-use flow::{FlowRecord, Snapshot, SortKey};
+use flow::{FlowRecord, GroupBy, Snapshot, SortKey};
 
 use self::group_pace::GroupPace;
 use super::View;
@@ -95,6 +95,8 @@ pub struct Options {
     pub dns_lines: bool,
     /// What the rows are sorted by.
     pub sort: SortKey,
+    /// What flows are grouped by, if at all.
+    pub group: Option<GroupBy>,
     /// What ports are called.
     pub services: Arc<Services>,
     /// Where addresses are.
