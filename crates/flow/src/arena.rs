@@ -14,20 +14,20 @@ const SOME: usize = 1 << 14;
 /// Flows a chunk; a power of two, so that a number splits by its bits, and three large pages (2 MiB) of memory.
 const FLOWS: usize = 1 << 15;
 
-/// Things by number, `CHUNK` in one piece.
+/// Things by number, `CHUNK` in one piece; of the first one, room for `MIDDLE` comes before its whole size.
 #[derive(Debug)]
-pub(crate) struct Arena<T = Flow, const CHUNK: usize = FLOWS> {
+pub(crate) struct Arena<T = Flow, const CHUNK: usize = FLOWS, const MIDDLE: usize = SOME> {
     /// All but the last are full.
     chunks: Vec<Vec<T>>,
 }
 
-impl<T, const CHUNK: usize> Default for Arena<T, CHUNK> {
+impl<T, const CHUNK: usize, const MIDDLE: usize> Default for Arena<T, CHUNK, MIDDLE> {
     fn default() -> Self {
         Self { chunks: Vec::new() }
     }
 }
 
-impl<T, const CHUNK: usize> Arena<T, CHUNK> {
+impl<T, const CHUNK: usize, const MIDDLE: usize> Arena<T, CHUNK, MIDDLE> {
     /// How many there are.
     #[inline]
     pub(crate) fn len(&self) -> usize {
@@ -55,10 +55,10 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
             self.chunks.push(Vec::with_capacity(at_once));
         }
         if let Some(last) = self.chunks.last_mut() {
-            match number as usize {
-                FEW => enlarge(last, SOME.min(CHUNK)),
-                SOME => enlarge(last, CHUNK),
-                _ => {}
+            if number as usize == FEW {
+                enlarge(last, MIDDLE.min(CHUNK));
+            } else if number as usize == MIDDLE {
+                enlarge(last, CHUNK);
             }
             last.push(thing);
         }
@@ -84,7 +84,7 @@ fn enlarge<T>(few: &mut Vec<T>, room: usize) {
     }
 }
 
-impl<T, const CHUNK: usize> Index<u32> for Arena<T, CHUNK> {
+impl<T, const CHUNK: usize, const MIDDLE: usize> Index<u32> for Arena<T, CHUNK, MIDDLE> {
     type Output = T;
 
     #[inline]
@@ -93,7 +93,7 @@ impl<T, const CHUNK: usize> Index<u32> for Arena<T, CHUNK> {
     }
 }
 
-impl<T, const CHUNK: usize> IndexMut<u32> for Arena<T, CHUNK> {
+impl<T, const CHUNK: usize, const MIDDLE: usize> IndexMut<u32> for Arena<T, CHUNK, MIDDLE> {
     #[inline]
     fn index_mut(&mut self, number: u32) -> &mut T {
         &mut self.chunks[number as usize / CHUNK][number as usize % CHUNK]

@@ -270,6 +270,12 @@ impl Flow {
         self.frame_bytes[0] ^ self.packets[1]
     }
 
+    /// Reads all of it ahead of its use.
+    #[inline]
+    pub(crate) fn warm_whole(&self) -> u64 {
+        self.warm() ^ u64::from(self.hash)
+    }
+
     /// What `side` sent.
     pub(crate) fn sent(&self, side: Side) -> Counters {
         let i = side.index();

@@ -21,8 +21,10 @@ use crate::pace::Pace;
 use crate::path::{Place, Strands};
 use crate::store::{FlowParts, FlowStore};
 
-/// Flows of which facts stand in one piece of memory: enough for large pages.
+/// Flows of which facts stand in one piece of memory: enough for large pages, …
 const FACTS: usize = 1 << 15;
+/// … and so many in what is there beforehand: to clear large pages takes longer.
+const SOME_FACTS: usize = 12 << 10;
 /// Questions that wait to be asked; beyond, flows are not asked about.
 const MAX_QUESTIONS: usize = 65_536;
 /// Pairs of flow and name of which it is known that they were told.
@@ -61,22 +63,34 @@ pub struct Translation {
 pub struct Ticket {
     key: FlowKey,
     first: Timestamp,
+    /// The flow's number, as long as that is not another's.
+    number: u32,
 }
 
 /// What is known of one flow besides its counters.
+///
+/// What is asked of every flow at each report comes first: of many flows, each cache line is a miss.
 #[derive(Debug, Default)]
+#[repr(C, align(64))]
 pub(crate) struct Facts {
-    pub(crate) strands: Strands,
-    pub(crate) answer: Option<Answer>,
-    /// Its five-tuple beyond a translation, as the initiator of that has it.
-    pub(crate) nat: Option<(Endpoint, Endpoint)>,
-    translated_by: Side,
-    pub(crate) pace: Pace,
     /// IP bytes when its pace was last taken.
     counted: u64,
+    pub(crate) answer: Option<Answer>,
+    pub(crate) strands: Strands,
+    translated_by: Side,
+    /// Among those that have counted anything since the last interval.
+    is_active: bool,
     /// The table that ended it last had no room for it.
     pub(crate) evicted: bool,
+    /// Its five-tuple beyond a translation, as the initiator of that has it.
+    pub(crate) nat: Option<(Endpoint, Endpoint)>,
+    /// The interval in which it was last put down: those without packets are left out.
+    paced: usize,
+    pace: Pace,
 }
+
+// Cache lines: what each report asks is in the first two.
+const _: () = assert!(size_of::<Facts>() == 384);
 
 impl Facts {
     /// Whether `flow` runs against the translation's own direction.
@@ -84,8 +98,34 @@ impl Facts {
         self.translated_by != flow.initiator
     }
 
+    /// Reads ahead what the account of every report asks.
+    pub(crate) fn warm(&self) -> u64 {
+        self.counted ^ self.strands.warm()
+    }
+
+    /// Its pace after so many intervals of the capture.
+    pub(crate) fn pace(&self, intervals: usize) -> Pace {
+        let mut pace = self.pace;
+        pace.skip(intervals.saturating_sub(self.paced));
+        pace
+    }
+
+    /// IP bytes a second over the last of so many intervals of the capture.
+    pub(crate) fn rate(&self, intervals: usize) -> f64 {
+        if self.paced < intervals { 0.0 } else { self.pace.now }
+    }
+
+    /// Puts down what was counted in the interval of that number.
+    fn take_pace(&mut self, interval: usize, fresh: u64, seconds: f64) {
+        self.pace.skip(interval.saturating_sub(self.paced + 1));
+        self.pace.take(fresh, seconds);
+        self.paced = interval;
+    }
+
     /// Closes the account of a flow that is over.
-    fn close(&mut self, flow: &Flow) {
+    fn close(&mut self, intervals: usize, flow: &Flow) {
+        self.pace = self.pace(intervals);
+        self.paced = intervals;
         self.pace.close(flow.total().ip_bytes.saturating_sub(self.counted));
     }
 }
@@ -108,7 +148,11 @@ struct Alias {
 /// The flows of a live capture, beside their store.
 #[derive(Debug)]
 pub(crate) struct LiveFlows {
-    facts: Arena<Facts, FACTS>,
+    facts: Arena<Facts, FACTS, SOME_FACTS>,
+    /// How often their pace was taken.
+    pub(crate) intervals: usize,
+    /// Those that have counted anything since, by number.
+    active: Vec<u32>,
     seed: Seed,
     aliases: HashMap<FlowKey, Alias>,
     most_translations: usize,
@@ -137,6 +181,8 @@ impl LiveFlows {
     pub(crate) fn new(seed: Seed) -> Self {
         LiveFlows {
             facts: Arena::default(),
+            intervals: 0,
+            active: Vec::new(),
             seed,
             aliases: HashMap::default(),
             most_translations: MAX_TRANSLATIONS,
@@ -163,12 +209,14 @@ impl LiveFlows {
         (flows.find(key.hash(&self.seed), &key), place)
     }
 
-    /// Reads ahead what [`Self::add`] will change: of many flows at once, so that their cache misses overlap.
-    pub(crate) fn warm(&self, flows: &FlowStore, part: &Flow) -> u64 {
-        let key = part.key.anywhere();
-        let number = flows.guess(key.hash(&self.seed));
-        let strand = self.facts(number).and_then(|facts| facts.strands.iter().next());
-        flows.warm(number) ^ strand.map_or(0, |strand| strand.sent[0].packets ^ strand.sent[1].packets)
+    /// Reads ahead what [`Self::add`] will change, and `part`, which another processor has written: of many flows at once, so
+    /// that their cache misses overlap.
+    pub(crate) fn warm(&self, flows: &FlowStore, part: &FlowParts) -> u64 {
+        let number = flows.guess(part.flow.key.anywhere().hash(&self.seed));
+        flows.warm(number)
+            ^ self.facts(number).map_or(0, Facts::warm)
+            ^ part.flow.warm_whole()
+            ^ part.prints.warm()
     }
 
     /// Adds what a table counted of a flow on one interface; gives the flow's number, and where it was counted. `None`
@@ -202,6 +250,7 @@ impl LiveFlows {
             None if flow.packets == [0; 2] => return None,
             None => self.begin(flows, &flow, ifindex),
         };
+        self.note_active(number);
         let facts = &mut self.facts[number];
         if let Some(alias) = alias {
             (facts.nat, facts.translated_by) = (Some(alias.translated), alias.initiator);
@@ -227,12 +276,19 @@ impl LiveFlows {
             self.facts.push(Facts::default());
         }
         if self.questions.len() < MAX_QUESTIONS {
-            let ticket = Ticket { key: part.key, first: part.first };
+            let ticket = Ticket { key: part.key, first: part.first, number };
             self.questions.push_back((ticket, question(&flow, ifindex)));
         } else {
             self.facts[number].answer = Some(Answer::None(Reason::Deferred));
         }
         number
+    }
+
+    /// Notes that a flow counts something in this interval.
+    fn note_active(&mut self, number: u32) {
+        if !mem::replace(&mut self.facts[number].is_active, true) {
+            self.active.push(number);
+        }
     }
 
     /// Takes what is to be asked.
@@ -244,7 +300,9 @@ impl LiveFlows {
     pub(crate) fn answer(&mut self, flows: &FlowStore, ticket: Ticket, answer: Answer) {
         let alias = self.aliases.get(&ticket.key);
         let key = alias.map_or(ticket.key, |alias| alias.key);
-        let Some(number) = flows.find(key.hash(&self.seed), &key) else { return };
+        let is_there = flows.open(ticket.number).is_some_and(|flow| flow.key == key);
+        let number = Some(ticket.number).filter(|_| is_there);
+        let Some(number) = number.or_else(|| flows.find(key.hash(&self.seed), &key)) else { return };
         let Some(facts) = self.facts.get_mut(number) else { return };
         // The same five-tuple may have been another flow's when the question was asked: that one began earlier.
         let same = flows.get(number).first <= ticket.first;
@@ -343,9 +401,10 @@ impl LiveFlows {
             let joined = self.begin(flows, &part.flow, 0);
             let begun = &mut self.facts[joined];
             // What was counted before the last interval is not of this one.
-            (begun.pace, begun.counted) = (facts.pace, facts.counted);
+            (begun.pace, begun.paced, begun.counted) = (facts.pace, facts.paced, facts.counted);
             joined
         });
+        self.note_active(joined);
         let before = flows.get(joined).initiator;
         let whole = &mut self.facts[joined];
         flows.get_mut(joined).learn(&part.flow, whole.strands.iter().next().is_none());
@@ -415,28 +474,29 @@ impl LiveFlows {
     pub(crate) fn take(&mut self, flows: &mut FlowStore, number: u32) -> (FlowParts, Facts) {
         let whole = flows.remove(number);
         let mut facts = self.facts.get_mut(number).map(mem::take).unwrap_or_default();
-        facts.close(&whole.flow);
+        facts.close(self.intervals, &whole.flow);
         (whole, facts)
     }
 
-    /// Takes the pace of every flow over an interval of `seconds`; gives what all of them have held.
+    /// Takes the pace of every flow over an interval of `seconds` in which it counted anything.
     ///
     /// Asks again for flows that go on and that nobody had the time to look up: some of them at each call.
-    pub(crate) fn take_pace(&mut self, flows: &FlowStore, seconds: f64) -> Counters {
-        let mut sum = Counters::default();
-        for (number, facts) in self.facts.iter_mut().enumerate() {
-            let Some(flow) = flows.open(number as u32) else { continue };
+    pub(crate) fn take_pace(&mut self, flows: &FlowStore, seconds: f64) {
+        self.intervals += 1;
+        for number in mem::take(&mut self.active) {
+            let (Some(flow), Some(facts)) = (flows.open(number), self.facts.get_mut(number)) else {
+                continue;
+            };
+            facts.is_active = false;
             let total = flow.total();
-            sum += total;
             let fresh = total.ip_bytes.saturating_sub(mem::replace(&mut facts.counted, total.ip_bytes));
-            facts.pace.take(fresh, seconds);
+            facts.take_pace(self.intervals, fresh, seconds);
             let deferred = matches!(facts.answer, Some(Answer::None(Reason::Deferred)));
             if deferred && fresh > 0 && self.questions.len() < MAX_AGAIN {
-                let ticket = Ticket { key: flow.key, first: flow.first };
+                let ticket = Ticket { key: flow.key, first: flow.first, number };
                 self.questions.push_back((ticket, question(flow, 0)));
             }
         }
-        sum
     }
 
     /// The process at the end of a flow that is on this host.

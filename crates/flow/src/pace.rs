@@ -37,7 +37,14 @@ impl Pace {
         self.now = 0.0;
     }
 
-    /// In place: every flow is asked at every report.
+    /// So many intervals have passed without packets.
+    pub(crate) fn skip(&mut self, intervals: usize) {
+        if intervals > 0 {
+            *self = self.later(intervals);
+            self.now = 0.0;
+        }
+    }
+
     fn put(&mut self, bytes: u64) {
         self.recent.copy_within(1.., 0);
         self.recent[RECENT - 1] = bytes;
@@ -67,5 +74,18 @@ mod tests {
         assert_eq!(pace.later(0), pace);
         assert_eq!(pace.later(2).recent[RECENT - 4..], [40, 7, 0, 0]);
         assert_eq!(pace.later(1000).recent, [0; RECENT]);
+    }
+
+    #[test]
+    fn intervals_without_packets_may_be_left_out_meanwhile() {
+        let (mut left_out, mut taken) = (Pace::default(), Pace::default());
+        for intervals in [0, 1, 2, RECENT - 1, RECENT, 1000] {
+            for pace in [&mut left_out, &mut taken] {
+                pace.take(30, 1.5);
+            }
+            left_out.skip(intervals);
+            (0..intervals).for_each(|_| taken.take(0, 1.5));
+            assert_eq!(left_out, taken, "{intervals}");
+        }
     }
 }

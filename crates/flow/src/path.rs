@@ -8,11 +8,13 @@
 //! interval: of what nobody changes on the way, neither by forwarding nor by
 //! translating addresses.
 
+mod few;
 mod gone;
 
 use dissect::packet::Registry;
 use dissect::{Dissection, Ip, Packet, Tcp, Timestamp};
 
+use self::few::Few;
 use self::gone::Gone;
 use crate::flow::{Counters, Flow};
 use crate::key::Side;
@@ -40,6 +42,11 @@ impl Prints {
             *prints = [0; PRINTS];
         }
         prints[place % PRINTS] = print;
+    }
+
+    /// Reads them ahead of their use.
+    pub(crate) fn warm(&self) -> u64 {
+        u64::from(self.0[0][0])
     }
 
     /// The prints of one side.
@@ -114,19 +121,22 @@ pub fn print(packet: &Packet<'_>) -> u32 {
 }
 
 /// A flow's packets on one interface, under one of its five-tuples.
+///
+/// What is asked of every flow at each report comes first.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct Strand {
     pub(crate) place: Place,
-    /// First packet here.
-    pub(crate) first: Timestamp,
-    /// What each side sent.
-    pub(crate) sent: [Counters; 2],
     /// No table counts here any more.
     pub(crate) ended: bool,
-    /// The latest interval's.
-    prints: Prints,
+    /// What each side sent.
+    pub(crate) sent: [Counters; 2],
+    /// First packet here.
+    pub(crate) first: Timestamp,
     /// The path that it is part of, a side: the place of the first of its strands.
     path: [usize; 2],
+    /// The latest interval's.
+    prints: Prints,
 }
 
 impl Strand {
@@ -153,7 +163,7 @@ pub(crate) struct Place {
 /// All strands of one flow.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Strands {
-    all: Vec<Strand>,
+    all: Few<Strand>,
     /// What those held that are told apart no more.
     gone: Option<Box<Gone>>,
 }
@@ -170,8 +180,6 @@ impl Strands {
         let at = self.all.iter().position(|s| s.place == place).unwrap_or_else(|| {
             let path = [self.all.len(); 2];
             let (first, prints) = (part.first, Prints::default());
-            // Most flows have one, and there are many flows.
-            self.all.reserve_exact(1);
             self.all.push(Strand { place, first, sent: Default::default(), ended: false, prints, path });
             self.all.len() - 1
         });
@@ -220,6 +228,11 @@ impl Strands {
         fullest.into_iter().fold(sum, |sum, sent| sum + sent)
     }
 
+    /// Reads ahead what the first strand counted.
+    pub(crate) fn warm(&self) -> u64 {
+        self.all.first().map_or(0, |strand| strand.sent[0].packets ^ strand.sent[1].frame_bytes)
+    }
+
     /// The strands, in no order that means anything.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Strand> {
         self.all.iter()
@@ -263,7 +276,7 @@ impl Strands {
     /// Takes the strands that were counted as a flow of their own before the translation was known.
     pub(crate) fn adopt(&mut self, others: Strands, flipped: bool) {
         let mut places = Vec::with_capacity(others.all.len());
-        for mut other in others.all {
+        for mut other in others.all.into_vec() {
             other.place.translated = true;
             if flipped {
                 other.sent.reverse();

@@ -9,7 +9,6 @@ use crate::flow::Flow;
 use crate::group::Group;
 use crate::key::FlowKey;
 use crate::key::Side;
-use crate::pace::Pace;
 
 /// What rows are sorted by; the greatest comes first, but for `First`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -36,12 +35,12 @@ pub enum SortKey {
 pub(crate) type Place = (Reverse<u128>, Timestamp, FlowKey);
 
 impl SortKey {
-    /// Where `flow` stands; live, at this pace.
-    pub(crate) fn place(self, flow: &Flow, pace: Option<&Pace>) -> Place {
+    /// Where `flow` stands; live, at so many bytes a second.
+    pub(crate) fn place(self, flow: &Flow, rate: Option<f64>) -> Place {
         let total = flow.total();
-        let score = match (self, pace) {
+        let score = match (self, rate) {
             (SortKey::Bytes, _) => u128::from(total.ip_bytes),
-            (SortKey::Rate, Some(pace)) => u128::from(pace.now as u64) << 64 | u128::from(total.ip_bytes),
+            (SortKey::Rate, Some(rate)) => u128::from(rate as u64) << 64 | u128::from(total.ip_bytes),
             (SortKey::Rate, None) => {
                 let nanos = flow.last.0.saturating_sub(flow.first.0).max(1_000_000) as u128;
                 u128::from(total.ip_bytes) * 1_000_000_000 / nanos

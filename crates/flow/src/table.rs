@@ -421,10 +421,8 @@ impl FlowTable {
             names.append(&mut enclosed.openings.names);
             totals.unread_openings += mem::take(&mut enclosed.openings.evicted);
         }
-        let mut changed = Vec::with_capacity(begun.len());
-        changed.extend(begun.into_iter().filter_map(|number| self.tally.flows.take_one(number)));
         Delta {
-            changed,
+            changed: self.tally.flows.take_those(&begun),
             ended: mem::take(&mut self.expiry.ended),
             evicted: mem::take(&mut self.tally.eviction.evicted),
             captures: mem::take(&mut self.captures),

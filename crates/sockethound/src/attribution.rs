@@ -14,10 +14,10 @@ use crate::view::text::count;
 /// gone by now.
 const MAX_WAITING: usize = 16_384;
 
-/// So often what sockets did is read at most: with every report, as they come by default.
-const READING: Duration = Duration::from_secs(9);
+/// So often what sockets did is read at most: with every report, as they come by default or up to once a second.
+const READING: Duration = Duration::from_millis(900);
 /// Of the time, reading it takes one part in so many at most, from the reading on that the account began with: the kernel
-/// looks at every socket, and there may be thousands that do nothing.
+/// looks at every socket, and there may be thousands that do nothing. With these, some reports are without it.
 const READING_SHARE: u32 = 4000;
 
 /// How long a report waits at most for what the kernel has told of owners.

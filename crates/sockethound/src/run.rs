@@ -48,10 +48,13 @@ pub fn run(plan: Plan) -> anyhow::Result<Exit> {
             let total = check_inputs(&files)?;
             (Input::Files(files), total)
         }
-        Source::Interfaces(interfaces) => match start::open(&interfaces, &mut job, quiet, no_sandbox) {
-            Ok(live) => (Input::Live(Box::new(live)), None),
-            Err(refusal) => return Ok(refused(refusal)),
-        },
+        Source::Interfaces(interfaces) => {
+            let wants = || !watch.stop.load(Ordering::Relaxed);
+            match start::open(&interfaces, &mut job, quiet, no_sandbox, wants) {
+                Ok(live) => (Input::Live(Box::new(live)), None),
+                Err(refusal) => return Ok(refused(refusal)),
+            }
+        }
     };
     let json_view = Ndjson::new(live).with_geo(geo).with_vendors(vendors);
     let sinks = sinks(report.as_ref(), json.as_deref(), json_view)?;

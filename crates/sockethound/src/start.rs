@@ -33,12 +33,13 @@ const TOLD_PATIENCE: Duration = Duration::from_millis(100);
 /// How a run could not begin: the exit status, and one line.
 pub(crate) type Refusal = (Exit, String);
 
-/// Opens what `interfaces` and `job` ask for, and completes `job`.
+/// Opens what `interfaces` and `job` ask for, and completes `job`; once the run is no more wanted, fewer rings.
 pub(crate) fn open(
     interfaces: &Interfaces,
     job: &mut Job,
     quiet: bool,
     no_sandbox: bool,
+    wants: impl Fn() -> bool,
 ) -> Result<Live, Refusal> {
     let mut options = ring::Options {
         interfaces: interfaces.names.clone(),
@@ -65,7 +66,7 @@ pub(crate) fn open(
     }
     capture::memory::keep_freed();
     let conntrack = host::Conntrack::open().ok();
-    let rings = RingSource::open_group(&options, interfaces.workers).map_err(refusal)?;
+    let rings = RingSource::open_group(&options, interfaces.workers, wants).map_err(refusal)?;
     // Both accounts begin now: what waits in the rings meanwhile is in both.
     let begun = Instant::now();
     let begin = || owners.as_mut()?.begin_accounts(LOADING).ok().map(|()| begun);

@@ -53,10 +53,10 @@ pub use self::options::Options;
 pub const ON_THE_WAY: Duration = Duration::from_millis(10);
 
 /// Packets that are lent at once: what is written and read of them stays in the processor's nearest cache.
-const TOGETHER: usize = 64;
+const TOGETHER: usize = 128;
 /// So far ahead of the packet that is counted others are fetched, since another processor has just written them: beyond
 /// those that are lent with it, so that they have come when they are listed.
-const AHEAD: usize = 16 << 10;
+const AHEAD: usize = 32 << 10;
 
 /// The kernel's account of a ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -35,7 +35,13 @@ impl RingSource {
     /// Begins to capture with `workers` rings, among which packets are divided so that both directions of a
     /// flow are one's. The memory is divided too. Fragments of one datagram are one's, but not always the
     /// same one's as whole packets of its flow.
-    pub fn open_group(options: &Options, workers: usize) -> Result<Vec<Self>, Error> {
+    ///
+    /// A ring takes a moment to make: as soon as nobody `wants` more, there are no more than were made by then.
+    pub fn open_group(
+        options: &Options,
+        workers: usize,
+        wants: impl Fn() -> bool,
+    ) -> Result<Vec<Self>, Error> {
         if workers <= 1 {
             return Ok(vec![Self::open(options)?]);
         }
@@ -44,7 +50,7 @@ impl RingSource {
         let mut group: Vec<Self> = Vec::with_capacity(workers);
         let mut fanout = FANOUT_HASH_NEW;
         let mut loader = options.count_in_kernel.then(late::Loader::new);
-        for _ in 0..workers {
+        while group.len() < workers && (group.is_empty() || wants()) {
             let source = Self::prepare(&options, false, loader.as_mut())?;
             // Until all share the packets nobody takes any, or some would be taken twice.
             source.attach(&NOTHING)?;

@@ -398,7 +398,7 @@ fn root_a_missing_interface_is_named() {
 #[test]
 fn root_workers_share_flows_both_ways() {
     let Some(lab) = Lab::new() else { return };
-    let mut group = RingSource::open_group(&lab.options("b", &["vb"]), 2).unwrap();
+    let mut group = RingSource::open_group(&lab.options("b", &["vb"]), 2, || true).unwrap();
     let sender = within(&lab.path("a"), || RawSender::open("va"));
     for port in 0..64 {
         let there = ipv4(17, 0, &udp(10_000 + port, 7000, b"x", 100));
@@ -421,6 +421,18 @@ fn root_workers_share_flows_both_ways() {
     for pair in ports.iter().flat_map(|p| p.chunks(2)) {
         assert!(pair.len() == 2 && pair[0] == pair[1], "both directions of a flow in one ring");
     }
+}
+
+#[test]
+fn root_no_more_rings_are_made_than_are_wanted() {
+    let Some(lab) = Lab::new() else { return };
+    let options = lab.options("b", &["vb"]);
+    let made = |wants: usize| {
+        let asked = std::cell::Cell::new(0);
+        let count = || asked.replace(asked.get() + 1) < wants;
+        RingSource::open_group(&options, 4, count).unwrap().len()
+    };
+    assert_eq!([made(0), made(1), made(9)], [1, 2, 4]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Snapshots: rows, groups and sums of one instant.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use dissect::Timestamp;
@@ -7,7 +8,7 @@ use dissect::app::{App, End};
 use hashbrown::HashMap;
 
 use super::account::Account;
-use super::{Collector, Resolvers};
+use super::{AHEAD, Collector, Resolvers};
 use crate::attribution::Answer;
 use crate::closed::Over;
 use crate::dns::DnsEvent;
@@ -43,7 +44,6 @@ struct Sums<'a> {
 impl Collector {
     /// Takes the pace of a live capture, an interval having ended at `now`.
     pub fn tick(&mut self, now: Timestamp) {
-        self.close_left_over(now);
         let Some(live) = &mut self.live else { return };
         let (then, before) = live.ticked;
         // Where the clock was set back, the interval is taken to be as long as the one before.
@@ -54,7 +54,9 @@ impl Collector {
             return;
         }
         let seconds = interval as f64 / 1e9;
-        let open = live.flows.take_pace(&self.flows, seconds);
+        live.flows.take_pace(&self.flows, seconds);
+        let (open, over) = self.look_at_open(now);
+        let Some(live) = &mut self.live else { return };
         let sum = self.closed.shown.1 + self.closed.hidden.1 + open;
         live.now = Rate {
             bytes: sum.ip_bytes.saturating_sub(before.ip_bytes) as f64 / seconds,
@@ -63,20 +65,25 @@ impl Collector {
         live.peak.bytes = live.peak.bytes.max(live.now.bytes);
         live.peak.packets = live.peak.packets.max(live.now.packets);
         live.interval = interval;
-        live.intervals += 1;
         live.ticked = (now, sum);
-    }
-
-    /// Ends flows that no table counts any more, though not all have said so under the same five-tuple: what they were
-    /// translated to may have become another's meanwhile. All tables must just have told what they counted.
-    fn close_left_over(&mut self, now: Timestamp) {
-        let Some(live) = &self.live else { return };
-        let timeouts = live.config.timeouts;
-        let over = self.flows.numbered().filter(|(_, flow)| timeouts.is_left_over(flow, now));
-        let over: Vec<u32> = over.map(|(number, _)| number).collect();
         for number in over {
             self.close_live(number);
         }
+    }
+
+    /// What all open flows have held; and which of them no table counts any more, though not all have said so under the same
+    /// five-tuple: what they were translated to may have become another's meanwhile. All tables must just have told what they
+    /// counted.
+    fn look_at_open(&self, now: Timestamp) -> (Counters, Vec<u32>) {
+        let (mut sum, mut over) = (Counters::default(), Vec::new());
+        let Some(live) = &self.live else { return (sum, over) };
+        for (number, flow) in self.flows.numbered() {
+            sum += flow.total();
+            if live.config.timeouts.is_left_over(flow, now) {
+                over.push(number);
+            }
+        }
+        (sum, over)
     }
 
     /// The same at the end of a run, where the last interval is cut short: one that is not worth half of those before is
@@ -106,7 +113,7 @@ impl Collector {
         let Sums { mut account, rows, mut groups, resolvers, shown, hidden, span } = self.sums(sockets);
         self.join_sockets(&mut groups);
         let (groups, more_groups) = self.rank_groups(groups);
-        let intervals = self.live.as_ref().map_or(0, |live| live.intervals);
+        let intervals = self.intervals();
         let row = |row| match row {
             Row::Open(number, flow) => self.record_of(number, flow),
             Row::Closed(over) => over.record(intervals),
@@ -131,7 +138,8 @@ impl Collector {
         }
     }
 
-    /// What all flows add up to. Each is looked at once: of many, each look is a cache miss.
+    /// What all flows add up to. Each is looked at once: of many, each look is a cache miss; what is known of some of them is
+    /// read before any of these is added, so that their misses overlap.
     fn sums(&self, sockets: bool) -> Sums<'_> {
         let mut sums = Sums {
             account: self.account(sockets),
@@ -143,28 +151,40 @@ impl Collector {
             span: self.closed.span,
         };
         self.closed.rows.iter().for_each(|(place, over)| sums.rows.offer(*place, Row::Closed(over)));
-        for (number, flow) in self.flows.numbered() {
-            let sum = flow.total();
-            let (first, last) = sums.span.unwrap_or((flow.first, flow.last));
-            sums.span = Some((first.min(flow.first), last.max(flow.last)));
-            let facts = self.facts(number);
-            sums.account.add(sum, facts);
-            let is_shown = self.config.selection.shows(flow, facts.and_then(|f| f.answer.as_ref()));
-            let (flows, total) = if is_shown { &mut sums.shown } else { &mut sums.hidden };
-            *flows += 1;
-            *total += sum;
-            if is_shown {
-                self.add_shown(&mut sums, number, flow, facts);
+        let mut flows = self.flows.numbered();
+        let mut some = Vec::with_capacity(AHEAD);
+        loop {
+            some.extend(flows.by_ref().take(AHEAD));
+            if some.is_empty() {
+                return sums;
             }
+            black_box(
+                some.iter().fold(0, |read, &(number, _)| read ^ self.facts(number).map_or(0, Facts::warm)),
+            );
+            some.drain(..).for_each(|(number, flow)| self.add_open(&mut sums, number, flow));
         }
-        sums
+    }
+
+    fn add_open<'a>(&'a self, sums: &mut Sums<'a>, number: u32, flow: &'a Flow) {
+        let sum = flow.total();
+        let (first, last) = sums.span.unwrap_or((flow.first, flow.last));
+        sums.span = Some((first.min(flow.first), last.max(flow.last)));
+        let facts = self.facts(number);
+        sums.account.add(sum, facts);
+        let is_shown = self.config.selection.shows(flow, facts.and_then(|f| f.answer.as_ref()));
+        let (flows, total) = if is_shown { &mut sums.shown } else { &mut sums.hidden };
+        *flows += 1;
+        *total += sum;
+        if is_shown {
+            self.add_shown(sums, number, flow, facts);
+        }
     }
 
     fn add_shown<'a>(&'a self, sums: &mut Sums<'a>, number: u32, flow: &'a Flow, facts: Option<&Facts>) {
         self.add_resolver(&mut sums.resolvers, flow);
         match self.config.group {
             None => {
-                let place = self.config.sort.place(flow, facts.map(|facts| &facts.pace));
+                let place = self.config.sort.place(flow, facts.map(|facts| facts.rate(self.intervals())));
                 sums.rows.offer(place, Row::Open(number, flow));
             }
             Some(by) => {

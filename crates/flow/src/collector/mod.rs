@@ -138,8 +138,6 @@ struct Live {
     ticked: (Timestamp, Counters),
     /// The last interval, in nanoseconds.
     interval: i64,
-    /// How many there have been.
-    intervals: usize,
     now: Rate,
     peak: Rate,
     /// Where the kernel counts at sockets.
@@ -161,7 +159,6 @@ impl Collector {
             lingering: VecDeque::new(),
             ticked: (config.started, Counters::default()),
             interval: 0,
-            intervals: 0,
             now: Rate::default(),
             peak: Rate::default(),
             sockets: None,
@@ -414,7 +411,7 @@ impl Collector {
     /// Reads what adding `parts` will change, so that the cache misses of all of them overlap.
     fn read_ahead(&self, parts: &[FlowParts]) {
         let Some(live) = &self.live else { return };
-        black_box(parts.iter().fold(0, |read, part| read ^ live.flows.warm(&self.flows, &part.flow)));
+        black_box(parts.iter().fold(0, |read, part| read ^ live.flows.warm(&self.flows, part)));
     }
 
     /// Closes flows that have been over for some time: tables that counted them elsewhere have told so by now.
@@ -481,13 +478,13 @@ impl Collector {
         if shown && let Some(dns) = whole.encrypted().and_then(|encrypted| encrypted.record(flow, app)) {
             self.closed.resolvers.add(flow, dns);
         }
-        let place = self.config.sort.place(flow, facts.map(|facts| &facts.pace));
+        let place = self.config.sort.place(flow, facts.map(|facts| facts.rate(self.intervals())));
         let ranks = shown && !evicted && self.closed.rows.takes(&place);
         if self.config.events || ranks {
             let mut record = self.record(flow, whole.tunnels(), whole.app(), facts);
             Self::add_encrypted(&mut record, whole.encrypted(), flow);
             if ranks {
-                let intervals = self.live.as_ref().map_or(0, |live| live.intervals);
+                let intervals = self.intervals();
                 self.closed.rows.offer(place, Over { record: record.clone(), intervals });
             }
             if self.config.events {
@@ -518,6 +515,11 @@ impl Collector {
         for flows in order.chunks(AT_ONCE) {
             each(flows.iter().map(|&(n, f)| Event::Flow(self.record_of(n, f))).collect());
         }
+    }
+
+    /// How many intervals of a live capture have ended.
+    fn intervals(&self) -> usize {
+        self.live.as_ref().map_or(0, |live| live.flows.intervals)
     }
 
     fn facts(&self, number: u32) -> Option<&Facts> {
@@ -572,7 +574,7 @@ impl Collector {
                 }
             }
             record.nat = facts.nat.map(|(from, to)| if facts.turned(flow) { (to, from) } else { (from, to) });
-            record.pace = Some(facts.pace);
+            record.pace = Some(facts.pace(self.intervals()));
         }
         record
     }

@@ -78,7 +78,6 @@ impl Strands {
         gone.places.truncate(TOLD);
         let mut keep = left.into_iter();
         self.all.retain(|_| keep.next().unwrap_or(true));
-        self.all.shrink_to_fit();
         self.gone = Some(Box::new(gone));
         told
     }

@@ -27,6 +27,8 @@ const AFTERLIFE: u64 = 30_000_000_000;
 const MAX_CHANGES: usize = 65_536;
 /// Flows of one unconnected socket that are remembered to have been answered for.
 const MAX_ANSWERED: usize = 64;
+/// Sockets and five-tuples for which there is room from the beginning: to make more has all of them read again.
+const FEW: usize = 14_336;
 /// No place in an arena.
 const NONE: u32 = u32::MAX;
 
@@ -110,6 +112,11 @@ pub(super) struct Table {
 }
 
 impl Table {
+    pub(super) fn new() -> Self {
+        let (by_cookie, by_ends) = (HashTable::with_capacity(FEW), HashTable::with_capacity(FEW));
+        Self { by_cookie, by_ends, ..Self::default() }
+    }
+
     /// Notes what happened to a socket.
     pub(super) fn take(&mut self, event: &Event) {
         self.forget_old(event.at);

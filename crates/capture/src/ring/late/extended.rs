@@ -89,11 +89,13 @@ const LOAD_DOUBLE: u8 = 0x79;
 const STORE_WORD: u8 = 0x63;
 const ATOMIC_DOUBLE: u8 = 0xdb;
 const ATOMIC_ADD: i32 = 0;
+const FETCH_AND_ADD: i32 = 0x01;
 const COMPARE_EXCHANGE: i32 = 0xf1;
 const MOVE: u8 = 0xbf;
 const MOVE_32: u8 = 0xbc;
 const SET_32: u8 = 0xb4;
 const ADD: u8 = 0x07;
+const ADD_REGISTER: u8 = 0x0f;
 const SUB_REGISTER: u8 = 0x1f;
 const ADD_32: u8 = 0x04;
 const AND_32: u8 = 0x54;
@@ -286,9 +288,9 @@ fn take(asm: &mut Assembler, charge: &Charge, maps: &Maps) {
     asm.emit(IF_AT_MOST_32, R1, 0, 1, charge.plain as i32);
     asm.emit(SHIFT_LEFT_32, R1, 0, 0, 1);
     asm.constant(STATE, OF_MAP_VALUE, maps.state, 0);
-    asm.emit(ATOMIC_DOUBLE, STATE, R1, bytes(POSITION), ATOMIC_ADD);
-    // Others may have added to it meanwhile: then it is beyond this packet, which is all the safer.
-    asm.emit(LOAD_DOUBLE, R1, STATE, bytes(POSITION), 0);
+    asm.emit(MOVE, R2, R1, 0, 0);
+    asm.emit(ATOMIC_DOUBLE, STATE, R1, bytes(POSITION), FETCH_AND_ADD);
+    asm.emit(ADD_REGISTER, R1, R2, 0, 0);
     asm.emit(LOAD_DOUBLE, R2, STATE, bytes(LIMIT), 0);
     asm.jump(IF_GREATER_REGISTER, R1, R2, 0, To::Late);
     asm.emit(CALL, 0, 0, 0, JIFFIES);

@@ -16,7 +16,7 @@ fn tuple(own: u16, other: u16) -> Kind {
 
 #[test]
 fn what_is_forgotten_leaves_nothing_behind() {
-    let mut table = Table::default();
+    let mut table = Table::new();
     // Each socket has ends of its own, and some that the same one in other namespaces and the next socket has, too.
     for cookie in 1..=300 {
         let namespace = cookie % 3;
@@ -41,7 +41,7 @@ fn what_is_forgotten_leaves_nothing_behind() {
 
 #[test]
 fn the_latest_socket_of_a_namespace_has_the_ends() {
-    let mut table = Table::default();
+    let mut table = Table::new();
     for (cookie, namespace) in [(1, 1), (2, 2), (3, 1), (4, 3)] {
         table.take(&event(cookie, namespace, 10, tuple(53, 9)));
     }
@@ -59,7 +59,7 @@ fn the_latest_socket_of_a_namespace_has_the_ends() {
 
 #[test]
 fn who_takes_over_an_own_end_takes_over_its_flows_alone() {
-    let mut table = Table::default();
+    let mut table = Table::new();
     let any = |own: u16| {
         let (protocol, local, remote) = ends(own, 1).of_any().parts();
         Kind::Tuple { protocol, local, remote }
