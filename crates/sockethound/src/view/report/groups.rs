@@ -44,7 +44,11 @@ type Cells = [String; HEADS.len()];
 /// The table of groups, where flows are added up.
 pub(super) fn show(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
     let (Some(groups), pace) = (&snapshot.groups, page.group_pace) else { return Ok(()) };
-    page.headline(&format!("Active {} (sorted by {}):", page.options.group.map_or("Groups", title), order(page.options.sort)))?;
+    page.headline(&format!(
+        "Active {} (sorted by {}):",
+        page.options.group.map_or("Groups", title),
+        order(page.options.sort)
+    ))?;
     page.rule()?;
     if groups.is_empty() {
         return page.line(color::QUIET, "none");
