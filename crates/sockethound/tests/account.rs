@@ -5,6 +5,7 @@
 mod run;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use run::{corpus, fixture, fixtures, of_kind, records, root, run, run_on, text};
 use serde_json::Value;
@@ -43,25 +44,36 @@ fn closes(records: &[Value], what: &str) {
     assert_eq!(captures, sum([counted, not_ip].into_iter()), "{what}: captures and the ledger");
 }
 
-fn all_close(captures: &[impl AsRef<Path>]) {
+/// Checks each way of counting each of `captures`, on all processors.
+fn all_close(captures: &[impl AsRef<Path> + Sync]) {
     let schema = serde_json::from_str(&text(&["schema"])).unwrap();
     let schema = jsonschema::validator_for(&schema).unwrap();
-    for path in captures {
-        for way in WAYS {
-            let path = path.as_ref().to_str().unwrap();
-            let what = format!("{path} {way:?}");
-            let output = run(&[&["-r", path, "--json"], way].concat());
-            assert!(matches!(output.status.code(), Some(0 | 6)), "{what}: {output:?}");
-            let records = records(&output.stdout);
-            assert_eq!(of_kind(&records, "capture").len(), 1, "{what}");
-            for record in &records {
-                if let Some(error) = schema.iter_errors(record).next() {
-                    panic!("{what}: {error:?}\n{record}");
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(path) = captures.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    WAYS.iter().for_each(|way| closes_and_validates(path.as_ref(), way, &schema));
                 }
-            }
-            closes(&records, &what);
+            });
+        }
+    });
+}
+
+fn closes_and_validates(path: &Path, way: &[&str], schema: &jsonschema::Validator) {
+    let path = path.to_str().unwrap();
+    let what = format!("{path} {way:?}");
+    let output = run(&[&["-r", path, "--json"], way].concat());
+    assert!(matches!(output.status.code(), Some(0 | 6)), "{what}: {output:?}");
+    let records = records(&output.stdout);
+    assert_eq!(of_kind(&records, "capture").len(), 1, "{what}");
+    for record in &records {
+        if !schema.is_valid(record) {
+            let error = schema.iter_errors(record).next();
+            panic!("{what}: {error:?}\n{record}");
         }
     }
+    closes(&records, &what);
 }
 
 #[test]
