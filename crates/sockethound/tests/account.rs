@@ -53,7 +53,9 @@ fn all_close(captures: &[impl AsRef<Path> + Sync]) {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some(path) = captures.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    WAYS.iter().for_each(|way| closes_and_validates(path.as_ref(), way, &schema));
+                    for way in WAYS {
+                        closes_and_validates(path.as_ref(), way, &schema);
+                    }
                 }
             });
         }
