@@ -47,45 +47,11 @@ pub fn keep_freed() {
     }
 }
 
-/// Has memory ready for what this thread will ask for, `bytes` of it: a fresh page costs more than what is written there, in a
-/// virtual machine some microseconds, and large ones a tenth of that. To be called after [`keep_freed`], before the thread has
-/// asked for much; it takes what the C library keeps at most, and less where there is no other memory.
-pub fn prepare(bytes: usize) {
-    /// Less than what is fresh memory each time.
-    const PIECE: usize = 4 << 20;
-    const PAGE: usize = 4096;
-    let mut pieces = Vec::new();
-    let mut left = bytes;
-    while left > 0 {
-        let size = left.min(PIECE);
-        // SAFETY: any size may be asked for.
-        let start: *mut u8 = unsafe { libc::malloc(size) }.cast();
-        if start.is_null() {
-            break;
-        }
-        pieces.push(start);
-        advise_large(start, size);
-        for at in (0..size).step_by(PAGE) {
-            // SAFETY: it lies within what was just allocated.
-            unsafe { start.wrapping_add(at).write_volatile(0) };
-        }
-        left -= size;
-    }
-    for start in pieces {
-        // SAFETY: it was allocated above, and is freed once.
-        unsafe { libc::free(start.cast()) };
-    }
-}
-
-/// Asks the kernel for large pages in the `len` bytes at `start`, if that is long enough to be worth it.
-fn advise(start: *mut u8, len: usize) {
-    if len >= LEAST {
-        advise_large(start, len);
-    }
-}
-
 /// Asks the kernel for large pages in the `len` bytes at `start`.
-fn advise_large(start: *mut u8, len: usize) {
+fn advise(start: *mut u8, len: usize) {
+    if len < LEAST {
+        return;
+    }
     let before = start.align_offset(LARGE);
     let whole = len.saturating_sub(before) & !(LARGE - 1);
     if whole > 0 && !start.is_null() {
@@ -186,30 +152,6 @@ mod tests {
                 LargePages.dealloc(start, layout);
             }
         }
-    }
-
-    #[test]
-    #[cfg(target_env = "gnu")]
-    fn what_is_ready_needs_no_fresh_pages() {
-        const SIZE: usize = 2 << 20;
-        fn faults() -> i64 {
-            let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-            // SAFETY: there is room for what is written; all zeros are a valid value, too.
-            unsafe {
-                libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr());
-                usage.assume_init().ru_minflt
-            }
-        }
-        keep_freed();
-        // A thread of its own, since each has its own memory.
-        let thread = std::thread::spawn(|| {
-            prepare(SIZE + SIZE / 2);
-            let before = faults();
-            std::hint::black_box(vec![1_u8; SIZE]);
-            faults() - before
-        });
-        let fresh = thread.join().unwrap();
-        assert!(fresh < 64, "of 512 pages, {fresh} were fresh");
     }
 
     #[test]

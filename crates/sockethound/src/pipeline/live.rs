@@ -25,10 +25,6 @@ const QUIET: Duration = Duration::from_millis(250);
 const LAST_ANSWERS: Duration = Duration::from_millis(1500);
 /// How often it is looked for them.
 const LAST_LOOKS: Duration = Duration::from_millis(20);
-/// Memory that is made ready beforehand, in bytes: for some ten thousand flows in the tables of all workers, …
-const TABLES: usize = 3 << 20;
-/// … and as many in the collector.
-const MERGED: usize = 7 << 20;
 
 /// What a live run has open: rings, and whoever knows owners.
 #[derive(Debug)]
@@ -94,18 +90,13 @@ impl Live {
             desk.expect(&baseline[0]);
         }
         let mut others = Others::of(self.rings.len());
-        let memory = TABLES / self.rings.len().max(1);
         for (number, ring) in self.rings.into_iter().enumerate() {
             let ring = (ring, others.next().unwrap_or_default());
             let worker = Worker::new((number, told), ring, job, watch, &shared, news.clone(), start);
-            super::start(scope, &format!("capture-{number}"), move || {
-                capture::memory::prepare(memory);
-                drop(worker.run());
-            });
+            super::start(scope, &format!("capture-{number}"), move || drop(worker.run()));
         }
         let events = job.config.events;
         super::start(scope, "collect", move || {
-            capture::memory::prepare(MERGED);
             drop(collect(desk, began.filter(|_| events), &incoming, &outputs));
         });
     }

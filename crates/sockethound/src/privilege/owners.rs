@@ -37,8 +37,6 @@ const NO_SANDBOX: &str = "--no-sandbox";
 const NO_BPF: &str = "--no-bpf";
 /// Its option for the memory of what those tell.
 const BPF_RING: &str = "--bpf-ring";
-/// Memory that is made ready before anybody asks, in bytes: for some ten thousand sockets.
-const MEMORY: usize = 2 << 20;
 
 /// How it is run.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +109,6 @@ pub fn run(manner: Manner) -> Result<()> {
     capture::memory::keep_freed();
     // First, since nobody captures before it is known what the kernel tells.
     let (kernel, greeting) = hooks::open(manner);
-    capture::memory::prepare(MEMORY);
     greet(&stream, &greeting)?;
     open_as_many_as_allowed();
     let mut owners = Owners::open(&Config::default()).context("cannot look up owners")?;
