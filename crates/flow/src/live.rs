@@ -487,7 +487,10 @@ impl LiveFlows {
             let (Some(flow), Some(facts)) = (flows.open(number), self.facts.get_mut(number)) else {
                 continue;
             };
-            facts.is_active = false;
+            // The flow that had this number may have ended meanwhile, and another have taken its place on the list, too.
+            if !mem::take(&mut facts.is_active) {
+                continue;
+            }
             let total = flow.total();
             let fresh = total.ip_bytes.saturating_sub(mem::replace(&mut facts.counted, total.ip_bytes));
             facts.take_pace(self.intervals, fresh, seconds);

@@ -89,6 +89,28 @@ fn what_is_over_has_no_pace() {
     assert_eq!(rows.iter().map(|flow| flow.pace.unwrap().now > 0.0).collect::<Vec<_>>(), [true, false]);
 }
 
+/// One flow ends and another takes its place, both within an interval.
+#[test]
+fn what_took_the_place_of_another_has_its_own_pace() {
+    let mut capture = Capture::of_everything();
+    conversation(&mut capture, &[ETH0]);
+    capture.tell(0);
+    capture.now += 30 * SECOND;
+    (0..flow::ROUNDS).for_each(|_| capture.expire(0));
+    capture.tell(0);
+    for _ in 0..2 {
+        capture.collector.settle(dissect::Timestamp(capture.now));
+        capture.now += SECOND;
+    }
+    assert_eq!(over(&mut capture).len(), 1);
+    capture.stream(B, crate::wire::BEYOND, 0..3, &[ETH0]);
+    let rows = capture.report().rows;
+    let last = rows.iter().find(|flow| packets(flow) == (3, 0)).unwrap();
+    let pace = last.pace.unwrap();
+    assert_eq!(pace.recent[flow::RECENT - 2..], [0, last.sent.ip_bytes]);
+    assert!(pace.now > 0.0);
+}
+
 #[test]
 fn a_clock_that_is_set_back_stops_nothing() {
     let mut capture = Capture::of_everything();
