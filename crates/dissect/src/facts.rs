@@ -79,6 +79,34 @@ pub struct KernelCount<'a> {
     pub prints: [u32; 3],
 }
 
+/// The packets of a five-tuple that pass an interface in one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// Number of the interface, within the source.
+    pub interface: u32,
+    /// As they were sent.
+    pub tuple: FiveTuple,
+    /// Which way they pass the interface.
+    pub direction: Direction,
+}
+
+/// Datagrams that were counted where they passed, because nobody would have read them.
+#[derive(Clone, Copy, Debug)]
+pub struct SettledCount {
+    /// Whose they are.
+    pub way: Way,
+    /// When the last of them passed.
+    pub last: Timestamp,
+    /// How many; may be 0 where only bytes are new.
+    pub packets: u64,
+    /// Their IP bytes, as [`Ip::bytes`].
+    pub ip_bytes: u64,
+    /// Their wire lengths.
+    pub frame_bytes: u64,
+    /// What the first ones keep on their way, as in [`KernelCount`].
+    pub prints: [u32; 4],
+}
+
 /// One end of a flow. The port is 0 for protocols without ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {

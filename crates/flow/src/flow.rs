@@ -93,6 +93,12 @@ impl Heed {
         self.0 & (Self::TOLD | Self::PENDING | Self::COUNTED | Self::ASTRAY) == Self::TOLD
     }
 
+    /// Whether nobody has a use for what `side` says next, unless it begins another opening.
+    pub(crate) fn is_done_with(self, side: Side) -> bool {
+        let unwanted = self.0 & (Self::PENDING | Self::COUNTED) == 0 && !self.wants(side);
+        unwanted || self.is_at_rest() && !self.recurs()
+    }
+
     /// From now on, all its payloads are counted.
     pub(crate) fn count(&mut self) {
         self.0 |= Self::COUNTED | Self::BOTH;
@@ -181,6 +187,8 @@ pub(crate) struct Flow {
     pub(crate) more: u32,
     pub(crate) interface: u16,
     pub(crate) icmp: Icmp,
+    /// The sides whose packets the source was told to count itself, by bit.
+    pub(crate) settled: u8,
 }
 
 const _: () = assert!(size_of::<Flow>() == 192 && std::mem::offset_of!(Flow, first) == 128);
@@ -199,6 +207,7 @@ impl Flow {
             more: 0,
             interface: 0,
             icmp: Icmp::default(),
+            settled: 0,
             initiator,
             local: 0,
             heed: Heed::of(key.protocol()),

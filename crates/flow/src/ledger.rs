@@ -89,6 +89,8 @@ pub struct LiveLedger {
     pub in_kernel: (u64, u64),
     /// Of those in turn, the ones that are in no flow: the kernel had no place for more.
     pub without_flow: (u64, u64),
+    /// Of those that were seen, datagrams of flows of which nobody reads any more what they say: the kernel counted them.
+    pub settled: (u64, u64),
     /// Packets and bytes by which an interface that splits segments itself counts more than was seen, estimated.
     pub offload: (u64, u64),
     /// Of flows that a process owns.
@@ -119,6 +121,7 @@ impl LiveLedger {
         for (ours, theirs) in [
             (&mut self.in_kernel, other.in_kernel),
             (&mut self.without_flow, other.without_flow),
+            (&mut self.settled, other.settled),
             (&mut self.offload, other.offload),
             (&mut self.owned, other.owned),
             (&mut self.forwarded, other.forwarded),
@@ -253,6 +256,7 @@ mod tests {
                 kernel: Some((112, 9900)),
                 dropped: Some(2),
                 in_kernel: (0, 0),
+                settled: (0, 0),
                 without_flow: (0, 0),
                 offload: (10, 540),
                 owned: (90, 8000),

@@ -3,6 +3,7 @@
 mod counted;
 mod enclosed;
 mod pieces;
+mod settled;
 
 use std::mem;
 use std::sync::Arc;
@@ -229,7 +230,7 @@ impl FlowTable {
     /// Adds packets of one interface to its account and the capture's.
     #[inline(never)] // By value, so that the loop above keeps its account in registers.
     fn close_run(&mut self, run: Run) {
-        if run.seen.packets == 0 {
+        if (run.seen.packets, run.seen.bytes) == (0, 0) {
             return;
         }
         let capture = &mut self.capture;
@@ -290,6 +291,7 @@ impl FlowTable {
 
     #[cold]
     fn learn_of_resolvers(&mut self, at: Timestamp) {
+        self.unsettle_all();
         let known = &mut self.tally.openings.announced;
         for one in self.messages.said.lookups.announcements.drain(..) {
             known.learn(one.clone());
@@ -306,6 +308,7 @@ impl FlowTable {
 
     /// Learns of encrypted resolvers that answers in another table have spoken of.
     pub fn learn_announced(&mut self, announced: Vec<Announcement>) {
+        self.unsettle_all();
         self.tally.openings.learn_announced(&mut self.tally.flows, announced);
     }
 
@@ -392,14 +395,6 @@ impl FlowTable {
     /// Whether flows ended since the last delta.
     pub fn has_ended(&self) -> bool {
         !self.expiry.ended.is_empty()
-    }
-
-    /// Ends flows of a live capture that are over or have been idle too long by `now`: some of them at each call, all
-    /// within [`ROUNDS`] calls. They go into the next delta.
-    pub fn expire(&mut self, now: Timestamp) {
-        if let Some(timeouts) = &self.options.live {
-            self.expiry.pass(&mut self.tally.flows, timeouts, now);
-        }
     }
 
     /// Takes what changed since the last delta; flows stay, with their counters at zero.

@@ -6,6 +6,7 @@
 //! quarter of the time that it takes alone.
 
 mod group;
+mod settle;
 
 use std::hint::black_box;
 
@@ -14,6 +15,7 @@ use dissect::{TcpFlags, Timestamp};
 
 use self::group::GROUP;
 pub(crate) use self::group::{Group, Observation};
+pub use self::settle::Settle;
 use crate::flow::{Counters, Flow};
 use crate::opening::{Openings, is_worth_hearing, may_be_worth_hearing};
 use crate::path::PRINTS;
@@ -33,6 +35,8 @@ pub(crate) struct Tally {
     pub(crate) begun: Option<Vec<u32>>,
     /// The first interface of the capture that is read now.
     pub(crate) first_interface: u16,
+    /// What the source of packets is to be told, in this order.
+    pub(crate) settling: Vec<Settle>,
 }
 
 /// Keeps the number of flows within its bound.
@@ -52,6 +56,7 @@ impl Tally {
             eviction: Eviction { max_flows: max_flows.max(1), hand: 0, evicted: Vec::new() },
             begun: live.then(Vec::new),
             first_interface: 0,
+            settling: Vec::new(),
         }
     }
 
@@ -96,9 +101,8 @@ impl Tally {
                     && may_be_worth_hearing(flow, o)
                     && is_worth_hearing(flow, o, &self.openings);
                 // Asked first, since a capture's answer is always the same.
-                if live && place < PRINTS as u64 {
-                    let print = o.unprinted().print(o.ip_bytes);
-                    self.flows.keep_print(guess, o.side.index(), place as usize, print);
+                if live && place <= PRINTS as u64 {
+                    self.heed_place(guess, o, place as usize);
                 }
                 if is_beginning {
                     self.begin_earlier(guess, o);
@@ -106,6 +110,18 @@ impl Tally {
                 return (guess, is_wanted);
             }
             guess = self.search(o);
+        }
+    }
+
+    /// What becomes of one of the first packets of an interval, in a live capture: they leave prints; and by the one behind
+    /// those, which few flows come to, it is seen whether more need be read.
+    #[inline]
+    fn heed_place(&mut self, number: u32, o: &Observation<'_>, place: usize) {
+        if place < PRINTS {
+            let print = o.unprinted().print(o.ip_bytes);
+            self.flows.keep_print(number, o.side.index(), place, print);
+        } else {
+            self.may_settle(number, o);
         }
     }
 
@@ -184,7 +200,10 @@ impl Tally {
 
     #[cold]
     fn begin(&mut self, o: &Observation<'_>) -> u32 {
-        self.eviction.make_room(&mut self.flows);
+        if let Some(gone) = self.eviction.make_room(&mut self.flows) {
+            self.settling.extend(settle::end(&gone.flow));
+            self.eviction.evicted.push(gone);
+        }
         let mut flow = Flow::new(o.key, o.hash, o.at, o.side);
         (flow.interface, flow.icmp) = (o.interface, o.icmp);
         let number = self.flows.insert(flow);
@@ -212,9 +231,9 @@ fn add(flow: &mut Flow, o: &Observation<'_>) -> bool {
 
 impl Eviction {
     /// Takes out the longest idle of the flows that the clock hand passes, if there is no room for another.
-    fn make_room(&mut self, flows: &mut FlowStore) {
+    fn make_room(&mut self, flows: &mut FlowStore) -> Option<FlowParts> {
         if flows.len() < self.max_flows {
-            return;
+            return None;
         }
         let mut idlest: Option<(u32, Timestamp)> = None;
         let mut looked_at = 0;
@@ -227,8 +246,6 @@ impl Eviction {
             }
             self.hand = self.hand.wrapping_add(1);
         }
-        if let Some((number, _)) = idlest {
-            self.evicted.push(flows.remove(number));
-        }
+        idlest.map(|(number, _)| flows.remove(number))
     }
 }

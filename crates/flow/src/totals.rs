@@ -86,9 +86,11 @@ impl NoFlow {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct InterfaceTotals {
     pub(crate) seen: Frames,
-    /// Of those, what was counted in the kernel.
+    /// Of those, what was counted in the kernel because the ring had no room.
     pub(crate) in_kernel: Frames,
-    /// Of those in turn, what has no flow because there was no place for one.
+    /// Of those that were seen, what was counted in the kernel because nobody would have read it.
+    pub(crate) settled: Frames,
+    /// Of what was counted in the kernel, what has no flow because there was no place for one.
     pub(crate) without_flow: Frames,
     /// What the interface counts beyond that because it splits segments itself; estimated.
     pub(crate) offload: Frames,
@@ -99,6 +101,7 @@ impl InterfaceTotals {
     fn absorb(&mut self, other: InterfaceTotals) {
         self.seen += other.seen;
         self.in_kernel += other.in_kernel;
+        self.settled += other.settled;
         self.without_flow += other.without_flow;
         self.offload += other.offload;
         other.no_flow.into_iter().for_each(|(why, frames)| self.note(why, frames));

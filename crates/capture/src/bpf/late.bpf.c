@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 //
-// Counts the packets of a ring whose reader is late.
+// Counts packets that a ring is not to have: of flows that nobody reads any
+// more (settled.h), and of a reader who is late.
 //
 // The ring's own filter (ring/late/extended.rs) takes all decisions; what the ring
 // may have no room for it hands to `count` by a tail call. That adds the packet
@@ -57,11 +58,17 @@ struct state {
 	/* Of one generation: how many there are, and the size of the index less 1. */
 	__u64 entries;
 	__u64 mask;
-	__u64 idle[3];
+	/* Flows that are settled, and how often their counts were taken. */
+	__u64 settled;
+	__u64 epoch;
+	__u64 idle[1];
 	/* Written for every packet that is counted. */
 	__u64 packets;
 	__u64 bytes;
 	__u64 spare[6];
+	/* Written by the reader: the first bytes, by bit, of payloads that somebody may read also in a settled flow. */
+	__u64 read[4];
+	__u64 rest[4];
 };
 
 /* How far a generation is used. */
@@ -170,10 +177,12 @@ struct {
 	__type(value, struct rest);
 } late_rests SEC(".maps");
 
-/* For the tail call. */
+/* For tail calls: what counts, and the ring's filter. */
+#define CALL_COUNT 0
+#define CALL_FILTER 1
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, 2);
 	__type(key, __u32);
 	__type(value, __u32);
 } late_calls SEC(".maps");
@@ -615,6 +624,8 @@ INLINE struct generation *enter(struct state *s, __u32 *gen)
 	}
 	return 0;
 }
+
+#include "settled.h"
 
 SEC("socket")
 int late_count(struct __sk_buff *skb)

@@ -1,6 +1,6 @@
 //! What the kernel has counted instead of putting it into the ring.
 
-use dissect::{KernelCount, LinkType, Packet, TcpFlags, Timestamp};
+use dissect::{KernelCount, LinkType, Packet, SettledCount, TcpFlags, Timestamp, Way};
 
 use super::block;
 use super::late::Entry;
@@ -108,6 +108,41 @@ impl RingSource {
         }
         self.totals.set(totals);
         Ok(counts)
+    }
+
+    /// Has the kernel count datagrams that pass this way: they do not go into the ring any more, but for what may begin an
+    /// opening or a message.
+    ///
+    /// All may go on as before: where the kernel does not count, or has no place for more flows.
+    pub fn settle(&mut self, way: Way) {
+        if let (Some(late), Some(ifindex)) = (&mut self.late, self.known.ifindex(way.interface as usize)) {
+            late.settle(way, ifindex);
+        }
+    }
+
+    /// Has them go into the ring again, if they do not.
+    pub fn unsettle(&mut self, way: &Way) {
+        if let (Some(late), Some(ifindex)) = (&mut self.late, self.known.ifindex(way.interface as usize)) {
+            late.unsettle(way, ifindex);
+        }
+    }
+
+    /// The same of all flows.
+    pub fn unsettle_all(&mut self) {
+        if let Some(late) = &mut self.late {
+            late.unsettle_all();
+        }
+    }
+
+    /// Takes what was counted of such flows since the last call; nothing is left behind once the ring has been stopped for
+    /// some microseconds.
+    pub fn take_settled(&mut self) -> Vec<SettledCount> {
+        let Some(late) = &mut self.late else { return Vec::new() };
+        let counts = late.take_settled();
+        let mut totals = self.totals.get();
+        totals.counted += counts.iter().map(|count| count.packets).sum::<u64>();
+        self.totals.set(totals);
+        counts
     }
 
     /// The number of an interface, which may be a new one, and what its packets begin with.

@@ -11,7 +11,7 @@ use crate::sys::{RawSender, Tun, within};
 
 /// A source whose ring is backed by counts; `None`, and why on standard error, where the kernel does not let us.
 #[allow(clippy::print_stderr)]
-fn counting(options: &Options) -> Option<RingSource> {
+pub(crate) fn counting(options: &Options) -> Option<RingSource> {
     let source = RingSource::open(&Options { count_in_kernel: true, ..options.clone() }).unwrap();
     match source.refusal() {
         None => Some(source),

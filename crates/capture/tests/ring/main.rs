@@ -7,6 +7,7 @@
 mod frames;
 mod lab;
 mod late;
+mod settled;
 mod sys;
 
 use std::io::{Read, Write};

@@ -74,9 +74,10 @@ impl Registry {
         }
     }
 
-    /// Whether some dissector is known by one of these ports: if not, nobody has to be asked.
+    /// Whether some dissector of what UDP carries, or of messages, is known by one of these ports: if not, nobody has to be
+    /// asked.
     #[inline]
-    pub(crate) fn is_spoken(&self, src_port: u16, dst_port: u16) -> bool {
+    pub fn is_spoken(&self, src_port: u16, dst_port: u16) -> bool {
         self.spoken_ports.has_any([src_port, dst_port])
     }
 

@@ -202,6 +202,7 @@ impl Collector {
                 dropped,
                 in_kernel: totals.map_or((0, 0), |t| (t.in_kernel.packets, t.in_kernel.bytes)),
                 without_flow: totals.map_or((0, 0), |t| (t.without_flow.packets, t.without_flow.bytes)),
+                settled: totals.map_or((0, 0), |t| (t.settled.packets, t.settled.bytes)),
                 offload,
                 owned: shares.owned,
                 forwarded: shares.forwarded,

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use capture::ring::{Error, InterfaceCounters, LinkChange, ON_THE_WAY, RingSource, RingStats};
 use capture::{Interface, Next, PacketSource};
-use flow::{Delta, FlowTable};
+use flow::{Delta, FlowTable, Settle};
 
 use super::live::now;
 use super::others::Others;
@@ -30,6 +30,8 @@ const MUCH: usize = 64;
 const MUCH_NEWS_TOLD: Duration = Duration::from_millis(500);
 /// How often flows are looked at that may have ended.
 const EXPIRY: Duration = Duration::from_secs(1);
+/// How old counts of settled flows are at most, besides at reports; flows must live for far longer without packets.
+const COUNTS: Duration = Duration::from_secs(2);
 /// How long packets that passed are waited for at the end: longer than the ring keeps them.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// How often the last counts are taken: there are two generations of them.
@@ -101,6 +103,8 @@ pub(super) struct Worker<'a> {
     /// Of [`MUCH_NEWS`].
     much_news: Duration,
     next_expiry: Instant,
+    /// When counts of settled flows were last taken; `None` if flows end so soon that none may settle.
+    counted: Option<Instant>,
     end: Option<Instant>,
 }
 
@@ -116,6 +120,8 @@ impl<'a> Worker<'a> {
         to: SyncSender<Box<News>>,
         start: Instant,
     ) -> Self {
+        let live = job.options.live.as_ref();
+        let settles = live.is_some_and(|timeouts| timeouts.idle >= 4 * COUNTS);
         Worker {
             number,
             shared: Arc::clone(shared),
@@ -133,6 +139,7 @@ impl<'a> Worker<'a> {
             last_news: start,
             much_news: if told { MUCH_NEWS_TOLD } else { MUCH_NEWS },
             next_expiry: start + EXPIRY,
+            counted: settles.then_some(start),
             end: job.duration.map(|d| start + d),
         }
     }
@@ -164,22 +171,25 @@ impl<'a> Worker<'a> {
 
     /// Counts the next block of packets; gives whether there was one.
     fn take_packets(&mut self, patience: Duration) -> Result<bool, Error> {
-        Ok(match self.ring.next_batch(patience)? {
+        let any = match self.ring.next_batch(patience)? {
             Next::Batch(batch) => {
                 heed_interfaces(&mut self.table, &mut self.met, batch.interfaces);
                 self.others.listen(&mut self.table);
                 batch.read_by(Observe(&mut self.table));
                 self.others.tell(&mut self.table);
-                if self.ring.is_counting_much() || self.is_report_due() {
-                    self.take_counts()?;
-                }
+                self.settle();
                 true
             }
-            Next::Idle | Next::End => {
-                self.take_counts()?;
-                false
-            }
-        })
+            Next::Idle | Next::End => false,
+        };
+        let report = self.is_report_due();
+        if !any || report || self.ring.is_counting_much() {
+            self.take_counts()?;
+        }
+        if report || self.counted.is_some_and(|counted| counted.elapsed() >= COUNTS) {
+            self.take_settled();
+        }
+        Ok(any)
     }
 
     /// Whether the next look at the clock will make a report, which is to have all that was counted.
@@ -189,7 +199,25 @@ impl<'a> Worker<'a> {
             || self.next_report.is_some_and(|at| Instant::now() >= at)
     }
 
-    /// Counts what the kernel has counted. Packets that are still in the ring mostly came earlier, so this comes after them.
+    /// Tells the ring which flows' packets it need not have.
+    fn settle(&mut self) {
+        for settle in self.table.take_settling() {
+            match settle {
+                Settle::Begin(way) if self.counted.is_some() => self.ring.settle(way),
+                Settle::Begin(_) => {}
+                Settle::End(way) => self.ring.unsettle(&way),
+                Settle::EndAll => self.ring.unsettle_all(),
+            }
+        }
+    }
+
+    /// Counts what the kernel has counted of settled flows.
+    fn take_settled(&mut self) {
+        self.table.observe_settled(&self.ring.take_settled());
+        self.counted = self.counted.map(|_| Instant::now());
+    }
+
+    /// Counts what the kernel has counted for want of room. Packets that are still in the ring mostly came earlier, so this comes after them.
     fn take_counts(&mut self) -> Result<(), Error> {
         if !self.ring.has_counted() {
             return Ok(());
@@ -345,6 +373,7 @@ impl<'a> Worker<'a> {
         for _ in 0..LAST_COUNTS {
             fault = fault.or_else(|| self.take_counts().err());
         }
+        self.take_settled();
         if let Some(news) = self.waiting.take() {
             self.to.send(news).map_err(|_| Gone)?;
         }

@@ -14,6 +14,7 @@ mod owners;
 mod peer;
 mod program;
 mod resolvers;
+mod settled;
 #[path = "../../../capture/tests/ring/sys.rs"]
 mod sys;
 mod traffic;

@@ -143,6 +143,7 @@ pub(crate) fn live_ledger() -> LiveLedger {
         kernel: Some((3350, 4_488_000)),
         dropped: Some(3),
         in_kernel: (0, 0),
+        settled: (0, 0),
         without_flow: (0, 0),
         offload: (0, 0),
         owned: (3200, 4_361_000),

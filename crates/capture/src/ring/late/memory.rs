@@ -12,7 +12,7 @@ pub(super) const RESTS: usize = 256 + 1;
 pub(super) const REST: usize = 3;
 
 /// Words of `struct state`.
-pub(super) const STATE: usize = 24;
+pub(super) const STATE: usize = 32;
 /// Where the packets in the ring end, in charged bytes since the beginning.
 pub(super) const POSITION: usize = 0;
 /// When time was last charged, in ticks.
@@ -24,8 +24,13 @@ pub(super) const GENERATION: usize = 9;
 pub(super) const SEED: usize = 10;
 pub(super) const ENTRIES: usize = 11;
 pub(super) const MASK: usize = 12;
+/// Flows that are settled, and how often their counts were taken.
+pub(super) const SETTLED_FLOWS: usize = 13;
+pub(super) const EPOCH: usize = 14;
 /// Packets that were counted instead of kept, since the beginning.
 pub(super) const PACKETS: usize = 16;
+/// The first bytes, by bit, of payloads that somebody may read also in a settled flow: four words.
+pub(super) const READ: usize = 24;
 
 /// Words of a `struct generation`.
 pub(super) const USE: usize = 8;

@@ -1,4 +1,5 @@
-//! Counting in the kernel what the ring may have no room for, so that a late reader loses no packet.
+//! Counting in the kernel what the ring may have no room for, so that a late reader loses no packet; and what nobody reads
+//! any more ([`settled`]).
 //!
 //! A program in the kernel takes the filter's place. It decides alike, and
 //! estimates meanwhile how full the ring is: a packet for which there may be no
@@ -28,6 +29,7 @@
 mod entry;
 mod extended;
 mod memory;
+mod settled;
 mod sys;
 
 use std::fmt;
@@ -37,13 +39,15 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::time::Duration;
 
-use aya::maps::{Map, MapData, MapError, ProgramArray};
+use aya::maps::{Map, MapData};
 use aya::programs::{ProgramError, SocketFilter};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
+use dissect::{SettledCount, Way};
 
 pub(super) use self::entry::Entry;
 use self::extended::{Charge, Maps};
 use self::memory::{ENTRY, LINKS, REST, RESTS, STATE, USE};
+use self::settled::Settled;
 use super::block::HEADER_OF_BLOCK;
 use super::link::{Links, arphrd, start};
 use super::program::Instruction;
@@ -51,8 +55,12 @@ use super::sys::{Blocks, Socket};
 use crate::bpf::{Refusal, Words};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/late.bpf.o");
-/// The program that counts, by its name in the object.
+/// The program that counts what there may be no room for, by its name in the object; and the one that a packet meets first.
 const COUNT: &str = "late_count";
+const SETTLE: &str = "late_settle";
+/// Where programs are called.
+const CALL_COUNT: u32 = 0;
+const CALL_FILTER: u32 = 1;
 
 /// Places in the index for each entry: then few are looked at in vain.
 const PLACES: usize = 4;
@@ -117,7 +125,10 @@ pub(super) struct Taken {
 
 /// The programs of one ring, and what is shared with them. They end with the socket.
 pub(super) struct Late {
-    program: OwnedFd,
+    first: OwnedFd,
+    /// The ring's filter; the first program calls it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "it stays loaded"))]
+    filter: OwnedFd,
     /// Whether the filter chooses interfaces.
     chosen: bool,
     room: Room,
@@ -134,8 +145,9 @@ pub(super) struct Late {
     behind: Option<usize>,
     /// What was taken of `rests`.
     told: Vec<(u64, u64)>,
+    settled: Settled,
     /// The kernel forgets what is called when nobody holds this.
-    _calls: ProgramArray<MapData>,
+    _calls: MapData,
     _ebpf: Ebpf,
 }
 
@@ -194,16 +206,21 @@ impl Loader {
         let (generations, rests) =
             (words(&ebpf, "late_generations", 2 * USE)?, words(&ebpf, "late_rests", RESTS * REST)?);
         let links = words(&ebpf, "late_links", LINKS)?;
-        let calls = set_calls(&mut ebpf)?;
+        let settled = words(&ebpf, "late_settled", settled::PLACES * settled::WORDS)?;
+        let calls = take_calls(&mut ebpf)?;
         let room = Room::new(ring.block_size, ring.patience.as_nanos() as i64, sys::tick());
         let maps = Maps {
             state: map(&ebpf, "late_state")?.as_raw_fd(),
             links: map(&ebpf, "late_links")?.as_raw_fd(),
-            calls: calls.1,
+            calls: calls.fd().as_fd().as_raw_fd(),
         };
         let program = extended::program(decisions, chosen, &room.charge, &maps)
             .ok_or_else(|| Refusal::of("filter", &io::Error::other("it cannot be translated")))?;
-        let program = sys::load(c"sockethound", &program, c"Dual MIT/GPL").map_err(refused("filter"))?;
+        let filter = sys::load(c"sockethound", &program, c"Dual MIT/GPL").map_err(refused("filter"))?;
+        let (count, first) = (load(&mut ebpf, COUNT)?, load(&mut ebpf, SETTLE)?);
+        for (place, program) in [(CALL_COUNT, &count), (CALL_FILTER, &filter)] {
+            sys::set_call(calls.fd().as_fd(), place, program.as_fd()).map_err(refused("late_calls"))?;
+        }
         let words = state.all();
         words[memory::SEED]
             .store(std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0), Relaxed);
@@ -212,8 +229,10 @@ impl Loader {
         // The first packet is charged for all the time before it.
         let free = ring.blocks.saturating_sub(RESERVE) as u64;
         words[memory::LIMIT].store(free * room.block + room.charge.later, Release);
+        let settled = Settled::new(settled, words);
         Ok(Late {
-            program,
+            first,
+            filter,
             chosen,
             room,
             entries,
@@ -226,7 +245,8 @@ impl Loader {
             taken: 0,
             behind: None,
             told: vec![(0, 0); RESTS],
-            _calls: calls.0,
+            settled,
+            _calls: calls,
             _ebpf: ebpf,
         })
     }
@@ -235,7 +255,7 @@ impl Loader {
 impl Late {
     /// Has `socket` filtered by this from now on.
     pub(super) fn attach(&self, socket: &Socket) -> io::Result<()> {
-        socket.attach_extended(self.program.as_fd())
+        socket.attach_extended(self.first.as_fd())
     }
 
     /// Tells of all interfaces, and which of them are taken; gives whether those can all be told of.
@@ -305,8 +325,27 @@ impl Late {
         if self.behind.take().is_none() {
             self.taken = packets;
         }
-        let offset = sys::time(libc::CLOCK_REALTIME) - sys::time(libc::CLOCK_MONOTONIC);
-        Taken { entries: self.clear(old), offset, rests: self.take_rests() }
+        Taken { entries: self.clear(old), offset: offset(), rests: self.take_rests() }
+    }
+
+    /// Has the kernel count these packets from now on, beside the ring, but for those that somebody may read.
+    pub(super) fn settle(&mut self, way: Way, ifindex: u32) {
+        self.settled.add(way, ifindex, self.state.all());
+    }
+
+    /// Has these packets go into the ring again.
+    pub(super) fn unsettle(&mut self, way: &Way, ifindex: u32) {
+        self.settled.remove(way, ifindex);
+    }
+
+    /// The same of all that do not.
+    pub(super) fn unsettle_all(&mut self) {
+        self.settled.remove_all();
+    }
+
+    /// Takes what was counted of settled flows.
+    pub(super) fn take_settled(&mut self) -> Vec<SettledCount> {
+        self.settled.take(offset(), self.state.all())
     }
 
     /// Whether no program uses a generation any more, which is not current.
@@ -349,23 +388,22 @@ impl Late {
     }
 }
 
-/// Has the program that counts where the filter calls it.
-fn set_calls(ebpf: &mut Ebpf) -> Result<(ProgramArray<MapData>, i32), Refusal> {
-    let missing = || Refusal::of(COUNT, &io::Error::other("it is missing"));
-    let map = ebpf.take_map("late_calls").ok_or_else(missing)?;
-    let Map::ProgramArray(data) = map else { return Err(missing()) };
-    let descriptor = data.fd().as_fd().as_raw_fd();
-    let mut calls =
-        ProgramArray::try_from(Map::ProgramArray(data)).map_err(|e: MapError| Refusal::of(COUNT, &e))?;
-    let program: &mut SocketFilter = ebpf
-        .program_mut(COUNT)
-        .ok_or_else(missing)?
-        .try_into()
-        .map_err(|e: ProgramError| Refusal::of(COUNT, &e))?;
-    program.load().map_err(|e| Refusal::of(COUNT, &e))?;
-    let program = program.fd().map_err(|e| Refusal::of(COUNT, &e))?;
-    calls.set(0, program, 0).map_err(|e| Refusal::of(COUNT, &e))?;
-    Ok((calls, descriptor))
+fn take_calls(ebpf: &mut Ebpf) -> Result<MapData, Refusal> {
+    match ebpf.take_map("late_calls") {
+        Some(Map::ProgramArray(data)) => Ok(data),
+        _ => Err(Refusal::of("late_calls", &io::Error::other("it is missing"))),
+    }
+}
+
+/// Loads one of the object's programs.
+fn load(ebpf: &mut Ebpf, name: &str) -> Result<OwnedFd, Refusal> {
+    let refused = |e: ProgramError| Refusal::of(name, &e);
+    let missing = || Refusal::of(name, &io::Error::other("it is missing"));
+    let program: &mut SocketFilter =
+        ebpf.program_mut(name).ok_or_else(missing)?.try_into().map_err(refused)?;
+    program.load().map_err(refused)?;
+    let descriptor = program.fd().map_err(refused)?;
+    descriptor.as_fd().try_clone_to_owned().map_err(|e| Refusal::of(name, &e))
 }
 
 fn map<'a>(ebpf: &'a Ebpf, name: &str) -> Result<BorrowedFd<'a>, Refusal> {
@@ -373,6 +411,11 @@ fn map<'a>(ebpf: &'a Ebpf, name: &str) -> Result<BorrowedFd<'a>, Refusal> {
         Some(Map::Array(data)) => Ok(data.fd().as_fd()),
         _ => Err(Refusal::of(name, &io::Error::other("it is missing"))),
     }
+}
+
+/// From the monotonic clock to that of packets, in nanoseconds.
+fn offset() -> i64 {
+    sys::time(libc::CLOCK_REALTIME) - sys::time(libc::CLOCK_MONOTONIC)
 }
 
 fn refused(what: &str) -> impl Fn(io::Error) -> Refusal {

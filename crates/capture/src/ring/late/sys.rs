@@ -6,12 +6,11 @@
 use std::ffi::CStr;
 use std::io;
 use std::mem::size_of;
-#[cfg(test)]
-use std::os::fd::{AsRawFd, BorrowedFd};
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::extended::Instruction;
 
+const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;
 const BPF_PROG_LOAD: libc::c_long = 5;
 const BPF_PROG_TYPE_SOCKET_FILTER: u32 = 1;
 
@@ -54,6 +53,33 @@ pub(super) fn load(name: &CStr, program: &[Instruction], license: &CStr) -> io::
     }
     // SAFETY: the kernel has just made this descriptor, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// `union bpf_attr` of `BPF_MAP_UPDATE_ELEM`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+struct ElementUpdate {
+    map: u32,
+    unused: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// Has the program be called at a place of a `BPF_MAP_TYPE_PROG_ARRAY`; the map holds it from then on.
+pub(super) fn set_call(calls: BorrowedFd<'_>, place: u32, program: BorrowedFd<'_>) -> io::Result<()> {
+    let value = program.as_raw_fd();
+    let attributes = ElementUpdate {
+        map: calls.as_raw_fd() as u32,
+        key: (&raw const place) as u64,
+        value: (&raw const value) as u64,
+        ..ElementUpdate::default()
+    };
+    // SAFETY: bpf(2) reads `attributes`, and behind it a key and a value of 32 bits; all live longer than the call.
+    let result = unsafe {
+        libc::syscall(libc::SYS_bpf, BPF_MAP_UPDATE_ELEM, &raw const attributes, size_of::<ElementUpdate>())
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// A clock of the system, in nanoseconds.

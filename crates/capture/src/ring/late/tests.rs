@@ -38,7 +38,7 @@ impl Late {
     }
 
     fn keeps(&self, frame: &[u8]) -> u32 {
-        sys::test_run(self.program.as_fd(), frame, 1).unwrap().0
+        sys::test_run(self.filter.as_fd(), frame, 1).unwrap().0
     }
 }
 

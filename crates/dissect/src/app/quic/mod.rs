@@ -51,10 +51,16 @@ pub(in crate::app) fn chosen<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> O
 /// Whether a datagram begins with a packet of a handshake of version 1 or 2, by its first bytes alone.
 #[inline]
 pub fn is_handshake(datagram: &[u8]) -> bool {
-    const LONG: u8 = 0xc0;
     let is_known = |version: [u8; 4]| version == [0, 0, 0, 1] || version == [0x6b, 0x33, 0x43, 0xcf];
-    datagram.first().is_some_and(|first| first & LONG == LONG)
+    datagram.first().is_some_and(|first| may_be_handshake(*first))
         && datagram.get(1..).and_then(|rest| rest.first_chunk()).is_some_and(|version| is_known(*version))
+}
+
+/// The same by the first byte alone: long header, fixed bit (RFC 9000, section 17.2).
+#[inline]
+pub fn may_be_handshake(first: u8) -> bool {
+    const LONG: u8 = 0xc0;
+    first & LONG == LONG
 }
 
 /// The connection as the sender of a datagram names it, if the datagram begins with a packet of a handshake.

@@ -46,7 +46,12 @@ fn write_live(json: &mut Json, live: &LiveLedger) {
         Some(packets) => json.integer(packets),
         None => json.raw("null"),
     };
-    for (open, total) in [(r#","in_kernel":"#, live.in_kernel), (r#","without_flow":"#, live.without_flow)] {
+    let rare = [
+        (r#","in_kernel":"#, live.in_kernel),
+        (r#","without_flow":"#, live.without_flow),
+        (r#","settled":"#, live.settled),
+    ];
+    for (open, total) in rare {
         if total.0 > 0 {
             write_total(json, open, total).raw("}");
         }

@@ -1,0 +1,204 @@
+//! Flows of which nobody reads any more what they say: the kernel counts their packets, and the ring has none of them.
+//!
+//! A flow's packets in one direction on one interface have a place of their own in memory that we share with the program
+//! (`settled.h`). Its counts only grow; we know how far we have taken them. So nothing has to be stopped or exchanged to
+//! take them, and no packet is counted twice or not at all.
+
+use std::net::IpAddr;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::time::{Duration, Instant};
+
+use dissect::app::{Interest, quic};
+use dissect::{Direction, Endpoint, FiveTuple, SettledCount, Timestamp, Way};
+
+use super::memory::{EPOCH, READ, SEED, SETTLED_FLOWS};
+use crate::bpf::Words;
+
+/// Places, and how many of them a flow may be at; words of a `struct settled`.
+pub(super) const PLACES: usize = 1 << 15;
+const WAYS: usize = 2;
+pub(super) const WORDS: usize = 8;
+/// In such a place.
+const HASH: usize = 0;
+const PACKETS: usize = 1;
+const IP_BYTES: usize = 2;
+const BYTES: usize = 3;
+const LAST: usize = 4;
+const PRINTED: usize = 5;
+const PRINTS: usize = 6;
+/// Bits of an interface's number in a key.
+const OF_SETTLED: u32 = 1 << 30;
+const SENT: u32 = 1 << 31;
+/// A program that has found a place before it became nobody's may still count there, for some microseconds.
+const LEAVING: Duration = Duration::from_millis(100);
+const UDP: u8 = 17;
+
+/// What is counted so.
+#[derive(Debug)]
+pub(super) struct Settled {
+    places: Words,
+    seed: u64,
+    all: Vec<One>,
+    /// Places that are somebody's, or were until a moment ago.
+    used: Vec<bool>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct One {
+    place: u32,
+    way: Way,
+    /// What was taken: packets, IP bytes, frames' bytes.
+    taken: [u64; 3],
+    /// When its place became nobody's.
+    left: Option<Instant>,
+}
+
+impl Settled {
+    /// None yet; says in `state` what is read of such flows all the same.
+    pub(super) fn new(places: Words, state: &[AtomicU64]) -> Self {
+        for first in 0..=u8::MAX {
+            if Interest::of(UDP, first).follows() || quic::may_be_handshake(first) {
+                state[READ + usize::from(first >> 6)].fetch_or(1 << (first & 63), Relaxed);
+            }
+        }
+        Self { places, seed: state[SEED].load(Relaxed), all: Vec::new(), used: vec![false; PLACES] }
+    }
+
+    /// Has the kernel count these packets from now on, if there is a place for them.
+    pub(super) fn add(&mut self, way: Way, ifindex: u32, state: &[AtomicU64]) {
+        let hash = hash(&way, ifindex, self.seed);
+        let places = self.places.all();
+        let mut free = None;
+        for place in ways(hash) {
+            match places[place * WORDS + HASH].load(Relaxed) {
+                found if found == hash => return,
+                _ if !self.used[place] => free = free.or(Some(place)),
+                _ => {}
+            }
+        }
+        let Some(place) = free else { return };
+        self.used[place] = true;
+        self.all.push(One { place: place as u32, way, taken: [0; 3], left: None });
+        places[place * WORDS + HASH].store(hash, Release);
+        state[SETTLED_FLOWS].fetch_add(1, Relaxed);
+    }
+
+    /// Has these packets go into the ring again.
+    pub(super) fn remove(&mut self, way: &Way, ifindex: u32) {
+        let hash = hash(way, ifindex, self.seed);
+        if let Some(place) = ways(hash).find(|place| self.places.all()[place * WORDS].load(Relaxed) == hash) {
+            self.leave(|one| one.place as usize == place);
+        }
+    }
+
+    /// The same of all.
+    pub(super) fn remove_all(&mut self) {
+        self.leave(|_| true);
+    }
+
+    fn leave(&mut self, which: impl Fn(&One) -> bool) {
+        let now = Instant::now();
+        for one in self.all.iter_mut().filter(|one| one.left.is_none() && which(one)) {
+            self.places.all()[one.place as usize * WORDS + HASH].store(0, Release);
+            one.left = Some(now);
+        }
+    }
+
+    /// Takes what was counted since the last time; `offset` is from the monotonic clock to that of packets.
+    ///
+    /// What is counted at this very moment may be left for the next time.
+    pub(super) fn take(&mut self, offset: i64, state: &[AtomicU64]) -> Vec<SettledCount> {
+        let epoch = state[EPOCH].load(Relaxed);
+        let places = self.places.all();
+        let mut counts = Vec::new();
+        self.all.retain_mut(|one| {
+            let words = &places[one.place as usize * WORDS..][..WORDS];
+            let is_over = one.left.is_some_and(|left| left.elapsed() > LEAVING);
+            counts.extend(take(one, words, epoch as u32, offset));
+            if is_over {
+                self.used[one.place as usize] = false;
+                for word in words {
+                    word.store(0, Relaxed);
+                }
+                state[SETTLED_FLOWS].fetch_sub(1, Relaxed);
+            }
+            !is_over
+        });
+        // From here on first packets are those of the next time: of all flows at once, so that they can be compared.
+        state[EPOCH].store(epoch.wrapping_add(1), Release);
+        counts
+    }
+}
+
+/// What a place has counted since it was last taken, if anything.
+fn take(one: &mut One, words: &[AtomicU64], epoch: u32, offset: i64) -> Option<SettledCount> {
+    // First: who counts a packet has not added its bytes yet, which is made up for the next time.
+    let packets = words[PACKETS].load(Acquire);
+    let now = [packets, words[IP_BYTES].load(Relaxed), words[BYTES].load(Relaxed)];
+    if now == one.taken {
+        return None;
+    }
+    let [packets, ip_bytes, frame_bytes] = [0, 1, 2].map(|n| now[n].wrapping_sub(one.taken[n]));
+    one.taken = now;
+    let half = |word: u64, upper: bool| {
+        let bytes = word.to_ne_bytes();
+        let at = if upper { 4 } else { 0 };
+        bytes[at..].first_chunk().map_or(0, |half| u32::from_ne_bytes(*half))
+    };
+    let printed = words[PRINTED].load(Relaxed);
+    let count = if half(printed, false) == epoch { half(printed, true) } else { 0 };
+    let pairs = [words[PRINTS].load(Relaxed), words[PRINTS + 1].load(Relaxed)];
+    let print = |n: usize| if n < count as usize { half(pairs[n / 2], n % 2 == 1) } else { 0 };
+    Some(SettledCount {
+        way: one.way,
+        last: Timestamp((words[LAST].load(Relaxed) as i64).saturating_add(offset)),
+        packets,
+        ip_bytes,
+        frame_bytes,
+        prints: [0, 1, 2, 3].map(print),
+    })
+}
+
+/// The places that a key of this hash may be at.
+fn ways(hash: u64) -> impl Iterator<Item = usize> {
+    let first = ((hash >> 32) as usize % PLACES) & !(WAYS - 1);
+    first..first + WAYS
+}
+
+/// The hash of a key as the program has it (`struct key`), by the interface's number in the system.
+fn hash(way: &Way, ifindex: u32, seed: u64) -> u64 {
+    let mix = |a: u64, b: u64| {
+        let a = (a ^ b).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        a ^ a >> 32
+    };
+    mix(key(way, ifindex).into_iter().fold(seed, mix), seed)
+}
+
+fn key(way: &Way, ifindex: u32) -> [u64; 6] {
+    let FiveTuple { src, dst, protocol } = way.tuple;
+    let sent = if way.direction == Direction::Outbound { SENT } else { 0 };
+    let mut bytes = [0; 16];
+    bytes[..4].copy_from_slice(&(ifindex | OF_SETTLED | sent).to_ne_bytes());
+    bytes[8..10].copy_from_slice(&src.port.to_be_bytes());
+    bytes[10..12].copy_from_slice(&dst.port.to_be_bytes());
+    let (ether_type, version): (u16, u8) = if src.addr.is_ipv4() { (0x0800, 4) } else { (0x86dd, 6) };
+    bytes[12..14].copy_from_slice(&ether_type.to_ne_bytes());
+    (bytes[14], bytes[15]) = (protocol, version);
+    let word = |at: usize| bytes[at..].first_chunk().map_or(0, |word| u64::from_ne_bytes(*word));
+    let ([a, b], [c, d]) = (address(&src), address(&dst));
+    [a, b, c, d, word(0), word(8)]
+}
+
+/// An address as two words: as its bytes lie there, four at a time.
+fn address(end: &Endpoint) -> [u64; 2] {
+    let four = |bytes: &[u8]| bytes.first_chunk().map_or(0, |four| u64::from(u32::from_ne_bytes(*four)));
+    match end.addr {
+        IpAddr::V4(addr) => [four(&addr.octets()), 0],
+        IpAddr::V6(addr) => {
+            let octets = addr.octets();
+            [0, 8].map(|at| four(&octets[at + 4..]) << 32 | four(&octets[at..]))
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Flows that nobody reads any more: the kernel counts their datagrams beside the ring.
+
+use std::net::IpAddr;
+
+use capture::ring::RingSource;
+use dissect::{Direction, Endpoint, FiveTuple, SettledCount, Way};
+
+use crate::frames::{framed, ipv4, ipv6, tcp, udp};
+use crate::lab::{Lab, drain};
+use crate::late::counting;
+use crate::sys::{RawSender, within};
+
+/// How frames.rs addresses its packets.
+fn tuple(version: u8, src_port: u16, dst_port: u16) -> FiveTuple {
+    let [src, dst]: [IpAddr; 2] = match version {
+        4 => ["192.0.2.1", "192.0.2.2"].map(|addr| addr.parse().unwrap()),
+        _ => ["fdfd:fdfd:fdfd:fdfd:fdfd:fdfd:fdfd:fdfd"; 2].map(|addr| addr.parse().unwrap()),
+    };
+    let end = |addr, port| Endpoint { addr, port };
+    FiveTuple { src: end(src, src_port), dst: end(dst, dst_port), protocol: 17 }
+}
+
+fn way(version: u8) -> Way {
+    Way { interface: 0, tuple: tuple(version, 40_000, 7000), direction: Direction::Inbound }
+}
+
+/// A datagram of the flow that is settled here.
+fn datagram(version: u8, start: &[u8], len: usize) -> Vec<u8> {
+    let udp = udp(40_000, 7000, start, len);
+    framed(&if version == 4 { ipv4(17, 0, &udp) } else { ipv6(17, &udp) })
+}
+
+/// A lab, and what counts the packets of `vb` there, of which it has seen one.
+fn lab() -> Option<(Lab, RawSender, RingSource)> {
+    let lab = Lab::new()?;
+    let sender = within(&lab.path("a"), || RawSender::open("va"));
+    let mut source = counting(&lab.options("b", &["vb"]))?;
+    sender.send(&datagram(4, b"seen", 20));
+    assert_eq!(drain(&mut source).len(), 1);
+    Some((lab, sender, source))
+}
+
+fn sum(counts: &[SettledCount]) -> (u64, u64, u64) {
+    counts.iter().fold((0, 0, 0), |(packets, ip, frames), count| {
+        (packets + count.packets, ip + count.ip_bytes, frames + count.frame_bytes)
+    })
+}
+
+#[test]
+fn root_settled_flows_pass_the_ring_by() {
+    let Some((_lab, sender, mut source)) = lab() else { return };
+    for version in [4, 6] {
+        source.settle(way(version));
+        let header = if version == 4 { 20 } else { 40 };
+        let (mut ip_bytes, mut frame_bytes) = (0, 0);
+        for len in 0..300 {
+            sender.send(&datagram(version, b"", len));
+            ip_bytes += (header + 8 + len) as u64;
+            frame_bytes += (14 + header + 8 + len) as u64;
+        }
+        assert_eq!(drain(&mut source).len(), 0);
+        let before = source.ring_stats().counted;
+        let counts = source.take_settled();
+        assert_eq!(sum(&counts), (300, ip_bytes, frame_bytes));
+        assert_eq!(counts.len(), 1);
+        assert_eq!(counts[0].way, way(version));
+        assert_eq!(source.ring_stats().counted - before, 300);
+        assert!(source.take_settled().is_empty(), "taken once");
+        // Now, by the clock that packets of the ring have.
+        sender.send(&datagram(version, b"", 9));
+        source.unsettle(&way(version));
+        sender.send(&datagram(version, b"", 9));
+        let rest = drain(&mut source);
+        assert_eq!(rest.len(), 1, "it is in the ring again");
+        let counts = source.take_settled();
+        assert_eq!(sum(&counts).0, 1, "what was counted by then is not lost");
+        let apart = rest[0].timestamp - counts[0].last.0;
+        assert!((0..500_000_000).contains(&apart), "{apart} ns");
+    }
+}
+
+/// What may begin an opening or a message, and what is not the flow's, is in the ring as if nothing were settled.
+#[test]
+fn root_what_somebody_may_read_does_not() {
+    let Some((_lab, sender, mut source)) = lab() else { return };
+    source.settle(way(4));
+    source.settle(way(6));
+    let query = [7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    let answer = [7, 7, 0x81, 0x80, 0, 0, 0, 1];
+    let mut others = Vec::new();
+    for version in [4, 6] {
+        for said in [&query[..], &answer, &[0x16, 0xfe, 0xfd], &[0xc3, 0, 0, 0, 1]] {
+            others.push(datagram(version, said, 60));
+        }
+        for (from, to) in [(40_001, 7000), (40_000, 7001), (7000, 40_000)] {
+            let udp = udp(from, to, b"x", 60);
+            others.push(framed(&if version == 4 { ipv4(17, 0, &udp) } else { ipv6(17, &udp) }));
+        }
+    }
+    others.push(framed(&ipv4(17, 0x2000, &udp(40_000, 7000, b"x", 64))));
+    others.push(framed(&ipv4(17, 8, &udp(40_000, 7000, b"x", 64))));
+    others.push(framed(&ipv4(6, 0, &tcp(40_000, 7000, 0x10, b"x", 60))));
+    let mut cut = datagram(4, b"x", 60);
+    cut.truncate(cut.len() - 1);
+    others.push(cut);
+    for frame in &others {
+        sender.send(frame);
+        sender.send(&datagram(4, b"x", 60));
+    }
+    let in_ring: Vec<_> = drain(&mut source).into_iter().map(|captured| captured.bytes).collect();
+    assert_eq!(in_ring.len(), others.len());
+    for (ours, sent) in in_ring.iter().zip(&others) {
+        assert!(sent.starts_with(ours), "{sent:02x?}");
+    }
+    assert_eq!(sum(&source.take_settled()).0, others.len() as u64);
+}
+
+/// More flows than there are places: of each packet it is known where it was counted.
+#[test]
+fn root_more_flows_than_can_settle() {
+    const FLOWS: u16 = 40_000;
+    let Some((_lab, sender, mut source)) = lab() else { return };
+    let of = |n: u16| (10_000 + n, 7000);
+    for n in 0..FLOWS {
+        let (from, to) = of(n);
+        source.settle(Way { tuple: tuple(4, from, to), ..way(4) });
+    }
+    let frames: Vec<_> = (0..FLOWS).map(|n| framed(&ipv4(17, 0, &udp(of(n).0, of(n).1, b"x", 20)))).collect();
+    for frames in frames.chunks(64) {
+        sender.send_all(frames);
+    }
+    let in_ring = drain(&mut source).len() as u64;
+    let counts = source.take_settled();
+    assert_eq!(sum(&counts).0 + in_ring, u64::from(FLOWS));
+    assert!(in_ring > 0 && counts.len() > 20_000, "{in_ring} {}", counts.len());
+    assert!(counts.iter().all(|count| count.packets == 1));
+    source.unsettle_all();
+    sender.send(&frames[0]);
+    assert_eq!(drain(&mut source).len(), 1);
+}

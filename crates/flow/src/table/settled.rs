@@ -1,0 +1,54 @@
+//! Packets that the source has counted because nobody would have read them.
+
+use dissect::{SettledCount, Timestamp};
+
+use super::{FlowTable, Run};
+use crate::key::FlowKey;
+use crate::tally::{Observation, Settle};
+use crate::totals::Frames;
+
+impl FlowTable {
+    /// What the source of packets is to be told, in this order; it need not heed that a flow is settled.
+    pub fn take_settling(&mut self) -> Vec<Settle> {
+        std::mem::take(&mut self.tally.settling)
+    }
+
+    /// The payloads of flows that have settled may be wanted from now on.
+    pub(super) fn unsettle_all(&mut self) {
+        if self.options.live.is_some() {
+            self.tally.settling.push(Settle::EndAll);
+        }
+    }
+
+    /// Adds what the source has counted of settled flows.
+    pub fn observe_settled(&mut self, counts: &[SettledCount]) {
+        for count in counts {
+            self.observe_settled_one(count);
+        }
+    }
+
+    fn observe_settled_one(&mut self, count: &SettledCount) {
+        let (number, at) = (count.way.interface, count.last);
+        let seen = Frames { packets: count.packets, bytes: count.frame_bytes };
+        self.close_run(Run { interface: number, seen, start: at, end: at });
+        let how = self.how(self.capture.interface(number));
+        self.totals.interface(how.interface).settled += seen;
+        let (key, side) = FlowKey::of_tuple(&count.way.tuple);
+        let key = key.on(how.interface.0);
+        let mut o = Observation::default();
+        (o.key, o.hash, o.side) = (key, key.hash(&how.seed), side);
+        (o.at, o.interface) = (at, how.interface.0);
+        o.note_direction(count.way.direction);
+        self.tally.add_settled(&o, count);
+    }
+
+    /// Ends flows of a live capture that are over or have been idle too long by `now`: some of them at each call, all
+    /// within [`crate::expiry::ROUNDS`] calls. They go into the next delta.
+    pub fn expire(&mut self, now: Timestamp) {
+        if let Some(timeouts) = &self.options.live {
+            let before = self.expiry.ended.len();
+            self.expiry.pass(&mut self.tally.flows, timeouts, now);
+            self.tally.unsettle(self.expiry.ended[before..].iter().map(|parts| &parts.flow));
+        }
+    }
+}

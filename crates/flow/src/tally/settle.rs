@@ -1,0 +1,75 @@
+//! Flows of which nobody reads any more what they say: whoever has their packets may count them alone.
+
+use dissect::packet::Registry;
+use dissect::{Direction, FiveTuple, SettledCount, Way};
+
+use super::{Observation, Tally};
+use crate::flow::{Flow, LOCAL};
+use crate::key::Side;
+use crate::path::PRINTS;
+
+const UDP: u8 = 17;
+
+/// What the source of packets is to be told of flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settle {
+    /// Datagrams that pass this way need not be seen any more, but for those that begin another opening or a message.
+    Begin(Way),
+    /// They are to be seen again.
+    End(Way),
+    /// All are.
+    EndAll,
+}
+
+/// The flow is gone: what comes on its five-tuple begins another.
+pub(super) fn end(flow: &Flow) -> impl Iterator<Item = Settle> {
+    let sides = [Side::Low, Side::High].into_iter().filter(|side| flow.settled >> side.index() & 1 != 0);
+    let directions = [Direction::Outbound, Direction::Inbound];
+    sides.flat_map(move |side| directions.map(|direction| Settle::End(way(flow, side, direction))))
+}
+
+fn way(flow: &Flow, side: Side, direction: Direction) -> Way {
+    let key = &flow.key;
+    let (src, dst) = (key.endpoint(side), key.endpoint(side.other()));
+    let tuple = FiveTuple { src, dst, protocol: key.protocol() };
+    Way { interface: u32::from(flow.interface), tuple, direction }
+}
+
+impl Tally {
+    /// Has the flow settle in this direction, if nobody reads what is said there, at whatever place in it.
+    #[cold]
+    pub(super) fn may_settle(&mut self, number: u32, o: &Observation<'_>) {
+        let flow = self.flows.get_mut(number);
+        let ports = [Side::Low, Side::High].map(|side| flow.key.port(side));
+        let is_read = o.spoken.is_some() || Registry::global().is_spoken(ports[0], ports[1]);
+        let is_settled = flow.settled >> o.side.index() & 1 != 0;
+        if flow.key.protocol() != UDP || is_settled || is_read || !flow.heed.is_done_with(o.side) {
+            return;
+        }
+        flow.settled |= 1 << o.side.index();
+        let is_sent = o.local & LOCAL[o.side.index()] != 0;
+        let direction = if is_sent { Direction::Outbound } else { Direction::Inbound };
+        self.settling.push(Settle::Begin(way(flow, o.side, direction)));
+    }
+
+    /// Flows that are gone need not be counted apart any more.
+    pub(crate) fn unsettle<'a>(&mut self, gone: impl Iterator<Item = &'a Flow>) {
+        self.settling.extend(gone.flat_map(end));
+    }
+
+    /// Adds packets of a settled flow; `o` says whose they are, and when the last one passed.
+    pub(crate) fn add_settled(&mut self, o: &Observation<'_>, count: &SettledCount) {
+        let number = self.search(o);
+        let (flow, i) = (self.flows.get_mut(number), o.side.index());
+        let place = flow.packets[i];
+        flow.packets[i] += count.packets;
+        flow.ip_bytes[i] += count.ip_bytes;
+        flow.frame_bytes[i] += count.frame_bytes;
+        flow.local |= o.local;
+        flow.pass(o.at);
+        let room = (PRINTS as u64).saturating_sub(place) as usize;
+        for (n, &print) in count.prints.iter().enumerate().take(room).filter(|(_, print)| **print != 0) {
+            self.flows.keep_print(number, i, place as usize + n, print);
+        }
+    }
+}
