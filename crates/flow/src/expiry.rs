@@ -37,11 +37,14 @@ impl Default for Timeouts {
 
 /// How long after the tables a collector ends a flow that none of them has ended.
 const GRACE: Duration = Duration::from_secs(60);
+/// How late it may be known that packets passed which the source counts itself.
+pub const LATE: Duration = Duration::from_secs(2);
 
 impl Timeouts {
     /// Whether `flow` should have ended before `now`.
     pub(crate) fn has_ended(&self, flow: &Flow, now: Timestamp) -> bool {
-        idle(flow, now) >= self.of(flow)
+        let late = if flow.settled == 0 { Duration::ZERO } else { LATE };
+        idle(flow, now) >= self.of(flow) + late
     }
 
     /// Whether `flow` should have ended long before `now`, on whatever interface.

@@ -263,6 +263,11 @@ impl Flow {
         false
     }
 
+    /// Whether segments of TCP from `side` that carry nothing say nothing new any more.
+    pub(crate) fn acknowledges(&self, side: Side) -> bool {
+        self.tcp.acknowledges(side)
+    }
+
     /// Whether `side` sent a SYN.
     pub(crate) fn asked(&self, side: Side) -> bool {
         self.tcp.asked(side)

@@ -49,7 +49,7 @@ pub use collector::{Collector, Config, LiveConfig};
 pub use delta::Delta;
 pub use dns::{DnsEvent, DnsFacts, DnsTotals};
 pub use encrypted::{Announcement, DnsBy, DnsKind, EncryptedDns, ResolverTotals};
-pub use expiry::{ROUNDS, Timeouts};
+pub use expiry::{LATE, ROUNDS, Timeouts};
 pub use flow::Counters;
 pub use group::{Group, GroupBy, GroupKey};
 pub use key::Seed;

@@ -364,6 +364,11 @@ impl TcpState {
         is_answer.then_some(if first >> 4 == 0 { Side::Low } else { Side::High })
     }
 
+    /// Whether segments of `side` that carry nothing say nothing new any more.
+    pub(crate) fn acknowledges(&self, side: Side) -> bool {
+        self.saw(side, PURE_ACK) && self.seen[side.index()] & STARTED != 0
+    }
+
     /// Whether `side` sent a SYN.
     pub(crate) fn asked(&self, side: Side) -> bool {
         self.saw(side, SYN)

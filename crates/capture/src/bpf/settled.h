@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Counts the datagrams of flows that the reader has called settled: nobody reads
- * what they say any more, so they need not pass the ring. What it takes for them
- * to be read after all is looked for here; such a packet goes its usual way.
+ * Counts packets of flows that the reader has called settled: datagrams that
+ * nobody reads any more, and segments of TCP that carry nothing, need not pass
+ * the ring. What it takes for one to be read after all is looked for here; such
+ * a packet goes its usual way.
  *
  * Counts only grow. The reader knows what it has seen of them, and takes back a
  * place long after it has made it nobody's.
@@ -44,8 +45,8 @@ struct {
 	__type(value, struct settled);
 } late_settled SEC(".maps");
 
-/* IPv4 without options and UDP, or IPv6 without extension headers and UDP, whole: gives where the payload begins, else 0. */
-INLINE __u32 read_datagram(struct __sk_buff *skb, struct key *k, struct facts *f)
+/* IPv4 without options, or IPv6 without extension headers, of a packet that is whole: gives whether it is, with ports. */
+INLINE int read_plain(struct __sk_buff *skb, struct key *k, struct facts *f)
 {
 	__u32 number = skb->ifindex & (LINKS - 1), at;
 	struct link *l = bpf_map_lookup_elem(&late_links, &number);
@@ -68,10 +69,11 @@ INLINE __u32 read_datagram(struct __sk_buff *skb, struct key *k, struct facts *f
 		return 0;
 	f->ip = at;
 	if ((h[0] & bpf_htonl(0xff000000)) == bpf_htonl(0x45000000)) {
-		if ((at && k->type != 0x0800) || (h[1] & bpf_htonl(0x3fff)) || (bpf_ntohl(h[2]) >> 16 & 0xff) != 17)
+		if ((at && k->type != 0x0800) || (h[1] & bpf_htonl(0x3fff)))
 			return 0;
 		k->type = 0x0800;
 		k->version = 4;
+		k->protocol = bpf_ntohl(h[2]) >> 16;
 		k->src[0] = h[3];
 		k->dst[0] = h[4];
 		f->ip_bytes = bpf_ntohl(h[0]) & 0xffff;
@@ -79,12 +81,11 @@ INLINE __u32 read_datagram(struct __sk_buff *skb, struct key *k, struct facts *f
 		k->sport = h[5];
 		k->dport = h[5] >> 16;
 	} else if ((h[0] & bpf_htonl(0xf0000000)) == bpf_htonl(0x60000000)) {
-		if ((at && k->type != 0x86dd) || (bpf_ntohl(h[1]) >> 8 & 0xff) != 17)
-			return 0;
-		if (load(skb, at + 28, &h[7], 20))
+		if ((at && k->type != 0x86dd) || load(skb, at + 28, &h[7], 20))
 			return 0;
 		k->type = 0x86dd;
 		k->version = 6;
+		k->protocol = bpf_ntohl(h[1]) >> 8;
 		k->src[0] = (__u64)h[3] << 32 | h[2];
 		k->src[1] = (__u64)h[5] << 32 | h[4];
 		k->dst[0] = (__u64)h[7] << 32 | h[6];
@@ -96,19 +97,32 @@ INLINE __u32 read_datagram(struct __sk_buff *skb, struct key *k, struct facts *f
 	} else {
 		return 0;
 	}
-	k->protocol = 17;
 	k->ifindex = skb->ifindex | OF_SETTLED;
 	if (skb->pkt_type == 4)
 		k->ifindex |= SENT;
-	at = f->behind + 8;
-	return at - f->ip > f->ip_bytes || f->ip + f->ip_bytes > skb->len ? 0 : at;
+	return f->ip + f->ip_bytes <= skb->len;
 }
 
-/* Whether somebody may read the payload at `at`, whatever was said before: it begins as another opening does, or as a message
-   of DNS (dissect/app/interest.rs, dissect/app/dns). */
-INLINE int may_be_read(struct __sk_buff *skb, const struct state *s, __u32 at)
+/* Whether a segment says nothing but how far others have come: ACK alone, without data, and a window that is open. */
+INLINE int is_pure_ack(struct __sk_buff *skb, struct facts *f)
 {
+	__u8 h[4];
+
+	if (load(skb, f->behind + 12, h, 4))
+		return 0;
+	f->tcp = f->behind;
+	return h[1] == 0x10 && (h[2] | h[3]) && f->behind - f->ip + (h[0] >> 4) * 4 == f->ip_bytes;
+}
+
+/* Whether somebody may read a datagram's payload, whatever was said before: it begins as another opening does, or as a
+   message of DNS (dissect/app/interest.rs, dissect/app/dns). */
+INLINE int may_be_read(struct __sk_buff *skb, const struct state *s, const struct facts *f)
+{
+	__u32 at = f->behind + 8;
 	__u8 b[6] = {};
+
+	if (at - f->ip > f->ip_bytes)
+		return 1;
 
 	if (at + sizeof(b) <= skb->len) {
 		if (load(skb, at, b, sizeof(b)))
@@ -163,18 +177,19 @@ SEC("socket")
 int late_settle(struct __sk_buff *skb)
 {
 	struct packet packet = {};
-	__u32 zero = 0, at;
+	struct facts *f = &packet.facts;
+	struct key *k = &packet.key;
+	__u32 zero = 0;
 	struct state *s = bpf_map_lookup_elem(&late_state, &zero);
 	struct settled *p;
 
 	/* One that is split later is several: the ring's reader knows how many. */
 	if (!s || !s->settled || skb->gso_segs > 1)
 		goto filter;
-	at = read_datagram(skb, &packet.key, &packet.facts);
-	if (!at)
+	if (!read_plain(skb, k, f) || (k->protocol == 6 ? !is_pure_ack(skb, f) : k->protocol != 17))
 		goto filter;
-	p = settled_of(hash(&packet.key, s->seed));
-	if (!p || may_be_read(skb, s, at))
+	p = settled_of(hash(k, s->seed));
+	if (!p || (k->protocol == 17 && may_be_read(skb, s, f)))
 		goto filter;
 	add_settled(skb, s, p, &packet);
 	return 0;

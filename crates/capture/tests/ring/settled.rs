@@ -115,6 +115,44 @@ fn root_what_somebody_may_read_does_not() {
     assert_eq!(sum(&source.take_settled()).0, others.len() as u64);
 }
 
+/// Of TCP, segments that carry nothing: all others say something.
+#[test]
+fn root_of_connections_acknowledgements_settle() {
+    let Some((_lab, sender, mut source)) = lab() else { return };
+    for version in [4, 6] {
+        let mut way = way(version);
+        way.tuple.protocol = 6;
+        source.settle(way);
+        let segment = |flags, len, window: u16| {
+            let mut tcp = tcp(40_000, 7000, flags, b"", len);
+            tcp[14..16].copy_from_slice(&window.to_be_bytes());
+            framed(&if version == 4 { ipv4(6, 0, &tcp) } else { ipv6(6, &tcp) })
+        };
+        let others = [
+            (0x10, 1, 9),
+            (0x18, 0, 9),
+            (0x11, 0, 9),
+            (0x12, 0, 9),
+            (0x14, 0, 9),
+            (0x10, 0, 0),
+            (0x50, 0, 9),
+        ];
+        let others = others.map(|(flags, len, window)| segment(flags, len, window));
+        for frame in &others {
+            sender.send(frame);
+            sender.send(&segment(0x10, 0, 1));
+            sender.send(&segment(0x10, 0, 256));
+        }
+        let in_ring: Vec<_> = drain(&mut source).into_iter().map(|captured| captured.bytes).collect();
+        assert_eq!(in_ring, others);
+        let counts = source.take_settled();
+        let each = if version == 4 { 20 + 32 } else { 40 + 32 };
+        let packets = 2 * others.len() as u64;
+        assert_eq!(sum(&counts), (packets, packets * each, packets * (each + 14)));
+        assert_eq!(counts[0].way, way);
+    }
+}
+
 /// More flows than there are places: of each packet it is known where it was counted.
 #[test]
 fn root_more_flows_than_can_settle() {

@@ -1,19 +1,21 @@
-//! Flows of which nobody reads any more what they say: whoever has their packets may count them alone.
+//! Flows that have settled: whoever has their packets may count alone those that say nothing.
 
 use dissect::packet::Registry;
-use dissect::{Direction, FiveTuple, SettledCount, Way};
+use dissect::{Direction, FiveTuple, SettledCount, TcpFlags, Way};
 
 use super::{Observation, Tally};
 use crate::flow::{Flow, LOCAL};
 use crate::key::Side;
 use crate::path::PRINTS;
 
+const TCP: u8 = 6;
 const UDP: u8 = 17;
 
 /// What the source of packets is to be told of flows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settle {
-    /// Datagrams that pass this way need not be seen any more, but for those that begin another opening or a message.
+    /// Of what passes this way, these need not be seen any more: datagrams that begin neither another opening nor a message;
+    /// segments of TCP with ACK alone, without data, and with an open window.
     Begin(Way),
     /// They are to be seen again.
     End(Way),
@@ -35,18 +37,27 @@ fn way(flow: &Flow, side: Side, direction: Direction) -> Way {
     Way { interface: u32::from(flow.interface), tuple, direction }
 }
 
+/// Whether nobody reads datagrams from this side, at whatever place in the flow.
+fn is_unread(flow: &Flow, o: &Observation<'_>) -> bool {
+    let [low, high] = [Side::Low, Side::High].map(|side| flow.key.port(side));
+    o.spoken.is_none() && !Registry::global().is_spoken(low, high) && flow.heed.is_done_with(o.side)
+}
+
 impl Tally {
-    /// Has the flow settle in this direction, if nobody reads what is said there, at whatever place in it.
+    /// Has the flow settle in this direction, if most of what is sent there says nothing any more.
     #[cold]
     pub(super) fn may_settle(&mut self, number: u32, o: &Observation<'_>) {
         let flow = self.flows.get_mut(number);
-        let ports = [Side::Low, Side::High].map(|side| flow.key.port(side));
-        let is_read = o.spoken.is_some() || Registry::global().is_spoken(ports[0], ports[1]);
-        let is_settled = flow.settled >> o.side.index() & 1 != 0;
-        if flow.key.protocol() != UDP || is_settled || is_read || !flow.heed.is_done_with(o.side) {
+        let bit = 1 << o.side.index();
+        let says_nothing = match flow.key.protocol() {
+            UDP => is_unread(flow, o),
+            TCP => o.segment.len == 0 && o.segment.flags.0 == TcpFlags::ACK && flow.acknowledges(o.side),
+            _ => false,
+        };
+        if !says_nothing || flow.settled & bit != 0 {
             return;
         }
-        flow.settled |= 1 << o.side.index();
+        flow.settled |= bit;
         let is_sent = o.local & LOCAL[o.side.index()] != 0;
         let direction = if is_sent { Direction::Outbound } else { Direction::Inbound };
         self.settling.push(Settle::Begin(way(flow, o.side, direction)));

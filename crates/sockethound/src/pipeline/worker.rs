@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use capture::ring::{Error, InterfaceCounters, LinkChange, ON_THE_WAY, RingSource, RingStats};
 use capture::{Interface, Next, PacketSource};
-use flow::{Delta, FlowTable, Settle};
+use flow::{Delta, FlowTable, LATE, Settle};
 
 use super::live::now;
 use super::others::Others;
@@ -30,8 +30,8 @@ const MUCH: usize = 64;
 const MUCH_NEWS_TOLD: Duration = Duration::from_millis(500);
 /// How often flows are looked at that may have ended.
 const EXPIRY: Duration = Duration::from_secs(1);
-/// How old counts of settled flows are at most, besides at reports; flows must live for far longer without packets.
-const COUNTS: Duration = Duration::from_secs(2);
+/// How often counts of settled flows are taken, besides at reports.
+const COUNTS: Duration = LATE.saturating_sub(PATIENCE);
 /// How long packets that passed are waited for at the end: longer than the ring keeps them.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// How often the last counts are taken: there are two generations of them.
@@ -103,8 +103,8 @@ pub(super) struct Worker<'a> {
     /// Of [`MUCH_NEWS`].
     much_news: Duration,
     next_expiry: Instant,
-    /// When counts of settled flows were last taken; `None` if flows end so soon that none may settle.
-    counted: Option<Instant>,
+    /// When counts of settled flows are to be taken, besides at reports.
+    next_counts: Instant,
     end: Option<Instant>,
 }
 
@@ -120,8 +120,6 @@ impl<'a> Worker<'a> {
         to: SyncSender<Box<News>>,
         start: Instant,
     ) -> Self {
-        let live = job.options.live.as_ref();
-        let settles = live.is_some_and(|timeouts| timeouts.idle >= 4 * COUNTS);
         Worker {
             number,
             shared: Arc::clone(shared),
@@ -139,7 +137,7 @@ impl<'a> Worker<'a> {
             last_news: start,
             much_news: if told { MUCH_NEWS_TOLD } else { MUCH_NEWS },
             next_expiry: start + EXPIRY,
-            counted: settles.then_some(start),
+            next_counts: start,
             end: job.duration.map(|d| start + d),
         }
     }
@@ -186,7 +184,7 @@ impl<'a> Worker<'a> {
         if !any || report || self.ring.is_counting_much() {
             self.take_counts()?;
         }
-        if report || self.counted.is_some_and(|counted| counted.elapsed() >= COUNTS) {
+        if report || Instant::now() >= self.next_counts {
             self.take_settled();
         }
         Ok(any)
@@ -203,8 +201,7 @@ impl<'a> Worker<'a> {
     fn settle(&mut self) {
         for settle in self.table.take_settling() {
             match settle {
-                Settle::Begin(way) if self.counted.is_some() => self.ring.settle(way),
-                Settle::Begin(_) => {}
+                Settle::Begin(way) => self.ring.settle(way),
                 Settle::End(way) => self.ring.unsettle(&way),
                 Settle::EndAll => self.ring.unsettle_all(),
             }
@@ -214,7 +211,7 @@ impl<'a> Worker<'a> {
     /// Counts what the kernel has counted of settled flows.
     fn take_settled(&mut self) {
         self.table.observe_settled(&self.ring.take_settled());
-        self.counted = self.counted.map(|_| Instant::now());
+        self.next_counts = Instant::now() + COUNTS;
     }
 
     /// Counts what the kernel has counted for want of room. Packets that are still in the ring mostly came earlier, so this comes after them.

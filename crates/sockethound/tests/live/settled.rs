@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::lab::Lab;
 use crate::program::{Run, Running, counts, packets, path};
 use crate::sys::{RawSender, within};
-use crate::traffic::{exchange, frame, udp};
+use crate::traffic::{bulk, exchange, frame, udp};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -44,6 +44,23 @@ fn root_settled_flows_are_counted_to_the_byte() {
         }
         assert!(!run.stdout.contains("Counted in kernel"), "the ring had room: {}", run.stdout);
     }
+}
+
+/// What acknowledges a stream is counted by the kernel, too, which tells the same of the connection.
+#[test]
+fn root_acknowledgements_of_a_stream_settle() {
+    let Some(lab) = Lab::pair() else { return };
+    let running = Running::start(&lab, "b", "-i vb -t 1");
+    let from = bulk(&lab, "a", ("b", "10.N.1.2:7000"), || sleep(3 * INTERVAL));
+    sleep(INTERVAL);
+    let run = running.stop();
+    let settled = settled(&run, "vb");
+    let flow = run.flow("tcp", [from, lab.at("10.N.1.2:7000")]);
+    let (sent, acknowledged) = packets(flow);
+    assert!(settled > acknowledged / 2 && settled < acknowledged, "{settled} of {acknowledged}, {sent}");
+    assert_eq!(run.in_flows(), run.in_ledgers());
+    let history = flow["sockethound"]["tcp"]["history"].as_str().unwrap();
+    assert!(history.starts_with("ShAD") && history.contains('a') && history.contains('F'), "{flow}");
 }
 
 /// A lookup between the datagrams of a flow that has settled, at a port that is nobody's.
