@@ -23,7 +23,8 @@ pub enum Settle {
     EndAll,
 }
 
-/// The flow is gone: what comes on its five-tuple begins another.
+/// The flow is gone: what comes on its five-tuple begins another. Which way it passed is not remembered, but whether it was
+/// sent.
 pub(super) fn end(flow: &Flow) -> impl Iterator<Item = Settle> {
     let sides = [Side::Low, Side::High].into_iter().filter(|side| flow.settled >> side.index() & 1 != 0);
     let directions = [Direction::Outbound, Direction::Inbound];
@@ -58,8 +59,11 @@ impl Tally {
             return;
         }
         flow.settled |= bit;
-        let is_sent = o.local & LOCAL[o.side.index()] != 0;
-        let direction = if is_sent { Direction::Outbound } else { Direction::Inbound };
+        let direction = match o.local {
+            0 => Direction::Unknown,
+            here if here == LOCAL[o.side.index()] => Direction::Outbound,
+            _ => Direction::Inbound,
+        };
         self.settling.push(Settle::Begin(way(flow, o.side, direction)));
     }
 

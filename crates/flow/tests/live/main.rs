@@ -11,5 +11,6 @@ mod openings;
 mod pieces;
 mod recorded;
 mod replay;
+mod settled;
 mod translated;
 mod wire;
