@@ -5,8 +5,8 @@
  * the ring. What it takes for one to be read after all is looked for here; such
  * a packet goes its usual way.
  *
- * Counts only grow. The reader knows what it has seen of them, and takes back a
- * place long after it has made it nobody's.
+ * The reader takes counts by exchanging them for zero, and gives a place to
+ * another flow long after it has made it nobody's.
  *
  * Types and names are those of ring/late/settled.rs; late.bpf.c includes this.
  */
@@ -16,26 +16,32 @@
 /* Places, and how many of them a flow may be at. */
 #define SETTLED (1 << 15)
 #define WAYS 2
-/* Bit of an interface's number: its counts are here, not among those of a late reader. */
-#define OF_SETTLED (1U << 30)
+/* Bit of an interface's number. */
 #define SENT (1U << 31)
 
 /* A directed five-tuple on an interface, in one cache line. */
 struct settled {
 	/* Of its key; 0 for nobody's place. Two keys of one hash would be one flow: one in 2^64. */
 	__u64 hash;
-	__u64 packets;
-	__u64 ip_bytes;
-	__u64 bytes;
+	/* Packets and IP bytes in one word, so that each packet takes one addition; the reader takes all of it at once. */
+	__u64 counted;
+	/* What their frames had behind the IP packet. */
+	__u64 padding;
 	/* CLOCK_MONOTONIC. */
 	__u64 last;
 	/* Of the first packets of an epoch, what they keep on their way. */
 	__u32 epoch;
 	__u32 printed;
 	__u32 prints[PRINTS];
+	/* What their frames had before the IP packet, each. */
+	__u64 link;
 };
 
 _Static_assert(sizeof(struct settled) == 64, "settled");
+
+/* Where packets are in that word: above 1 TiB. When so many wait, further ones go their usual way. */
+#define PACKETS 40
+#define MANY_PACKETS (1ULL << 22)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -45,31 +51,46 @@ struct {
 	__type(value, struct settled);
 } late_settled SEC(".maps");
 
-/* IPv4 without options, or IPv6 without extension headers, of a packet that is whole: gives whether it is, with ports. */
-INLINE int read_plain(struct __sk_buff *skb, struct key *k, struct facts *f)
+/* How a packet begins: its EtherType, IP headers, and what follows them. */
+struct start {
+	__u16 unused;
+	__u16 type;
+	__u32 ip[15];
+};
+
+/* Reads it, as far as it is there; zeros behind. Gives where IP begins, or -1. */
+INLINE int read_start(struct __sk_buff *skb, struct start *st)
 {
-	__u32 number = skb->ifindex & (LINKS - 1), at;
+	__u32 number = skb->ifindex & (LINKS - 1), n = skb->len;
 	struct link *l = bpf_map_lookup_elem(&late_links, &number);
-	__u32 h[12];
 
-	if (!l || l->ifindex != skb->ifindex)
-		return 0;
-	at = l->kind == KIND_ETHERNET ? 14 : 0;
-	if (!at && l->kind != KIND_BARE)
-		return 0;
-	/* What has a tag in front of it has another EtherType there. */
-	if (at) {
-		__u16 type;
-
-		if (load(skb, 12, &type, 2))
-			return 0;
-		k->type = bpf_ntohs(type);
+	if (!l || l->ifindex != skb->ifindex || n < 28)
+		return -1;
+	if (l->kind == KIND_BARE) {
+		st->type = 0;
+		if (n > sizeof(st->ip))
+			n = sizeof(st->ip);
+		return load(skb, 0, st->ip, n) ? -1 : 0;
 	}
-	if (load(skb, at, h, 28))
-		return 0;
-	f->ip = at;
+	if (l->kind != KIND_ETHERNET || n < 14 + 28)
+		return -1;
+	n -= 12;
+	if (n > sizeof(st->ip) + 2)
+		n = sizeof(st->ip) + 2;
+	return load(skb, 12, &st->type, n) ? -1 : 14;
+}
+
+/* What is common to IPv4 without options and IPv6 without extension headers; the ports, which follow a header of so many
+   words. */
+INLINE int read_plain(struct __sk_buff *skb, const struct start *st, struct key *k, struct facts *f)
+{
+	/* What has a tag in front of it has another EtherType there. */
+	__u16 type = bpf_ntohs(st->type);
+	const __u32 *h = st->ip;
+	__u32 ports;
+
 	if ((h[0] & bpf_htonl(0xff000000)) == bpf_htonl(0x45000000)) {
-		if ((at && k->type != 0x0800) || (h[1] & bpf_htonl(0x3fff)))
+		if ((f->ip && type != 0x0800) || (h[1] & bpf_htonl(0x3fff)))
 			return 0;
 		k->type = 0x0800;
 		k->version = 4;
@@ -77,11 +98,10 @@ INLINE int read_plain(struct __sk_buff *skb, struct key *k, struct facts *f)
 		k->src[0] = h[3];
 		k->dst[0] = h[4];
 		f->ip_bytes = bpf_ntohl(h[0]) & 0xffff;
-		f->behind = at + 20;
-		k->sport = h[5];
-		k->dport = h[5] >> 16;
+		f->behind = f->ip + 20;
+		ports = h[5];
 	} else if ((h[0] & bpf_htonl(0xf0000000)) == bpf_htonl(0x60000000)) {
-		if ((at && k->type != 0x86dd) || load(skb, at + 28, &h[7], 20))
+		if (f->ip && type != 0x86dd)
 			return 0;
 		k->type = 0x86dd;
 		k->version = 6;
@@ -91,51 +111,70 @@ INLINE int read_plain(struct __sk_buff *skb, struct key *k, struct facts *f)
 		k->dst[0] = (__u64)h[7] << 32 | h[6];
 		k->dst[1] = (__u64)h[9] << 32 | h[8];
 		f->ip_bytes = 40 + (bpf_ntohl(h[1]) >> 16);
-		f->behind = at + 40;
-		k->sport = h[10];
-		k->dport = h[10] >> 16;
+		f->behind = f->ip + 40;
+		ports = h[10];
 	} else {
 		return 0;
 	}
-	k->ifindex = skb->ifindex | OF_SETTLED;
+	k->sport = ports;
+	k->dport = ports >> 16;
+	k->ifindex = skb->ifindex;
 	if (skb->pkt_type == 4)
 		k->ifindex |= SENT;
 	return f->ip + f->ip_bytes <= skb->len;
 }
 
-/* Whether a segment says nothing but how far others have come: ACK alone, without data, and a window that is open. */
-INLINE int is_pure_ack(struct __sk_buff *skb, struct facts *f)
+/* Whether a segment, whose header begins at this word, says nothing but how far others have come: ACK alone, without data, and
+   a window that is open. `len`: its bytes. */
+INLINE int is_pure_ack(const __u32 *tcp, __u32 len)
 {
-	__u8 h[4];
+	__u32 word = bpf_ntohl(tcp[3]);
 
-	if (load(skb, f->behind + 12, h, 4))
-		return 0;
-	f->tcp = f->behind;
-	return h[1] == 0x10 && (h[2] | h[3]) && f->behind - f->ip + (h[0] >> 4) * 4 == f->ip_bytes;
+	return (word >> 16 & 0xff) == 0x10 && (word & 0xffff) && len >= 20 && (word >> 28) * 4 == len;
 }
 
 /* Whether somebody may read a datagram's payload, whatever was said before: it begins as another opening does, or as a
    message of DNS (dissect/app/interest.rs, dissect/app/dns). */
-INLINE int may_be_read(struct __sk_buff *skb, const struct state *s, const struct facts *f)
+INLINE int may_be_read(const struct state *s, const __u32 *udp, __u32 len)
 {
-	__u32 at = f->behind + 8;
-	__u8 b[6] = {};
+	__u32 first, second;
 
-	if (at - f->ip > f->ip_bytes)
+	if (len <= 8)
+		return len != 8;
+	first = bpf_ntohl(udp[2]);
+	second = bpf_ntohl(udp[3]) >> 16;
+	if (s->read[first >> 30] >> (first >> 24 & 63) & 1)
 		return 1;
+	return second == 1 || (second == 0 && (first & 0x8000));
+}
 
-	if (at + sizeof(b) <= skb->len) {
-		if (load(skb, at, b, sizeof(b)))
-			return 1;
-	} else if (at < skb->len) {
-		if (load(skb, at, b, 1))
-			return 1;
-	} else {
+/* Whether the packet says nothing. */
+INLINE int says_nothing(const struct state *s, const struct start *st, const struct key *k, struct facts *f)
+{
+	const __u32 *v4 = &st->ip[5], *v6 = &st->ip[10];
+	__u32 len = f->ip_bytes - (f->behind - f->ip);
+
+	if (f->ip_bytes < f->behind - f->ip)
 		return 0;
-	}
-	if (s->read[b[0] >> 6] >> (b[0] & 63) & 1)
-		return 1;
-	return b[4] == 0 && (b[5] == 1 || (b[5] == 0 && b[2] >= 0x80));
+	if (k->protocol == 17)
+		return !(k->version == 4 ? may_be_read(s, v4, len) : may_be_read(s, v6, len));
+	if (k->protocol != 6)
+		return 0;
+	f->tcp = f->behind;
+	return k->version == 4 ? is_pure_ack(v4, len) : is_pure_ack(v6, len);
+}
+
+/* Fewer steps than for what is counted late: each waits for the one before. */
+INLINE __u64 hash_settled(const struct key *k, __u64 seed)
+{
+	const __u64 *w = (const __u64 *)k;
+	__u64 h;
+
+	if (k->version == 4)
+		h = mix(seed, w[0] | w[2] << 32);
+	else
+		h = mix(mix(mix(mix(seed, w[0]), w[1]), w[2]), w[3]);
+	return mix(mix(mix(h, w[4]), w[5]), seed);
 }
 
 /* The place of a settled flow, if there is one of this hash. */
@@ -153,21 +192,23 @@ INLINE struct settled *settled_of(__u64 h)
 }
 
 /* Counts a packet; of the first ones of an epoch, prints are kept. */
-INLINE void add_settled(struct __sk_buff *skb, const struct state *s, struct settled *p, const struct packet *packet)
+INLINE void add_settled(struct __sk_buff *skb, const struct state *s, struct settled *p, const struct key *k,
+			const struct facts *f)
 {
-	__u32 epoch = s->epoch, n;
+	__u32 epoch = s->epoch, padding = skb->len - f->ip - (__u32)f->ip_bytes, n;
 
-	__sync_fetch_and_add(&p->packets, 1);
-	__sync_fetch_and_add(&p->ip_bytes, packet->facts.ip_bytes);
-	__sync_fetch_and_add(&p->bytes, skb->len);
+	p->link = f->ip;
 	p->last = bpf_ktime_get_ns();
+	if (padding)
+		__sync_fetch_and_add(&p->padding, padding);
+	__sync_fetch_and_add(&p->counted, (1ULL << PACKETS) + f->ip_bytes);
 	if (p->epoch != epoch) {
 		p->epoch = epoch;
 		p->printed = 0;
 	}
 	n = p->printed;
 	if (n < PRINTS) {
-		p->prints[n & (PRINTS - 1)] = print(skb, &packet->key, &packet->facts);
+		p->prints[n & (PRINTS - 1)] = print(skb, k, f);
 		p->printed = n + 1;
 	}
 }
@@ -176,22 +217,27 @@ INLINE void add_settled(struct __sk_buff *skb, const struct state *s, struct set
 SEC("socket")
 int late_settle(struct __sk_buff *skb)
 {
-	struct packet packet = {};
-	struct facts *f = &packet.facts;
-	struct key *k = &packet.key;
+	struct facts f = {};
+	struct start st = {};
+	struct key k = {};
 	__u32 zero = 0;
 	struct state *s = bpf_map_lookup_elem(&late_state, &zero);
 	struct settled *p;
+	int ip;
 
 	/* One that is split later is several: the ring's reader knows how many. */
 	if (!s || !s->settled || skb->gso_segs > 1)
 		goto filter;
-	if (!read_plain(skb, k, f) || (k->protocol == 6 ? !is_pure_ack(skb, f) : k->protocol != 17))
+	ip = read_start(skb, &st);
+	if (ip < 0)
 		goto filter;
-	p = settled_of(hash(k, s->seed));
-	if (!p || (k->protocol == 17 && may_be_read(skb, s, f)))
+	f.ip = ip;
+	if (!read_plain(skb, &st, &k, &f) || !says_nothing(s, &st, &k, &f))
 		goto filter;
-	add_settled(skb, s, p, &packet);
+	p = settled_of(hash_settled(&k, s->seed));
+	if (!p || p->counted >> PACKETS >= MANY_PACKETS)
+		goto filter;
+	add_settled(skb, s, p, &k, &f);
 	return 0;
 filter:
 	bpf_tail_call(skb, &late_calls, CALL_FILTER);

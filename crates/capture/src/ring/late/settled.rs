@@ -1,12 +1,12 @@
 //! Flows of which nobody reads any more what they say: the kernel counts their packets, and the ring has none of them.
 //!
 //! A flow's packets in one direction on one interface have a place of their own in memory that we share with the program
-//! (`settled.h`). Its counts only grow; we know how far we have taken them. So nothing has to be stopped or exchanged to
-//! take them, and no packet is counted twice or not at all.
+//! (`settled.h`). A packet is counted there by one addition, and we take counts by exchanging them for zero. So nothing has to
+//! be stopped to take them, and no packet is counted twice or not at all.
 
 use std::net::IpAddr;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
 use dissect::app::{Interest, quic};
@@ -21,14 +21,15 @@ const WAYS: usize = 2;
 pub(super) const WORDS: usize = 8;
 /// In such a place.
 const HASH: usize = 0;
-const PACKETS: usize = 1;
-const IP_BYTES: usize = 2;
-const BYTES: usize = 3;
-const LAST: usize = 4;
-const PRINTED: usize = 5;
-const PRINTS: usize = 6;
-/// Bits of an interface's number in a key.
-const OF_SETTLED: u32 = 1 << 30;
+const COUNTED: usize = 1;
+const PADDING: usize = 2;
+const LAST: usize = 3;
+const PRINTED: usize = 4;
+const PRINTS: usize = 5;
+const LINK: usize = 7;
+/// Bits of IP bytes in what is counted, below packets.
+const BYTES: u32 = 40;
+/// Bit of an interface's number in a key.
 const SENT: u32 = 1 << 31;
 /// A program that has found a place before it became nobody's may still count there, for some microseconds.
 const LEAVING: Duration = Duration::from_millis(100);
@@ -49,8 +50,6 @@ pub(super) struct Settled {
 struct One {
     place: u32,
     way: Way,
-    /// What was taken: packets, IP bytes, frames' bytes.
-    taken: [u64; 3],
     /// When its place became nobody's.
     left: Option<Instant>,
 }
@@ -79,8 +78,12 @@ impl Settled {
             }
         }
         let Some(place) = free else { return };
+        if self.all.capacity() == 0 {
+            // What is not used of it costs nothing, and nothing is ever copied.
+            self.all.reserve_exact(PLACES);
+        }
         self.used[place] = true;
-        self.all.push(One { place: place as u32, way, taken: [0; 3], left: None });
+        self.all.push(One { place: place as u32, way, left: None });
         places[place * WORDS + HASH].store(hash, Release);
         state[SETTLED_FLOWS].fetch_add(1, Relaxed);
     }
@@ -116,7 +119,7 @@ impl Settled {
         self.all.retain_mut(|one| {
             let words = &places[one.place as usize * WORDS..][..WORDS];
             let is_over = one.left.is_some_and(|left| left.elapsed() > LEAVING);
-            counts.extend(take(one, words, epoch as u32, offset));
+            counts.extend(take(one.way, words, epoch as u32, offset));
             if is_over {
                 self.used[one.place as usize] = false;
                 for word in words {
@@ -133,32 +136,35 @@ impl Settled {
 }
 
 /// What a place has counted since it was last taken, if anything.
-fn take(one: &mut One, words: &[AtomicU64], epoch: u32, offset: i64) -> Option<SettledCount> {
-    // First: who counts a packet has not added its bytes yet, which is made up for the next time.
-    let packets = words[PACKETS].load(Acquire);
-    let now = [packets, words[IP_BYTES].load(Relaxed), words[BYTES].load(Relaxed)];
-    if now == one.taken {
+fn take(way: Way, words: &[AtomicU64], epoch: u32, offset: i64) -> Option<SettledCount> {
+    if words[COUNTED].load(Acquire) == 0 && words[PADDING].load(Relaxed) == 0 {
         return None;
     }
-    let [packets, ip_bytes, frame_bytes] = [0, 1, 2].map(|n| now[n].wrapping_sub(one.taken[n]));
-    one.taken = now;
-    let half = |word: u64, upper: bool| {
-        let bytes = word.to_ne_bytes();
-        let at = if upper { 4 } else { 0 };
-        bytes[at..].first_chunk().map_or(0, |half| u32::from_ne_bytes(*half))
-    };
-    let printed = words[PRINTED].load(Relaxed);
-    let count = if half(printed, false) == epoch { half(printed, true) } else { 0 };
-    let pairs = [words[PRINTS].load(Relaxed), words[PRINTS + 1].load(Relaxed)];
-    let print = |n: usize| if n < count as usize { half(pairs[n / 2], n % 2 == 1) } else { 0 };
+    // First: what is counted meanwhile may have filled up its frame already, which is told now, and itself the next time.
+    let counted = words[COUNTED].swap(0, AcqRel);
+    let padding = words[PADDING].swap(0, AcqRel);
+    let (packets, ip_bytes) = (counted >> BYTES, counted & ((1 << BYTES) - 1));
+    let link = words[LINK].load(Relaxed);
+    let [of_epoch, printed] = halves(words[PRINTED].load(Relaxed));
+    let printed = if of_epoch == epoch { printed as usize } else { 0 };
+    let [[a, b], [c, d]] = [PRINTS, PRINTS + 1].map(|at| halves(words[at].load(Relaxed)));
+    let mut prints = [a, b, c, d];
+    prints.iter_mut().skip(printed).for_each(|print| *print = 0);
     Some(SettledCount {
-        way: one.way,
+        way,
         last: Timestamp((words[LAST].load(Relaxed) as i64).saturating_add(offset)),
         packets,
         ip_bytes,
-        frame_bytes,
-        prints: [0, 1, 2, 3].map(print),
+        frame_bytes: ip_bytes + packets * link + padding,
+        prints,
     })
+}
+
+/// The two 32-bit halves of a word, in the order in which they lie in memory.
+fn halves(word: u64) -> [u32; 2] {
+    let half = |bytes: &[u8]| bytes.first_chunk().map_or(0, |half| u32::from_ne_bytes(*half));
+    let bytes = word.to_ne_bytes();
+    [half(&bytes), half(&bytes[4..])]
 }
 
 /// The places that a key of this hash may be at.
@@ -173,14 +179,21 @@ fn hash(way: &Way, ifindex: u32, seed: u64) -> u64 {
         let a = (a ^ b).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         a ^ a >> 32
     };
-    mix(key(way, ifindex).into_iter().fold(seed, mix), seed)
+    let key = key(way, ifindex);
+    let [a, b, c, d, ..] = key;
+    let addresses = if way.tuple.src.addr.is_ipv4() {
+        mix(seed, a | c << 32)
+    } else {
+        [a, b, c, d].into_iter().fold(seed, mix)
+    };
+    mix(mix(mix(addresses, key[4]), key[5]), seed)
 }
 
 fn key(way: &Way, ifindex: u32) -> [u64; 6] {
     let FiveTuple { src, dst, protocol } = way.tuple;
     let sent = if way.direction == Direction::Outbound { SENT } else { 0 };
     let mut bytes = [0; 16];
-    bytes[..4].copy_from_slice(&(ifindex | OF_SETTLED | sent).to_ne_bytes());
+    bytes[..4].copy_from_slice(&(ifindex | sent).to_ne_bytes());
     bytes[8..10].copy_from_slice(&src.port.to_be_bytes());
     bytes[10..12].copy_from_slice(&dst.port.to_be_bytes());
     let (ether_type, version): (u16, u8) = if src.addr.is_ipv4() { (0x0800, 4) } else { (0x86dd, 6) };
