@@ -38,7 +38,7 @@ impl Default for Timeouts {
 /// How long after the tables a collector ends a flow that none of them has ended.
 const GRACE: Duration = Duration::from_secs(60);
 /// How late it may be known that packets passed which the source counts itself.
-pub const LATE: Duration = Duration::from_secs(2);
+pub const LATE: Duration = Duration::from_secs(3);
 
 impl Timeouts {
     /// Whether `flow` should have ended before `now`.

@@ -41,8 +41,9 @@ pub(super) struct Settled {
     places: Words,
     seed: u64,
     all: Vec<One>,
-    /// Places that are somebody's, or were until a moment ago.
-    used: Vec<bool>,
+    /// Of places that are somebody's, or were until a moment ago, [`mark_of`] the hash; else 0. It is looked at
+    /// before the places themselves, which another processor writes.
+    used: Vec<u32>,
 }
 
 /// One of them.
@@ -50,7 +51,7 @@ pub(super) struct Settled {
 struct One {
     place: u32,
     way: Way,
-    /// When its place became nobody's.
+    /// When it was seen that its place is nobody's.
     left: Option<Instant>,
 }
 
@@ -62,18 +63,17 @@ impl Settled {
                 state[READ + usize::from(first >> 6)].fetch_or(1 << (first & 63), Relaxed);
             }
         }
-        Self { places, seed: state[SEED].load(Relaxed), all: Vec::new(), used: vec![false; PLACES] }
+        Self { places, seed: state[SEED].load(Relaxed), all: Vec::new(), used: vec![0; PLACES] }
     }
 
     /// Has the kernel count these packets from now on, if there is a place for them.
     pub(super) fn add(&mut self, way: Way, ifindex: u32, state: &[AtomicU64]) {
         let hash = hash(&way, ifindex, self.seed);
-        let places = self.places.all();
         let mut free = None;
         for place in ways(hash) {
-            match places[place * WORDS + HASH].load(Relaxed) {
-                found if found == hash => return,
-                _ if !self.used[place] => free = free.or(Some(place)),
+            match self.used[place] {
+                0 => free = free.or(Some(place)),
+                mark if mark == mark_of(hash) && self.hash_at(place).load(Relaxed) == hash => return,
                 _ => {}
             }
         }
@@ -82,30 +82,29 @@ impl Settled {
             // What is not used of it costs nothing, and nothing is ever copied.
             self.all.reserve_exact(PLACES);
         }
-        self.used[place] = true;
+        self.used[place] = mark_of(hash);
         self.all.push(One { place: place as u32, way, left: None });
-        places[place * WORDS + HASH].store(hash, Release);
+        self.hash_at(place).store(hash, Release);
         state[SETTLED_FLOWS].fetch_add(1, Relaxed);
+    }
+
+    fn hash_at(&self, place: usize) -> &AtomicU64 {
+        &self.places.all()[place * WORDS + HASH]
     }
 
     /// Has these packets go into the ring again.
     pub(super) fn remove(&mut self, way: &Way, ifindex: u32) {
         let hash = hash(way, ifindex, self.seed);
-        if let Some(place) = ways(hash).find(|place| self.places.all()[place * WORDS].load(Relaxed) == hash) {
-            self.leave(|one| one.place as usize == place);
+        let mut marked = ways(hash).filter(|&place| self.used[place] == mark_of(hash));
+        if let Some(place) = marked.find(|&place| self.hash_at(place).load(Relaxed) == hash) {
+            self.hash_at(place).store(0, Release);
         }
     }
 
     /// The same of all.
     pub(super) fn remove_all(&mut self) {
-        self.leave(|_| true);
-    }
-
-    fn leave(&mut self, which: impl Fn(&One) -> bool) {
-        let now = Instant::now();
-        for one in self.all.iter_mut().filter(|one| one.left.is_none() && which(one)) {
-            self.places.all()[one.place as usize * WORDS + HASH].store(0, Release);
-            one.left = Some(now);
+        for one in &self.all {
+            self.hash_at(one.place as usize).store(0, Release);
         }
     }
 
@@ -118,10 +117,13 @@ impl Settled {
         let mut counts = Vec::new();
         self.all.retain_mut(|one| {
             let words = &places[one.place as usize * WORDS..][..WORDS];
+            if words[HASH].load(Relaxed) == 0 {
+                one.left.get_or_insert_with(Instant::now);
+            }
             let is_over = one.left.is_some_and(|left| left.elapsed() > LEAVING);
             counts.extend(take(one.way, words, epoch as u32, offset));
             if is_over {
-                self.used[one.place as usize] = false;
+                self.used[one.place as usize] = 0;
                 for word in words {
                     word.store(0, Relaxed);
                 }
@@ -165,6 +167,10 @@ fn halves(word: u64) -> [u32; 2] {
     let half = |bytes: &[u8]| bytes.first_chunk().map_or(0, |half| u32::from_ne_bytes(*half));
     let bytes = word.to_ne_bytes();
     [half(&bytes), half(&bytes[4..])]
+}
+
+fn mark_of(hash: u64) -> u32 {
+    (hash >> 32) as u32 | 1
 }
 
 /// The places that a key of this hash may be at.
