@@ -130,7 +130,7 @@ impl RingSource {
     /// The same of all flows.
     pub fn unsettle_all(&mut self) {
         if let Some(late) = &mut self.late {
-            late.unsettle_all();
+            late.unsettle_all(None);
         }
     }
 

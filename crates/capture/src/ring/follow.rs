@@ -88,6 +88,11 @@ impl RingSource {
         let number = change.ifindex;
         let ours = self.choice.has(number);
         let wanted = self.options.interfaces.contains(&change.name);
+        if let (Some(late), LinkChangeKind::Added | LinkChangeKind::Removed) = (&mut self.late, &change.kind)
+        {
+            // What passes it from now on is another interface's.
+            late.unsettle_all(Some(number));
+        }
         match &change.kind {
             LinkChangeKind::Added => {
                 // The number may have been another's.

@@ -338,9 +338,9 @@ impl Late {
         self.settled.remove(way, ifindex);
     }
 
-    /// The same of all that do not.
-    pub(super) fn unsettle_all(&mut self) {
-        self.settled.remove_all();
+    /// The same of all that do not, on an interface or anywhere.
+    pub(super) fn unsettle_all(&mut self, ifindex: Option<u32>) {
+        self.settled.remove_all(ifindex);
     }
 
     /// Takes what was counted of settled flows.

@@ -50,6 +50,7 @@ pub(super) struct Settled {
 #[derive(Debug)]
 struct One {
     place: u32,
+    ifindex: u32,
     way: Way,
     /// When it was seen that its place is nobody's.
     left: Option<Instant>,
@@ -83,7 +84,7 @@ impl Settled {
             self.all.reserve_exact(PLACES);
         }
         self.used[place] = mark_of(hash);
-        self.all.push(One { place: place as u32, way, left: None });
+        self.all.push(One { place: place as u32, ifindex, way, left: None });
         self.hash_at(place).store(hash, Release);
         state[SETTLED_FLOWS].fetch_add(1, Relaxed);
     }
@@ -101,9 +102,9 @@ impl Settled {
         }
     }
 
-    /// The same of all.
-    pub(super) fn remove_all(&mut self) {
-        for one in &self.all {
+    /// The same of all on an interface, or of all there are.
+    pub(super) fn remove_all(&mut self, of: Option<u32>) {
+        for one in self.all.iter().filter(|one| of.is_none_or(|ifindex| one.ifindex == ifindex)) {
             self.hash_at(one.place as usize).store(0, Release);
         }
     }
