@@ -127,6 +127,11 @@ pub(crate) struct Encrypted {
 impl Encrypted {
     /// Whether `flow` is of encrypted lookups, as far as is known by now; `app` is what its ends said.
     pub(crate) fn of(flow: &Flow, app: Option<&App>, announced: &Announced) -> Option<Self> {
+        // Most of what is read is none of the protocols below.
+        let may_carry = |app: &App| matches!(app.protocol, "tls" | "quic" | "http2" | "dnscrypt");
+        if !app.is_none_or(may_carry) {
+            return None;
+        }
         let transport = flow.key.protocol();
         let server = server(flow);
         let end = flow.key.endpoint(server);

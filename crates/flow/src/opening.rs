@@ -105,7 +105,10 @@ impl Openings {
             self.look_for_lookups(flows, number, o);
         } else if !o.payload.is_empty() {
             if flow.heed.is_told() {
-                if let Some(app) = flows.app(flow) {
+                // Of most, nothing is to be learned: then what is known is left where it is, far from here.
+                if Moved::may_learn(o)
+                    && let Some(app) = flows.app(flow)
+                {
                     self.moved.learn(flow, app, o);
                 }
                 if !may_begin_another(flow, o) {

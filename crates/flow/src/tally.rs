@@ -96,8 +96,8 @@ impl Tally {
             if let Some(flow) = self.flows.guessed(guess, &o.key) {
                 let place = flow.packets[o.side.index()];
                 let is_beginning = add(flow, o);
-                let is_wanted = flow.heed.wants(o.side)
-                    && !o.payload.is_empty()
+                // Neither can be foretold: one branch for both.
+                let is_wanted = (flow.heed.wants(o.side) & !o.payload.is_empty())
                     && may_be_worth_hearing(flow, o)
                     && is_worth_hearing(flow, o, &self.openings);
                 // Asked first, since a capture's answer is always the same.

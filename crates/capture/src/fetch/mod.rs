@@ -18,6 +18,14 @@ pub(crate) fn packet(bytes: &[u8], at: usize) {
     sys::prefetch(bytes, at + 2 * LINE);
 }
 
+/// Asks for all of what `bytes` begin with, as much as a batch takes.
+pub(crate) fn beginning(bytes: &[u8]) {
+    const BATCH: usize = 128 << 10;
+    for at in (0..bytes.len().min(BATCH)).step_by(LINE) {
+        sys::prefetch(bytes, at);
+    }
+}
+
 /// How to come from one packet to the next.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stride {
@@ -53,9 +61,10 @@ impl<'a> Runner<'a> {
         // A claim may be more than a processor of 32 bits can address.
         let next = usize::try_from(u64::from(length) + more as u64).ok();
         self.rest = next.and_then(|next| self.rest.get(next..)).unwrap_or_default();
-        // Record header, and those of link, network and transport.
-        sys::prefetch(self.rest, 0);
-        sys::prefetch(self.rest, LINE);
-        sys::prefetch(self.rest, 2 * LINE);
+        // Record header, and those of link, network and transport; and, behind short packets, of which most are, those of
+        // further ones, which so have the time of several packets to come.
+        for line in [0, 1, 2, 6, 7] {
+            sys::prefetch(self.rest, line * LINE);
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::input::{Fill, Input};
+use crate::fetch;
 
 /// Bytes read at a time: small enough to stay in the second-level cache, so
 /// that what the kernel copied is still there when it is parsed.
@@ -111,6 +112,7 @@ impl Window {
             match file.map(offset, needed) {
                 Ok(None) => return Ok(Fill::End),
                 Ok(Some(start)) => {
+                    fetch::beginning(file.bytes().get(start..).unwrap_or_default());
                     (self.base, self.start, self.end) = (offset - start as u64, start, file.bytes().len());
                     let count = self.end - self.start - had;
                     self.take_skip();

@@ -45,7 +45,7 @@ static TABLES: LazyLock<Box<[[u8; 256]; 2]>> = LazyLock::new(|| {
     for (transport, table) in [TCP, UDP].into_iter().zip(tables.iter_mut()) {
         for (first, interest) in (0..=255).zip(table.iter_mut()) {
             let all = Candidates::that_begin(transport, first);
-            let recurs = all.each().any(|(_, dissector)| dissector.recurs());
+            let recurs = !all.and(Candidates::that_recur()).is_empty();
             let follows = !all.and(Candidates::that_follow_others()).is_empty();
             let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
             *interest = bit(follows, FOLLOWS) | bit(recurs, RECURS);

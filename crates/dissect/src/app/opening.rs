@@ -153,6 +153,8 @@ pub struct Begins([u64; 4]);
 impl Begins {
     /// Anything may.
     pub const ANY: Self = Begins([u64::MAX; 4]);
+    /// Nothing may.
+    pub(crate) const NONE: Self = Begins([0; 4]);
 
     /// What an end sends first begins with one of these; with none of them, only its port tells the protocol.
     #[expect(clippy::indexing_slicing, reason = "a byte's upper two bits are one of four words")]

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{AppDissector, MESSAGES, Mark, OPENINGS, Port, signature};
+use super::{AppDissector, Begins, MESSAGES, Mark, OPENINGS, Port, signature};
 use crate::boxed::boxed;
 use crate::port_set::PortSet;
 
@@ -119,15 +119,26 @@ impl Candidates {
 
     fn one(place: usize) -> Self {
         let mut one = Candidates::default();
-        if let Some(word) = one.0.get_mut(place / 64) {
-            *word = 1 << (place % 64);
-        }
+        one.insert(place);
         one
     }
 
+    fn insert(&mut self, place: usize) {
+        if let Some(word) = self.0.get_mut(place / 64) {
+            *word |= 1 << (place % 64);
+        }
+    }
+
+    fn remove(&mut self, place: usize) {
+        if let Some(word) = self.0.get_mut(place / 64) {
+            *word &= !(1 << (place % 64));
+        }
+    }
+
     fn all(wanted: impl Fn(&dyn AppDissector) -> bool) -> Self {
-        let places = ALL.iter().enumerate().filter(|(_, d)| wanted(**d));
-        places.fold(Candidates::default(), |all, (place, _)| all.or(Candidates::one(place)))
+        let mut all = Candidates::default();
+        ALL.iter().enumerate().filter(|(_, d)| wanted(**d)).for_each(|(place, _)| all.insert(place));
+        all
     }
 }
 
@@ -207,11 +218,11 @@ impl Tables {
         let tcp = |port: &Port| if let Port::Tcp(port) = port { Some(*port) } else { None };
         let on = |port| (port, Candidates::all(|d| d.only_on().contains(&port)));
         let begins = |transport| {
-            by_byte(move |d, byte| d.transports().contains(&transport) && d.begins().may_be(byte))
+            by_byte(move |d| if d.transports().contains(&transport) { d.begins() } else { Begins::NONE })
         };
         Tables {
             first: [begins(TCP), begins(UDP)],
-            second: by_byte(|d, byte| d.continues().may_be(byte)),
+            second: by_byte(|d| d.continues()),
             marked: Candidates::all(|d| d.mark().is_some()),
             marks: std::array::from_fn(|place| not_ruled_out(Mark::FIRST + place)),
             enough: std::array::from_fn(|len| Candidates::all(|d| d.at_least() <= len)),
@@ -271,11 +282,18 @@ impl Tables {
     }
 }
 
-/// By byte, those of which `may_be` says so.
-fn by_byte(may_be: impl Fn(&dyn AppDissector, u8) -> bool) -> Box<[Candidates; 256]> {
-    let mut table = Box::new([Candidates::default(); 256]);
-    for (byte, slot) in (0..=255).zip(table.iter_mut()) {
-        *slot = Candidates::all(|d| may_be(d, byte));
+/// By byte, those that name it among `theirs`. Each is asked once: the tables are made anew in every run.
+fn by_byte(theirs: impl Fn(&dyn AppDissector) -> Begins) -> Box<[Candidates; 256]> {
+    let anything = Candidates::all(|d| theirs(d) == Begins::ANY);
+    let mut table = Box::new([anything; 256]);
+    for (place, dissector) in ALL.iter().enumerate() {
+        let theirs = theirs(*dissector);
+        if theirs == Begins::ANY {
+            continue;
+        }
+        for (_, slot) in (0..=255).zip(table.iter_mut()).filter(|(byte, _)| theirs.may_be(*byte)) {
+            slot.insert(place);
+        }
     }
     table
 }
@@ -286,7 +304,7 @@ fn not_ruled_out(place: usize) -> Box<[Candidates; 256]> {
     for (number, dissector) in ALL.iter().enumerate() {
         let Some(mark) = dissector.mark().filter(|mark| mark.at == place) else { continue };
         for (_, slot) in (0..=255).zip(table.iter_mut()).filter(|(byte, _)| !mark.is.may_be(*byte)) {
-            *slot = slot.without(Candidates::one(number));
+            slot.remove(number);
         }
     }
     table
@@ -295,7 +313,6 @@ fn not_ruled_out(place: usize) -> Box<[Candidates; 256]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::Begins;
 
     #[test]
     fn each_is_found_by_what_it_begins_with_and_by_its_ports() {

@@ -22,6 +22,8 @@ const LEAST: usize = 4;
 /// The two bits that a short header begins with (section 17.3), and the one of them that is set.
 const FORM: u8 = 0xc0;
 const SHORT: u8 = 0x40;
+/// The bit that a long header has set (section 17.2).
+const LONG: u8 = 0x80;
 
 /// A server, and how it names a connection.
 type Id = (Endpoint, Box<[u8]>);
@@ -36,9 +38,15 @@ pub(crate) struct Moved {
 }
 
 impl Moved {
+    /// Whether a packet may say how a connection is named: none of TCP, and none that begins otherwise.
+    #[inline]
+    pub(super) fn may_learn(o: &Observation<'_>) -> bool {
+        !o.segment.is_some() && o.payload.first().is_some_and(|first| first & LONG != 0)
+    }
+
     /// Remembers how the server of a flow names its connection, if `o` is a packet that says so.
     pub(super) fn learn(&mut self, flow: &Flow, app: &Arc<App>, o: &Observation<'_>) {
-        if app.protocol != "quic" || o.segment.is_some() {
+        if app.protocol != "quic" || !Self::may_learn(o) {
             return;
         }
         let client = app.names.first().map_or(End::Initiator, |name| name.client);

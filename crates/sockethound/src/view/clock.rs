@@ -1,6 +1,7 @@
 //! Times of day and spans of time, as people read them.
 
 use std::time::Duration;
+use std::{env, fs};
 
 use dissect::Timestamp;
 use jiff::Zoned;
@@ -16,7 +17,7 @@ pub(super) struct Clock {
 impl Clock {
     /// UTC, or the system's time zone (TZ is honoured).
     pub(super) fn new(utc: bool) -> Self {
-        Clock { zone: if utc { TimeZone::UTC } else { TimeZone::system() }, utc }
+        Clock { zone: if utc { TimeZone::UTC } else { local() }, utc }
     }
 
     #[cfg(test)]
@@ -40,6 +41,15 @@ impl Clock {
         let text = self.zoned(at).strftime("%Y-%m-%d %H:%M:%S").to_string();
         if self.utc { text + " UTC" } else { text }
     }
+}
+
+/// The system's time zone. The file that says so is read at once, unless `TZ` names another one: to find out what it is
+/// called, all names of the database would be listed first.
+fn local() -> TimeZone {
+    const LOCAL: &str = "/etc/localtime";
+    let rules = || fs::read(LOCAL).ok().and_then(|rules| TimeZone::tzif("", &rules).ok());
+    let named = env::var_os("TZ").is_some();
+    if named { None } else { rules() }.unwrap_or_else(TimeZone::system)
 }
 
 /// `0 s`, `812 µs`, `88.1 ms`, `10.8 s`, `12m04s`, `3h04m`, `12d07h`.

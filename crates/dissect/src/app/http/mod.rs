@@ -159,7 +159,7 @@ fn message(app: &mut App, end: End, said: Said<'_>, is_last: bool) -> Heard {
             }
             Heard::Whole
         }
-        Start::Request { .. } => requests(app, end, said),
+        first @ Start::Request { .. } => requests(app, end, said, first),
     }
 }
 
@@ -199,12 +199,12 @@ fn past(bytes: &[u8]) -> Option<Past> {
     }
 }
 
-/// Reads requests until one is not whole.
-fn requests(app: &mut App, end: End, said: Said<'_>) -> Heard {
+/// Reads requests until one is not whole; `start` is the first one's line.
+fn requests<'a>(app: &mut App, end: End, said: Said<'a>, mut start: Start<'a>) -> Heard {
     let mut bytes = said.bytes();
     let whole = bytes.len();
     loop {
-        let (method, target, minor) = match head::start(bytes) {
+        let (method, target, minor) = match start {
             Start::Request { method, target, minor } => (method, target, minor),
             Start::Cut if !bytes.is_empty() => return Heard::Part,
             Start::Other if bytes.starts_with(http2::PREFACE) => {
@@ -227,6 +227,7 @@ fn requests(app: &mut App, end: End, said: Said<'_>) -> Heard {
             Some(rest) => rest,
             None => return Heard::Whole,
         };
+        start = head::start(bytes);
     }
 }
 
