@@ -3,6 +3,7 @@
 mod counted;
 mod enclosed;
 mod pieces;
+mod untimed;
 
 use std::mem;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use dissect::{Dissection, Ip, LinkType, Packet, Stop, Tcp, Timestamp};
 use crate::delta::Delta;
 use crate::encrypted::Announcement;
 use crate::expiry::{Expiry, Timeouts};
+use crate::flow;
 use crate::fragment::{FirstFragments, Packets};
 use crate::key::{FlowKey, Seed, Side};
 use crate::ledger::{CaptureEnd, CaptureRecord, InterfaceId};
@@ -75,6 +77,8 @@ pub struct FlowTable {
     /// The first and the last instant of which packets count.
     window: (Timestamp, Timestamp),
     capture: Reading,
+    /// Packets had no time so far.
+    untimed: bool,
     captures: Vec<CaptureRecord>,
     expiry: Expiry,
     neighbours: Neighbours,
@@ -108,6 +112,7 @@ impl FlowTable {
             messages: Messages::new(options.keep),
             window: (Timestamp(i64::MIN), Timestamp(i64::MAX)),
             capture: Reading::new("".into(), 0),
+            untimed: false,
             captures: Vec::new(),
             expiry: Expiry::default(),
             neighbours: Neighbours::default(),
@@ -125,13 +130,13 @@ impl FlowTable {
     /// The capture ended, as `stop` says: its record goes into the next delta.
     pub fn end_capture(&mut self, stop: CaptureEnd) {
         let c = &self.capture;
-        let any = c.packets > 0;
+        let span = flow::span(c.start, c.end);
         self.captures.push(CaptureRecord {
             path: Arc::clone(&c.path),
             packets: c.packets,
             bytes: c.bytes,
-            start: any.then_some(c.start),
-            end: any.then_some(c.end),
+            start: span.map(|(start, _)| start),
+            end: span.map(|(_, end)| end),
             stop,
         });
     }
@@ -162,10 +167,10 @@ impl FlowTable {
         self.totals.interface(interface).offload += more;
     }
 
-    /// Only packets from `since` to before `until` count; without an end, all that follow.
+    /// Only packets from `since` to before `until` count; without an end, all that follow. Those without a time do not.
     pub fn set_window(&mut self, since: Timestamp, until: Option<Timestamp>) {
         let last = until.map_or(i64::MAX, |until| until.0.saturating_sub(1));
-        self.window = (since, Timestamp(last));
+        self.window = (since.max(Timestamp(Timestamp::UNKNOWN.0 + 1)), Timestamp(last));
     }
 
     /// Counts `packets`, in order.
@@ -220,6 +225,7 @@ impl FlowTable {
         self.close_run(run);
         self.capture.frames = frame;
         self.tally.flush(&mut group);
+        self.begin_time();
     }
 
     fn how(&self, interface: InterfaceId) -> How {
@@ -235,8 +241,12 @@ impl FlowTable {
         let capture = &mut self.capture;
         capture.packets += run.seen.packets;
         capture.bytes += run.seen.bytes;
-        capture.start = capture.start.min(run.start);
-        capture.end = capture.end.max(run.end);
+        if run.start == Timestamp::UNKNOWN {
+            self.untimed = true;
+        } else {
+            capture.start = capture.start.min(run.start);
+            capture.end = capture.end.max(run.end);
+        }
         let interface = capture.interface(run.interface);
         self.totals.interface(interface).seen += run.seen;
     }
