@@ -446,6 +446,10 @@ impl FlowTable {
 
     /// The last delta: everything that was not taken yet, without copying it.
     pub fn finish(mut self) -> Delta {
+        self.tally.openings.read_rest(&mut self.tally.flows);
+        if let Some(enclosed) = &mut self.enclosed {
+            enclosed.openings.read_rest(&mut enclosed.flows);
+        }
         let mut delta = self.take_events();
         delta.flows = self.tally.flows;
         delta
