@@ -10,7 +10,7 @@ use crate::source::Interface;
 /// Where one packet of a batch lies in the batch's buffer, and what the source knows of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Record {
-    /// When it was captured.
+    /// When it was captured. The packets of a batch have a time, or all of them have none ([`Timestamp::UNKNOWN`]).
     pub timestamp: Timestamp,
     /// First byte in [`Batch::buffer`].
     pub start: u32,

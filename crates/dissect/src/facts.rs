@@ -8,6 +8,11 @@ use crate::packet::Claim;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(pub i64);
 
+impl Timestamp {
+    /// Of a packet that its source does not stamp, as pcapng's simple packets. No stamped one is as early.
+    pub const UNKNOWN: Self = Self(i64::MIN);
+}
+
 /// LINKTYPE_ value (<https://www.tcpdump.org/linktypes.html>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LinkType(pub u16);

@@ -34,6 +34,11 @@ impl std::ops::Add for Counters {
     }
 }
 
+/// The earliest and the latest time of packets, unless none of them had one.
+pub(crate) fn span(first: Timestamp, last: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    (first <= last).then_some((first, last))
+}
+
 /// The end that the source of packets knows to be on its own host.
 pub(crate) const LOCAL: [u8; 2] = [1, 2];
 
@@ -194,7 +199,8 @@ pub(crate) struct Flow {
 const _: () = assert!(size_of::<Flow>() == 192 && std::mem::offset_of!(Flow, first) == 128);
 
 impl Flow {
-    /// A flow that begins at `first` with a packet from `initiator`, not counted yet.
+    /// A flow that begins at `first` with a packet from `initiator`, not counted yet. Without a time, it begins later and ends
+    /// earlier than any other, so that whatever has one decides.
     pub(crate) fn new(key: FlowKey, hash: u32, first: Timestamp, initiator: Side) -> Self {
         Flow {
             key,
@@ -202,7 +208,7 @@ impl Flow {
             frame_bytes: [0; 2],
             ip_bytes: [0; 2],
             packets: [0; 2],
-            first,
+            first: if first == Timestamp::UNKNOWN { Timestamp(i64::MAX) } else { first },
             hash,
             more: 0,
             interface: 0,
@@ -227,16 +233,25 @@ impl Flow {
         self.key != FlowKey::NOBODY
     }
 
-    /// Notes when a packet passed; gives whether it is earlier than all before.
+    /// Notes when a packet passed; gives whether it is earlier than all before. One without a time moves none.
     #[inline(always)]
     pub(crate) fn pass(&mut self, at: Timestamp) -> bool {
         if at < self.last {
-            let is_earliest = at < self.first;
-            self.first = self.first.min(at);
+            let is_earliest = at < self.first && at != Timestamp::UNKNOWN;
+            if is_earliest {
+                self.first = at;
+            }
             is_earliest
         } else {
             self.last = at;
             false
+        }
+    }
+
+    /// Time has begun, at `at`: a flow that began before it has none for its first packet.
+    pub(crate) fn begin_untimed(&mut self, at: Timestamp) {
+        if span(self.first, self.last).is_none() {
+            (self.first, self.last) = (at, self.last.max(at));
         }
     }
 

@@ -10,21 +10,20 @@
 //! apart than [`PATIENCE`] are not of one packet, and another first piece begins
 //! another one. Time is that of the packets.
 
+mod pieces;
+
 use std::collections::VecDeque;
 
 use dissect::{Fragment, Ip, Timestamp};
 use hashbrown::HashMap;
 
+use self::pieces::Pieces;
 use crate::key::{FlowKey, Side};
 
 /// First fragments that are remembered.
 const MAX_FIRST: usize = 16_384;
 /// Packets that are put together at once.
 const MAX_PACKETS: usize = 64;
-/// Pieces of one packet; more is an attack.
-const MAX_PIECES: usize = 128;
-/// Bytes of the pieces of one packet, which may lie over each other.
-const MAX_HELD: usize = 2 * 65_535;
 /// For so many nanoseconds a packet's other pieces are waited for: RFC 8200, section 4.5; the least of RFC 1122, section 3.3.2.
 const PATIENCE: u64 = 60_000_000_000;
 /// Bytes of an IP header without options, and of an IPv6 header.
@@ -40,70 +39,6 @@ fn identity(ip: &Ip, fragment: Fragment) -> Identity {
 /// Whether what passed at `before` and `at` is too far apart to be of one packet.
 fn is_stale(before: Timestamp, at: Timestamp) -> bool {
     at.0.abs_diff(before.0) > PATIENCE
-}
-
-/// Pieces of one packet's payload.
-#[derive(Debug, Default)]
-struct Pieces {
-    /// When the first one of them came.
-    since: Timestamp,
-    /// (offset, bytes), as they came; what adds nothing to those before is not kept.
-    parts: Vec<(u16, Vec<u8>)>,
-    /// Which bytes are there: from and to, in order, none next to another.
-    spans: Vec<(usize, usize)>,
-    /// Known once the last piece has come.
-    whole: Option<usize>,
-    /// Bytes in `parts`.
-    held: usize,
-    /// Its first piece was seen, and nobody reads its flow.
-    refused: bool,
-}
-
-impl Pieces {
-    /// Whether this piece, which came at `at`, is of another packet: one that nobody was asked about, or of which the first
-    /// piece says something else.
-    fn is_other(&self, at: Timestamp, fragment: Fragment, bytes: &[u8]) -> bool {
-        // Only one is kept: the same adds nothing, and what differs is another packet's.
-        let first = || self.parts.iter().find(|(offset, _)| *offset == 0);
-        let differs = || first().is_some_and(|(_, part)| part != bytes);
-        is_stale(self.since, at) || fragment.offset == 0 && (self.refused || differs())
-    }
-
-    /// Adds a piece, if it has any byte that is not there.
-    ///
-    /// That takes no look at the bytes of others, however many lie over each other: they are moved once nothing is missing.
-    fn add(&mut self, fragment: Fragment, bytes: &[u8]) {
-        let from = usize::from(fragment.offset);
-        let to = from + bytes.len();
-        if !fragment.more {
-            self.whole = Some(to);
-        }
-        let first = self.spans.partition_point(|&(_, end)| end < from);
-        let behind = self.spans.partition_point(|&(start, _)| start <= to);
-        let touched = self.spans.get(first..behind).unwrap_or_default();
-        let span =
-            touched.iter().fold((from, to), |(from, to), &(start, end)| (from.min(start), to.max(end)));
-        if touched != [span] {
-            self.spans.splice(first..behind, [span]);
-            self.parts.push((fragment.offset, bytes.to_vec()));
-            self.held += bytes.len();
-        }
-    }
-
-    /// The payload, once nothing is missing; of overlapping pieces the earlier one counts.
-    fn join(&self) -> Option<Vec<u8>> {
-        let whole = self.whole?;
-        if self.spans.first().is_none_or(|&(start, end)| start > 0 || end < whole) {
-            return None;
-        }
-        let mut bytes = vec![0; whole];
-        for (offset, part) in self.parts.iter().rev() {
-            let room = bytes.get_mut(usize::from(*offset)..).unwrap_or_default();
-            let len = part.len().min(room.len());
-            room[..len].copy_from_slice(&part[..len]);
-        }
-        Some(bytes)
-    }
 }
 
 /// Whose the first fragments were.
@@ -167,10 +102,9 @@ impl Packets {
         }
         let pieces = self.packets.get_mut(&identity)?;
         if fragment.offset == 0 && !is_wanted() {
-            *pieces = Pieces { refused: true, since: pieces.since, ..Pieces::default() };
+            pieces.refuse();
         }
-        let is_too_much = pieces.parts.len() == MAX_PIECES || pieces.held + bytes.len() > MAX_HELD;
-        if pieces.refused || is_too_much {
+        if pieces.takes_no_more(bytes.len()) {
             return None;
         }
         pieces.add(fragment, bytes);
@@ -185,7 +119,7 @@ impl Packets {
     }
 
     fn make_room(&mut self, identity: Identity, at: Timestamp) {
-        self.packets.insert(identity, Pieces { since: at, ..Pieces::default() });
+        self.packets.insert(identity, Pieces::since(at));
         self.order.push_back(identity);
         while self.order.len() > MAX_PACKETS {
             if let Some(oldest) = self.order.pop_front() {
@@ -231,8 +165,6 @@ pub(crate) fn payload_around<'a>(ip: &Ip, packet: &'a [u8]) -> &'a [u8] {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000_000_000);
@@ -287,7 +219,7 @@ mod tests {
         assert_eq!(fragments.assemble(&ip, fragment, NOW, &whole[..8], || false), None);
         let (ip, fragment) = piece(8, false);
         assert_eq!(fragments.assemble(&ip, fragment, NOW, &whole[8..], || false), None);
-        assert!(fragments.packets.values().all(|p| p.parts.is_empty()));
+        assert!(fragments.packets.values().all(Pieces::are_none));
     }
 
     #[test]
@@ -323,51 +255,6 @@ mod tests {
             assert_eq!(fragments.order.len(), fragments.packets.len());
         }
         (whole.map(|mut whole: Vec<u8>| whole.split_off(20)).unwrap_or_default(), asked)
-    }
-
-    /// What pieces of these offsets, lengths and bytes make, of which the last one ends the packet; worked out byte by byte.
-    fn by_bytes(pieces: &[(u16, usize, u8)]) -> Option<Vec<u8>> {
-        let &(offset, len, _) = pieces.last()?;
-        let of = |at: usize| {
-            let has = |&&(offset, len, _): &&(u16, usize, u8)| {
-                (offset as usize..offset as usize + len).contains(&at)
-            };
-            pieces.iter().find(has).map(|&(.., byte)| byte)
-        };
-        (0..offset as usize + len).map(of).collect()
-    }
-
-    proptest! {
-        /// However pieces lie over each other, the earlier one counts, and nothing comes out where a byte is missing.
-        #[test]
-        fn pieces_may_lie_over_each_other(
-            pieces in prop::collection::vec((0u16..12, 0usize..7, any::<u8>()), 1..12),
-        ) {
-            let mut all = Pieces::default();
-            for (n, &(offset, len, byte)) in pieces.iter().enumerate() {
-                let more = n + 1 < pieces.len();
-                all.add(Fragment { id: 7, offset, more }, &vec![byte; len]);
-            }
-            prop_assert_eq!(all.join(), by_bytes(&pieces));
-        }
-    }
-
-    /// Pieces that lie over each other, with a hole that never closes, are held to what they bring.
-    #[test]
-    fn what_is_there_already_is_not_kept() {
-        let mut pieces = Pieces::default();
-        pieces.add(Fragment { id: 7, offset: 800, more: false }, &[1; 200]);
-        for _ in 0..3 {
-            for offset in (0..792).step_by(8) {
-                pieces.add(Fragment { id: 7, offset, more: true }, &[2; 8]);
-            }
-        }
-        assert_eq!((pieces.parts.len(), pieces.held), (100, 992));
-        assert_eq!(pieces.spans, [(0, 792), (800, 1000)]);
-        assert_eq!(pieces.join(), None);
-        pieces.add(Fragment { id: 7, offset: 700, more: true }, &[3; 150]);
-        let whole = [[2; 792].as_slice(), &[3; 8], &[1; 200]].concat();
-        assert_eq!(pieces.join(), Some(whole));
     }
 
     #[test]

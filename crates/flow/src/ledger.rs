@@ -48,7 +48,7 @@ pub struct CaptureRecord {
     pub packets: u64,
     /// Sum of their wire lengths.
     pub bytes: u64,
-    /// Earliest timestamp; `None` without packets.
+    /// Earliest timestamp; `None` if no packet has one.
     pub start: Option<Timestamp>,
     /// Latest timestamp.
     pub end: Option<Timestamp>,

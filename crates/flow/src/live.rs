@@ -1,7 +1,10 @@
 //! What only flows of a live capture have: their ways, owners, translations and pace.
 
+mod facts;
+mod told;
+mod translated;
+
 use std::collections::VecDeque;
-use std::hash::BuildHasher;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,6 +12,9 @@ use std::sync::Arc;
 use dissect::{Endpoint, FiveTuple, Timestamp};
 use hashbrown::{HashMap, HashSet};
 
+pub(crate) use self::facts::Facts;
+pub use self::translated::Translation;
+use self::translated::{Alias, MAX_TRANSLATIONS};
 use crate::arena::Arena;
 use crate::attribution::{Answer, Change, End, Protocol, Question, Reason};
 use crate::dns::DnsEvent;
@@ -16,9 +22,7 @@ use crate::flow::{Counters, Flow};
 use crate::key::{FlowKey, Seed, Side};
 use crate::ledger::InterfaceId;
 use crate::opening::NameEvent;
-use crate::owner::Owner;
-use crate::pace::Pace;
-use crate::path::{Place, Strands};
+use crate::path::Place;
 use crate::store::{FlowParts, FlowStore};
 
 /// Flows of which facts stand in one piece of memory: enough for large pages, …
@@ -27,36 +31,10 @@ const FACTS: usize = 1 << 15;
 const SOME_FACTS: usize = 12 << 10;
 /// Questions that wait to be asked; beyond, flows are not asked about.
 const MAX_QUESTIONS: usize = 65_536;
-/// Pairs of flow and name of which it is known that they were told.
-const MAX_NAMED: usize = 65_536;
 /// Questions that are asked again at once.
 const MAX_AGAIN: usize = 1024;
-/// Translations that are known at once; beyond, those that ended or have no flow are forgotten, and then no further ones
-/// are learned.
-const MAX_TRANSLATIONS: usize = 262_144;
-/// So often translations are looked at for those without a flow, at most: in nanoseconds.
-const IDLE_LOOK: u64 = 10_000_000_000;
-/// A translation is remembered so long after the kernel forgot it: packets of it may not have been counted yet.
-const AFTERLIFE: i64 = 30_000_000_000;
 /// Five-tuples that are another process's now, at most.
 const MAX_ANEW: usize = 65_536;
-/// So long a DNS message waits for the process that asked, in nanoseconds …
-const DNS_PATIENCE: i64 = 2_000_000_000;
-/// Nanoseconds that a name waits for the translation that its flow may have passed.
-const NAME_PATIENCE: u64 = 500_000_000;
-/// … unless so many wait.
-const MAX_MESSAGES: usize = 16_384;
-
-/// A five-tuple that the kernel exchanges for another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Translation {
-    /// As its initiator sends it.
-    pub original: FiveTuple,
-    /// As it is beyond the translation.
-    pub translated: FiveTuple,
-    /// The kernel has forgotten it.
-    pub ended: bool,
-}
 
 /// What an answer is given for.
 #[derive(Clone, Copy, Debug)]
@@ -65,84 +43,6 @@ pub struct Ticket {
     first: Timestamp,
     /// The flow's number, as long as that is not another's.
     number: u32,
-}
-
-/// What is known of one flow besides its counters.
-///
-/// What is asked of every flow at each report comes first: of many flows, each cache line is a miss.
-#[derive(Debug, Default)]
-#[repr(C, align(64))]
-pub(crate) struct Facts {
-    /// IP bytes when its pace was last taken.
-    counted: u64,
-    pub(crate) answer: Option<Answer>,
-    pub(crate) strands: Strands,
-    translated_by: Side,
-    /// Among those that have counted anything since the last interval.
-    is_active: bool,
-    /// The table that ended it last had no room for it.
-    pub(crate) evicted: bool,
-    /// Its five-tuple beyond a translation, as the initiator of that has it.
-    pub(crate) nat: Option<(Endpoint, Endpoint)>,
-    /// The interval in which it was last put down: those without packets are left out.
-    paced: usize,
-    pace: Pace,
-}
-
-// Cache lines: what each report asks is in the first two.
-const _: () = assert!(size_of::<Facts>() == 384);
-
-impl Facts {
-    /// Whether `flow` runs against the translation's own direction.
-    pub(crate) fn turned(&self, flow: &Flow) -> bool {
-        self.translated_by != flow.initiator
-    }
-
-    /// Reads ahead what the account of every report asks.
-    pub(crate) fn warm(&self) -> u64 {
-        self.counted ^ self.strands.warm()
-    }
-
-    /// Its pace after so many intervals of the capture.
-    pub(crate) fn pace(&self, intervals: usize) -> Pace {
-        let mut pace = self.pace;
-        pace.skip(intervals.saturating_sub(self.paced));
-        pace
-    }
-
-    /// IP bytes a second over the last of so many intervals of the capture.
-    pub(crate) fn rate(&self, intervals: usize) -> f64 {
-        if self.paced < intervals { 0.0 } else { self.pace.now }
-    }
-
-    /// Puts down what was counted in the interval of that number.
-    fn take_pace(&mut self, interval: usize, fresh: u64, seconds: f64) {
-        self.pace.skip(interval.saturating_sub(self.paced + 1));
-        self.pace.take(fresh, seconds);
-        self.paced = interval;
-    }
-
-    /// Closes the account of a flow that is over.
-    fn close(&mut self, intervals: usize, flow: &Flow) {
-        self.pace = self.pace(intervals);
-        self.paced = intervals;
-        self.pace.close(flow.total().ip_bytes.saturating_sub(self.counted));
-    }
-}
-
-/// Where the packets of a translated five-tuple belong.
-#[derive(Clone, Copy, Debug)]
-struct Alias {
-    key: FlowKey,
-    /// Low and high are exchanged.
-    flipped: bool,
-    /// The side that the translation's initiator has in the original's key.
-    initiator: Side,
-    translated: (Endpoint, Endpoint),
-    /// When it was last told.
-    told: Timestamp,
-    /// When the kernel forgot it.
-    ended: Option<Timestamp>,
 }
 
 /// The flows of a live capture, beside their store.
@@ -343,99 +243,6 @@ impl LiveFlows {
         Changed::Done
     }
 
-    /// Joins a translated five-tuple to the flow of its original.
-    pub(crate) fn translate(&mut self, flows: &mut FlowStore, translation: &Translation, now: Timestamp) {
-        let (key, side) = FlowKey::of_tuple(&translation.original);
-        let (beyond, side_beyond) = FlowKey::of_tuple(&translation.translated);
-        if key == beyond {
-            return;
-        }
-        if translation.ended {
-            // The kernel may have used the same five-tuple for another flow's translation meanwhile.
-            if let Some(alias) = self.aliases.get_mut(&beyond).filter(|alias| alias.key == key) {
-                alias.ended = Some(now);
-                self.forgotten.push_back((now, beyond));
-            }
-            return;
-        }
-        if self.aliases.len() >= self.most_translations {
-            self.forget_idle(flows, now);
-        }
-        if self.aliases.len() >= self.most_translations && !self.aliases.contains_key(&beyond) {
-            return;
-        }
-        let translated = (translation.translated.src, translation.translated.dst);
-        let flipped = side != side_beyond;
-        let alias = Alias { key, flipped, initiator: side, translated, told: now, ended: None };
-        self.aliases.insert(beyond, alias);
-        self.rejoin(flows, beyond, &alias);
-    }
-
-    /// Forgets translations that ended, and those without a flow: of some the end was lost. That looks at all of them, so
-    /// it is done only so often.
-    fn forget_idle(&mut self, flows: &FlowStore, now: Timestamp) {
-        if self.looked.is_some_and(|then| now.0.abs_diff(then.0) < IDLE_LOOK) {
-            return;
-        }
-        self.looked = Some(now);
-        let seed = self.seed;
-        self.aliases.retain(|_, alias| {
-            // Its first packets may not have been counted yet.
-            let is_new = now.0.saturating_sub(alias.told.0) < AFTERLIFE;
-            alias.ended.is_none() && (is_new || flows.find(alias.key.hash(&seed), &alias.key).is_some())
-        });
-    }
-
-    /// Packets beyond a translation were counted before it was known: they join the original's flow.
-    fn rejoin(&mut self, flows: &mut FlowStore, beyond: FlowKey, alias: &Alias) {
-        let Some(number) = flows.find(beyond.hash(&self.seed), &beyond) else { return };
-        let mut part = flows.remove(number);
-        let facts = mem::take(&mut self.facts[number]);
-        if alias.flipped {
-            part.flow.flip();
-            part.more.flip();
-        }
-        part.flow.key = alias.key;
-        part.flow.hash = alias.key.hash(&self.seed);
-        let joined = flows.find(part.flow.hash, &alias.key).unwrap_or_else(|| {
-            let joined = self.begin(flows, &part.flow, 0);
-            let begun = &mut self.facts[joined];
-            // What was counted before the last interval is not of this one.
-            (begun.pace, begun.paced, begun.counted) = (facts.pace, facts.paced, facts.counted);
-            joined
-        });
-        self.note_active(joined);
-        let before = flows.get(joined).initiator;
-        let whole = &mut self.facts[joined];
-        flows.get_mut(joined).learn(&part.flow, whole.strands.iter().next().is_none());
-        whole.strands.adopt(facts.strands, alias.flipped);
-        (whole.nat, whole.translated_by) = (Some(alias.translated), alias.initiator);
-        whole.answer = whole.answer.take().or(facts.answer);
-        flows.get_mut(joined).count(|side| whole.strands.sent(side));
-        flows.absorb_more(joined, before, part.more, part.flow.initiator);
-    }
-
-    /// Forgets translations that ended some time ago, unless a table still counts what passed them: it will have to be
-    /// told whose that was.
-    pub(crate) fn forget(&mut self, flows: &FlowStore, now: Timestamp) {
-        while let Some((at, beyond)) = self.forgotten.front().copied()
-            && now.0.saturating_sub(at.0) > AFTERLIFE
-        {
-            self.forgotten.pop_front();
-            let Some(alias) = self.aliases.get(&beyond).filter(|alias| alias.ended == Some(at)) else {
-                continue;
-            };
-            let number = flows.find(alias.key.hash(&self.seed), &alias.key);
-            let counted = number.and_then(|n| self.facts(n)).is_some_and(|f| f.strands.is_translated());
-            if !counted {
-                self.aliases.remove(&beyond);
-            } else if let Some(alias) = self.aliases.get_mut(&beyond) {
-                alias.ended = Some(now);
-                self.forgotten.push_back((now, beyond));
-            }
-        }
-    }
-
     /// A table begins anew what has this key.
     pub(crate) fn end_key(&mut self, flows: &FlowStore, number: u32) {
         if let Some(flow) = flows.open(number).filter(|_| !self.anew.is_empty()) {
@@ -509,61 +316,6 @@ impl LiveFlows {
         let number = flows.find(key.hash(&self.seed), &key)?;
         self.facts(number)?.answer.as_ref()
     }
-
-    /// Keeps a name until it is known whether its flow was translated.
-    pub(crate) fn keep_name(&mut self, event: NameEvent) {
-        self.names.push_back(event);
-    }
-
-    /// Takes the names that are heard for the first time and have waited long enough by `now`, in order.
-    pub(crate) fn take_names(&mut self, now: Option<Timestamp>) -> Vec<NameEvent> {
-        let mut ready = Vec::new();
-        while let Some(event) = self.names.front() {
-            let waited = now.is_none_or(|now| now.0.abs_diff(event.timestamp.0) > NAME_PATIENCE);
-            if !waited && self.names.len() <= MAX_NAMED {
-                break;
-            }
-            let Some(event) = self.names.pop_front() else { break };
-            if self.hears_first(&event) {
-                ready.push(event);
-            }
-        }
-        ready
-    }
-
-    /// Whether a flow's client is heard to ask for a name for the first time, on whatever interface. Beyond
-    /// [`MAX_NAMED`], those before are forgotten.
-    fn hears_first(&mut self, event: &NameEvent) -> bool {
-        let (key, _) = FlowKey::of_tuple(&event.tuple);
-        let key = self.aliases.get(&key).map_or(key, |alias| alias.key);
-        if self.named.len() >= MAX_NAMED {
-            self.named.clear();
-        }
-        let said = self.named.hasher().hash_one((key, event.source, &event.name));
-        self.named.insert(said)
-    }
-
-    /// Keeps a message until it is known who asked.
-    pub(crate) fn keep_message(&mut self, event: DnsEvent) {
-        self.messages.push_back(event);
-    }
-
-    /// Takes the messages, in order, up to the first one that still has reason to wait at `now`.
-    pub(crate) fn take_messages(&mut self, flows: &FlowStore, now: Option<Timestamp>) -> Vec<DnsEvent> {
-        let mut ready = Vec::new();
-        while let Some(event) = self.messages.front() {
-            let answer = self.owner(flows, &event.tuple);
-            // Clocks may be set back, and those of network cards may be wrong.
-            let waited = now.is_none_or(|now| now.0.abs_diff(event.timestamp.0) > DNS_PATIENCE as u64);
-            if answer.is_none() && !waited && self.messages.len() <= MAX_MESSAGES {
-                break;
-            }
-            let owner = answer.and_then(Answer::owner).map(Arc::<Owner>::clone);
-            let Some(event) = self.messages.pop_front() else { break };
-            ready.push(DnsEvent { owner, ..event });
-        }
-        ready
-    }
 }
 
 /// What is asked of a flow.
@@ -589,47 +341,5 @@ fn refused_here(flow: &Flow, answer: Answer) -> Answer {
             Answer::None(Reason::Kernel)
         }
         other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-
-    use super::*;
-
-    /// Connection `n` of a host behind a translation.
-    fn translation(n: u16) -> Translation {
-        let end = |last: u8, port| Endpoint { addr: IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)), port };
-        let original = FiveTuple { src: end(1, n), dst: end(9, 443), protocol: 6 };
-        Translation { original, translated: FiveTuple { src: end(2, n), ..original }, ended: false }
-    }
-
-    #[test]
-    fn translations_whose_end_was_lost_make_room() {
-        let seed = Seed::default();
-        let (mut flows, mut live) = (FlowStore::default(), LiveFlows::new(seed));
-        live.most_translations = 100;
-        let second = 1_000_000_000;
-        for n in 0..100 {
-            live.translate(&mut flows, &translation(n), Timestamp(0));
-        }
-        // One of them has a flow.
-        let (key, side) = FlowKey::of_tuple(&translation(50).original);
-        let kept = flows.insert(Flow::new(key, key.hash(&seed), Timestamp(0), side));
-        live.translate(&mut flows, &translation(100), Timestamp(40 * second));
-        let known =
-            |live: &LiveFlows, n| live.aliases.contains_key(&FlowKey::of_tuple(&translation(n).translated).0);
-        assert_eq!((known(&live, 100), known(&live, 50), known(&live, 7)), (true, true, false));
-        // Those are as good as the first: but all of them are looked at only now and then.
-        for n in 101..1000 {
-            live.translate(&mut flows, &translation(n), Timestamp(41 * second));
-        }
-        assert_eq!((live.aliases.len(), known(&live, 198), known(&live, 199)), (100, true, false));
-        live.translate(&mut flows, &translation(999), Timestamp(60 * second));
-        assert_eq!((live.aliases.len(), known(&live, 999)), (100, false), "their packets may yet come");
-        live.translate(&mut flows, &translation(999), Timestamp(90 * second));
-        assert_eq!((live.aliases.len(), known(&live, 50), known(&live, 999)), (2, true, true));
-        assert!(flows.open(kept).is_some());
     }
 }

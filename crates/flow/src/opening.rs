@@ -6,6 +6,7 @@
 
 mod beyond;
 mod facts;
+mod last;
 mod moved;
 mod pending;
 mod prefix;

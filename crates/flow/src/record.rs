@@ -10,7 +10,7 @@ use dissect::{Dissection, Endpoint, FiveTuple, Icmp, LinkType, Mac, Packet, Time
 
 use crate::attribution::Answer;
 use crate::encrypted::EncryptedDns;
-use crate::flow::{Counters, Flow};
+use crate::flow::{Counters, Flow, span};
 use crate::key::Side;
 use crate::name::{Called, Cause};
 use crate::pace::Pace;
@@ -81,9 +81,9 @@ pub struct FlowRecord {
     pub sent: Counters,
     /// What the responder sent.
     pub received: Counters,
-    /// First packet.
+    /// First packet; [`Timestamp::UNKNOWN`] if none has a time.
     pub first: Timestamp,
-    /// Last packet.
+    /// Last packet, likewise.
     pub last: Timestamp,
     /// Type and code of the first message, for ICMP and ICMPv6.
     pub icmp: Option<Icmp>,
@@ -127,7 +127,12 @@ impl FlowRecord {
         self.sent + self.received
     }
 
-    /// From first to last packet.
+    /// Whether any of its packets had a time.
+    pub fn is_timed(&self) -> bool {
+        self.first != Timestamp::UNKNOWN
+    }
+
+    /// From first to last packet; 0 without times.
     pub fn duration(&self) -> Duration {
         Duration::from_nanos(u64::try_from(self.last.0.saturating_sub(self.first.0)).unwrap_or(0))
     }
@@ -152,6 +157,7 @@ impl FlowRecord {
 
     pub(crate) fn of(flow: &Flow, tunnels: &[TunnelHeader], app: Option<&Arc<App>>) -> Self {
         let (initiator, responder) = (flow.initiator, flow.initiator.other());
+        let (first, last) = span(flow.first, flow.last).unwrap_or((Timestamp::UNKNOWN, Timestamp::UNKNOWN));
         FlowRecord {
             protocol: flow.key.protocol(),
             ip_version: flow.key.version(),
@@ -159,8 +165,8 @@ impl FlowRecord {
             destination: flow.key.endpoint(responder),
             sent: flow.sent(initiator),
             received: flow.sent(responder),
-            first: flow.first,
-            last: flow.last,
+            first,
+            last,
             icmp: matches!(flow.key.protocol(), 1 | 58).then_some(flow.icmp),
             tcp: flow.tcp().map(|t| TcpRecord {
                 state: t.state(initiator),

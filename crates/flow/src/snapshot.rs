@@ -49,7 +49,7 @@ pub struct Snapshot {
     pub interfaces: Vec<InterfaceName>,
     /// Captures that were read to their end.
     pub captures: Vec<CaptureRecord>,
-    /// Earliest packet of all; `None` without packets.
+    /// Earliest packet of all; `None` if none has a time.
     pub first: Option<Timestamp>,
     /// Latest packet of all.
     pub last: Option<Timestamp>,

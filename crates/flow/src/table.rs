@@ -4,6 +4,7 @@ mod counted;
 mod enclosed;
 mod pieces;
 mod settled;
+mod untimed;
 
 use std::mem;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use dissect::{Dissection, Ip, LinkType, Packet, Stop, Tcp, Timestamp};
 use crate::delta::Delta;
 use crate::encrypted::Announcement;
 use crate::expiry::{Expiry, Timeouts};
+use crate::flow;
 use crate::fragment::{FirstFragments, Packets};
 use crate::key::{FlowKey, Seed, Side};
 use crate::ledger::{CaptureEnd, CaptureRecord, InterfaceId};
@@ -76,6 +78,8 @@ pub struct FlowTable {
     /// The first and the last instant of which packets count.
     window: (Timestamp, Timestamp),
     capture: Reading,
+    /// Packets had no time so far.
+    untimed: bool,
     captures: Vec<CaptureRecord>,
     expiry: Expiry,
     neighbours: Neighbours,
@@ -109,6 +113,7 @@ impl FlowTable {
             messages: Messages::new(options.keep),
             window: (Timestamp(i64::MIN), Timestamp(i64::MAX)),
             capture: Reading::new("".into(), 0),
+            untimed: false,
             captures: Vec::new(),
             expiry: Expiry::default(),
             neighbours: Neighbours::default(),
@@ -126,13 +131,13 @@ impl FlowTable {
     /// The capture ended, as `stop` says: its record goes into the next delta.
     pub fn end_capture(&mut self, stop: CaptureEnd) {
         let c = &self.capture;
-        let any = c.packets > 0;
+        let span = flow::span(c.start, c.end);
         self.captures.push(CaptureRecord {
             path: Arc::clone(&c.path),
             packets: c.packets,
             bytes: c.bytes,
-            start: any.then_some(c.start),
-            end: any.then_some(c.end),
+            start: span.map(|(start, _)| start),
+            end: span.map(|(_, end)| end),
             stop,
         });
     }
@@ -163,10 +168,10 @@ impl FlowTable {
         self.totals.interface(interface).offload += more;
     }
 
-    /// Only packets from `since` to before `until` count; without an end, all that follow.
+    /// Only packets from `since` to before `until` count; without an end, all that follow. Those without a time do not.
     pub fn set_window(&mut self, since: Timestamp, until: Option<Timestamp>) {
         let last = until.map_or(i64::MAX, |until| until.0.saturating_sub(1));
-        self.window = (since, Timestamp(last));
+        self.window = (since.max(Timestamp(Timestamp::UNKNOWN.0 + 1)), Timestamp(last));
     }
 
     /// Counts `packets`, in order.
@@ -221,6 +226,7 @@ impl FlowTable {
         self.close_run(run);
         self.capture.frames = frame;
         self.tally.flush(&mut group);
+        self.begin_time();
     }
 
     fn how(&self, interface: InterfaceId) -> How {
@@ -236,8 +242,12 @@ impl FlowTable {
         let capture = &mut self.capture;
         capture.packets += run.seen.packets;
         capture.bytes += run.seen.bytes;
-        capture.start = capture.start.min(run.start);
-        capture.end = capture.end.max(run.end);
+        if run.start == Timestamp::UNKNOWN {
+            self.untimed = true;
+        } else {
+            capture.start = capture.start.min(run.start);
+            capture.end = capture.end.max(run.end);
+        }
         let interface = capture.interface(run.interface);
         self.totals.interface(interface).seen += run.seen;
     }
@@ -431,6 +441,10 @@ impl FlowTable {
 
     /// The last delta: everything that was not taken yet, without copying it.
     pub fn finish(mut self) -> Delta {
+        self.tally.openings.read_rest(&mut self.tally.flows);
+        if let Some(enclosed) = &mut self.enclosed {
+            enclosed.openings.read_rest(&mut enclosed.flows);
+        }
         let mut delta = self.take_events();
         delta.flows = self.tally.flows;
         delta

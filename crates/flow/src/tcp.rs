@@ -124,11 +124,11 @@ pub(crate) struct Segment {
 impl Segment {
     #[inline(always)]
     pub(crate) fn of(tcp: &Tcp) -> Self {
-        let (data, ack) = (tcp.payload_len > 0, tcp.flags.has(TcpFlags::ACK));
         let control = tcp.flags.has(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST);
-        // Whether there is data is anybody's guess: no branch depends on it here, either.
-        let letters = u16::from(data & !control) << CONTENT
-            | u16::from(ack & !data & !control) << PURE_ACK
+        // As numbers: whether there is data is anybody's guess, and no branch depends on it here, either.
+        let [data, ack, plain] = [tcp.payload_len > 0, tcp.flags.has(TcpFlags::ACK), !control].map(u16::from);
+        let letters = (data & plain) << CONTENT
+            | (ack & plain & (data ^ 1)) << PURE_ACK
             | u16::from(tcp.window == 0) << ZERO_WINDOW;
         let expected = letters | STARTED | (u16::from(control) * CONTROL);
         Segment { seq: tcp.seq, len: tcp.payload_len, expected, flags: tcp.flags }

@@ -61,6 +61,21 @@ fn every_request_of_a_long_pipeline_is_heard() {
     assert_eq!(sent_in(1460, &bodies.collect::<Vec<_>>()), hosts[..60]);
 }
 
+/// However little comes at a time, and whenever the capture ends.
+#[test]
+fn a_name_that_the_capture_ends_behind_is_heard() {
+    for (field, size) in [(0, 1), (40, 1), (90, 1), (200, 3), (1000, 2), (5000, 30), (9000, 7)] {
+        let mut capture = Capture::default();
+        capture.connect(0, CLIENT, SERVER);
+        let mut seq = 100;
+        for (n, segment) in request("last.example", field).chunks(size).enumerate() {
+            capture.tcp(10 + n as i64, CLIENT, SERVER, seq, 0x10, segment);
+            seq += segment.len() as u32;
+        }
+        assert_eq!(names(&capture.run().1), ["last.example"], "a field of {field} bytes, {size} at a time");
+    }
+}
+
 /// The proxy's line stands before them (PROXY protocol, version 1), and makes room with them.
 #[test]
 fn every_request_that_a_proxy_passes_on_is_heard() {

@@ -1,6 +1,7 @@
 //! The command line. Help, man page and completions all come from these definitions.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
@@ -127,25 +128,25 @@ pub struct ReportArgs {
     #[arg(long, conflicts_with = "read", help_heading = "Capture")]
     pub promisc: bool,
     /// Keep N bytes of each packet; 0 keeps all [default: the headers, and all of what is read further]
-    #[arg(long, value_name = "N", conflicts_with = "read", help_heading = "Capture")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u32>, conflicts_with = "read", help_heading = "Capture")]
     pub snaplen: Option<u32>,
     /// Memory for packets that wait to be counted, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 32.0, value_parser = ring_size, conflicts_with = "read", help_heading = "Capture")]
+    #[arg(long, value_name = "MIB", allow_negative_numbers = true, default_value_t = 32.0, value_parser = ring_size, conflicts_with = "read", help_heading = "Capture")]
     pub ring: f64,
     /// Count in N threads, each with its part of the ring
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256), conflicts_with = "read", help_heading = "Capture")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256), conflicts_with = "read", help_heading = "Capture")]
     pub workers: u16,
     /// Use the clocks of network cards that stamp packets
     #[arg(long, conflicts_with = "read", help_heading = "Capture")]
     pub hardware_clock: bool,
     /// A closed TCP flow ends SECONDS after its last packet
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, conflicts_with = "read", help_heading = "Capture")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value = "5", value_parser = seconds, conflicts_with = "read", help_heading = "Capture")]
     pub tcp_closed: Duration,
     /// A TCP flow that was not closed ends SECONDS after its last packet
-    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = seconds, conflicts_with = "read", help_heading = "Capture")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value = "900", value_parser = seconds, conflicts_with = "read", help_heading = "Capture")]
     pub tcp_idle: Duration,
     /// Any other flow ends SECONDS after its last packet
-    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds, conflicts_with = "read", help_heading = "Capture")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value = "120", value_parser = seconds, conflicts_with = "read", help_heading = "Capture")]
     pub idle: Duration,
 
     /// Read a pcap or pcapng capture (plain, .gz, .zst or .lz4; - is standard input) instead of capturing; repeatable
@@ -165,7 +166,7 @@ pub struct ReportArgs {
     #[arg(long, help_heading = "Input")]
     pub no_decap: bool,
     /// Keep at most N flows at once; longer idle ones are written out and counted as evicted
-    #[arg(long, value_name = "N", default_value_t = 4_000_000, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Input")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 4_000_000, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Input")]
     pub max_flows: u32,
 
     /// Keep all privileges while packets are read; what that gives up is said
@@ -178,7 +179,7 @@ pub struct ReportArgs {
     pub no_bpf: bool,
 
     /// Memory for what the kernel tells of owners, in KiB
-    #[arg(long, value_name = "KIB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(4..=65_536), hide = true)]
+    #[arg(long, value_name = "KIB", allow_negative_numbers = true, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(4..=65_536), hide = true)]
     pub bpf_ring: u32,
 
     /// Drop what the ring has no room for, as without BPF
@@ -197,13 +198,13 @@ pub struct ReportArgs {
     pub exclude_lan: bool,
 
     /// Report every SECONDS, live and while standard input keeps coming
-    #[arg(short, long, value_name = "SECONDS", default_value = "10", value_parser = seconds, help_heading = "Report")]
+    #[arg(short, long, value_name = "SECONDS", allow_negative_numbers = true, default_value = "10", value_parser = seconds, help_heading = "Report")]
     pub time: Duration,
     /// Rows to show; 0 shows all
-    #[arg(short, long, value_name = "N", default_value_t = 20, help_heading = "Report")]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>, default_value_t = 20, help_heading = "Report")]
     pub count: usize,
     /// Recent DNS answers to show; 0 shows none
-    #[arg(short, long, value_name = "N", default_value_t = 5, help_heading = "Report")]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>, default_value_t = 5, help_heading = "Report")]
     pub dns_count: usize,
     /// Add flows up by process, container, user (live only), host, name, service or interface
     #[arg(short, long, value_name = "BY", num_args = 0..=1, require_equals = true, default_missing_value = "process", value_parser = one_of(GROUPS), hide_possible_values = true, help_heading = "Report")]
@@ -221,7 +222,7 @@ pub struct ReportArgs {
     #[arg(short = '1', long, help_heading = "Report")]
     pub once: bool,
     /// Stop after SECONDS and report
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Report")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds, help_heading = "Report")]
     pub duration: Option<Duration>,
     /// Write one JSON object a line: to standard output instead of the report, or to FILE besides it
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-", help_heading = "Report")]
@@ -241,6 +242,11 @@ pub struct ReportArgs {
     /// No progress and no warnings; errors only
     #[arg(short, long, action = ArgAction::SetTrue, help_heading = "Report")]
     pub quiet: bool,
+}
+
+/// A number of things, of which there may be none.
+fn whole<N: FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| format!("{text:?} is not a whole number from 0 on, or too large"))
 }
 
 /// Mebibytes of a ring, fractions allowed.

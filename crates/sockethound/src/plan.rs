@@ -1,24 +1,19 @@
 //! From what was typed to what is done: checks that belong together, defaults, names.
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal, stdout};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use dissect::app::Depth;
 use flow::{Config, GroupBy, Keep, Options, Selection, Timeouts};
 
-use crate::args::{ColorArg, ReportArgs};
+use crate::args::ReportArgs;
 use crate::hosts;
 use crate::pipeline::{Files, Job};
-use crate::services::Services;
-use crate::view::report;
+use crate::view::chosen::{Chosen, chosen};
 
 /// Where local names stand (hosts(5)).
 const HOSTS: &str = "/etc/hosts";
-/// What ports are called (services(5)).
-const SERVICES: &str = "/etc/services";
 /// Rows of `--count 0`.
 const ALL: usize = usize::MAX;
 
@@ -29,10 +24,8 @@ pub struct Plan {
     pub source: Source,
     /// How they are counted.
     pub job: Job,
-    /// The report on standard output, unless JSON takes its place.
-    pub report: Option<report::Options>,
-    /// Where JSON goes: `-` is standard output.
-    pub json: Option<PathBuf>,
+    /// What it is shown in.
+    pub views: Vec<Chosen>,
     /// Databases that say where addresses are.
     pub geoip: Vec<PathBuf>,
     /// No progress, no warnings.
@@ -81,11 +74,15 @@ impl Plan {
     pub fn new(args: ReportArgs) -> Result<Self, String> {
         let live = args.read.is_empty();
         check(&args, live)?;
-        let json_on_stdout = args.json.as_deref() == Some(Path::new("-"));
+        let views = chosen(&args)?;
+        for path in views.iter().filter_map(|view| view.to.as_ref()) {
+            if args.read.iter().any(|read| is_same_file(read, path)) {
+                return Err(format!("{} is read: it cannot be written too", path.display()));
+            }
+        }
         Ok(Plan {
-            job: job(&args, live),
-            report: (!json_on_stdout).then(|| report_options(&args)),
-            json: args.json.clone(),
+            job: job(&args, live, views.iter().any(|view| view.takes_events)),
+            views,
             geoip: args.geoip.clone(),
             quiet: args.quiet,
             no_sandbox: args.no_sandbox,
@@ -102,11 +99,6 @@ fn check(args: &ReportArgs, live: bool) -> Result<(), String> {
     if args.read.iter().filter(|p| *p == Path::new("-")).count() > 1 {
         return Err("standard input can be read only once".to_owned());
     }
-    if let Some(json) = &args.json
-        && args.read.iter().any(|path| is_same_file(path, json))
-    {
-        return Err(format!("{} is read: it cannot be written too", json.display()));
-    }
     if args.group.is_some() && !args.sort.is_of_groups() {
         return Err("groups are sorted by bytes, packets, first or last (-s)".to_owned());
     }
@@ -117,7 +109,7 @@ fn check(args: &ReportArgs, live: bool) -> Result<(), String> {
     Ok(())
 }
 
-fn job(args: &ReportArgs, live: bool) -> Job {
+fn job(args: &ReportArgs, live: bool, events: bool) -> Job {
     let config = Config {
         rows: if args.count == 0 { ALL } else { args.count },
         sort: args.sort,
@@ -131,7 +123,7 @@ fn job(args: &ReportArgs, live: bool) -> Job {
         },
         group: args.group,
         dns_lines: args.dns_count,
-        events: args.json.is_some(),
+        events,
         live: None,
     };
     Job {
@@ -184,29 +176,4 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
         Some((meta.dev(), meta.ino()))
     };
     identity(one).is_some_and(|one| identity(other) == Some(one))
-}
-
-fn report_options(args: &ReportArgs) -> report::Options {
-    let terminal = stdout().is_terminal();
-    let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-    report::Options {
-        lines: None,
-        width: if terminal { report::Width::Terminal } else { report::Width::None },
-        color: match args.color {
-            ColorArg::Auto => terminal && !dumb && !no_color,
-            ColorArg::Always => true,
-            ColorArg::Never => false,
-        },
-        repaint: terminal && !dumb,
-        units: args.units,
-        utc: args.utc,
-        resolve: args.resolve,
-        verbose: args.verbose,
-        dns_lines: args.dns_count > 0,
-        sort: args.sort,
-        group: args.group,
-        services: Arc::new(Services::read(Path::new(SERVICES))),
-        geo: None,
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,24 +19,21 @@ use crate::plan::{Plan, Source};
 use crate::progress::Progress;
 use crate::sink::Sink;
 use crate::start;
-use crate::vendors::{self, Vendors};
 use crate::view::View;
-use crate::view::ndjson::Ndjson;
-use crate::view::report::{self, Report};
+use crate::view::chosen::Means;
 use crate::view::text::visible;
 
 /// Runs `plan`; an error is what kept it from beginning.
 pub fn run(plan: Plan) -> anyhow::Result<Exit> {
-    let Plan { source, mut job, mut report, json, geoip, quiet, no_sandbox } = plan;
+    let Plan { source, mut job, views, geoip, quiet, no_sandbox } = plan;
     // Before privileges are given up, and all of them at once.
     let geo =
         (!geoip.is_empty()).then(|| Geo::open(&geoip)).transpose().map_err(|e| anyhow!(e))?.map(Arc::new);
-    let vendors = if json.is_some() { Vendors::read(&vendors::TABLES) } else { Vendors::default() };
-    if let Some(report) = &mut report {
-        report.geo.clone_from(&geo);
-    }
-    let writes: Vec<&Path> = json.as_deref().filter(|path| *path != Path::new("-")).into_iter().collect();
-    let live = matches!(source, Source::Interfaces(_));
+    let means = Means { live: matches!(source, Source::Interfaces(_)), geo };
+    let views: Vec<_> = views.into_iter().map(|view| view.make(&means)).collect();
+    let places: Vec<PathBuf> = views.iter().filter_map(|(_, to)| to.clone()).collect();
+    let writes: Vec<&Path> = places.iter().map(PathBuf::as_path).collect();
+    let live = means.live;
     // Before anything takes long: a signal asks for an end or a report from the first moment on.
     let watch = Watch::default();
     let signals = Signals::listen(&watch).context("cannot listen to signals")?;
@@ -56,8 +53,7 @@ pub fn run(plan: Plan) -> anyhow::Result<Exit> {
             }
         }
     };
-    let json_view = Ndjson::new(live).with_geo(geo).with_vendors(vendors);
-    let sinks = sinks(report.as_ref(), json.as_deref(), json_view)?;
+    let sinks = sinks(views)?;
     if live && let Err(refusal) = start::confine(&writes, quiet, no_sandbox) {
         return Ok(refused(refusal));
     }
@@ -195,21 +191,13 @@ fn check_inputs(files: &Files) -> anyhow::Result<Option<u64>> {
     Ok(total)
 }
 
-fn sinks(report: Option<&report::Options>, json: Option<&Path>, ndjson: Ndjson) -> anyhow::Result<Vec<Sink>> {
-    let mut sinks = Vec::new();
-    if let Some(options) = report {
-        let view: Box<dyn View> = Box::new(Report::new(options.clone()));
-        sinks.push(Sink::stdout(view));
-    }
-    if let Some(path) = json {
-        let view: Box<dyn View> = Box::new(ndjson);
-        sinks.push(if path == Path::new("-") {
-            Sink::stdout(view)
-        } else {
-            Sink::file(view, path).with_context(|| format!("cannot write {}", path.display()))?
-        });
-    }
-    Ok(sinks)
+/// Opens what views write to.
+fn sinks(views: Vec<(Box<dyn View>, Option<PathBuf>)>) -> anyhow::Result<Vec<Sink>> {
+    let sink = |(view, to): (Box<dyn View>, Option<PathBuf>)| match to {
+        None => Ok(Sink::stdout(view)),
+        Some(path) => Sink::file(view, &path).with_context(|| format!("cannot write {}", path.display())),
+    };
+    views.into_iter().map(sink).collect()
 }
 
 /// One line on standard error. If that is gone, there is nobody to tell.

@@ -35,7 +35,7 @@ impl Clock {
         };
     }
 
-    /// Nanoseconds since the epoch, saturating.
+    /// Nanoseconds since the epoch, saturating; never [`Timestamp::UNKNOWN`].
     #[inline]
     pub(super) fn nanos(self, high: u32, low: u32) -> Timestamp {
         let time = (u64::from(high) << 32) | u64::from(low);
@@ -47,7 +47,8 @@ impl Clock {
             }
         };
         let nanos = i64::try_from(nanos).unwrap_or(i64::MAX);
-        Timestamp(nanos.saturating_add(self.offset.saturating_mul(1_000_000_000)))
+        let since_epoch = nanos.saturating_add(self.offset.saturating_mul(1_000_000_000));
+        Timestamp(since_epoch.max(Timestamp::UNKNOWN.0 + 1))
     }
 }
 
@@ -80,7 +81,7 @@ mod tests {
         assert_eq!(nanos(clock(0, 0), u64::MAX), i64::MAX);
         assert_eq!(nanos(clock(127, 0), u64::MAX), 0);
         assert_eq!(nanos(clock(0xff, 0), u64::MAX), 0);
-        assert_eq!(nanos(clock(6, i64::MIN), 0), i64::MIN);
+        assert_eq!(nanos(clock(6, i64::MIN), 0), i64::MIN + 1);
         assert_eq!(nanos(clock(6, 10), 1_000_000), 11_000_000_000);
     }
 }

@@ -72,7 +72,7 @@ pub(super) struct Pcapng {
     /// Section headers read.
     sections: u32,
     locals: Vec<Local>,
-    /// Time of the packet before: a simple packet has none of its own.
+    /// Time of the packet before, if one had any: a simple packet has none of its own.
     last: Timestamp,
     /// Length of a block of which only the end, with its length, is still to come.
     passing: Option<u32>,
@@ -169,7 +169,7 @@ impl Pcapng {
                 big_endian: false,
                 sections: 0,
                 locals: Vec::new(),
-                last: Timestamp(0),
+                last: Timestamp::UNKNOWN,
                 passing: None,
             }),
             Some(_) => Begun::Foreign,
@@ -204,12 +204,22 @@ impl Pcapng {
     ) -> Scan {
         while finds.records.len() < most {
             let rest = bytes.get(position..).unwrap_or_default();
+            if self.ends_batch(rest, finds) {
+                break;
+            }
             match self.step(rest, position, finds) {
                 Ok(length) => position += length,
                 Err(end) => return Scan { position, end: Err(end) },
             }
         }
         Scan { position, end: Ok(()) }
+    }
+
+    /// Whether packets without a time have been found, and what comes may have one.
+    #[inline]
+    fn ends_batch(&self, rest: &[u8], finds: &Finds<'_>) -> bool {
+        let simple = if self.big_endian { SIMPLE.to_be_bytes() } else { SIMPLE.to_le_bytes() };
+        self.last == Timestamp::UNKNOWN && !finds.records.is_empty() && !rest.starts_with(&simple)
     }
 
     /// Reads one block, if all of it is there; gives its length.
@@ -439,7 +449,7 @@ impl Pcapng {
     /// Simple Packet Block (section 4.4): of interface 0, without a time of its own.
     ///
     /// It gets the time of the packet before, so that it moves neither end of
-    /// the capture; 0 if it is the first.
+    /// the capture. Those before the first time have none.
     fn simple(&self, mut body: Fields<'_>, position: usize, _: &mut Finds<'_>) -> Parsed<Option<Record>> {
         let Some(wire_len) = body.u32() else { return Err(packet("packet block is too short")) };
         let local = self.local(0)?;

@@ -245,6 +245,29 @@ fn simple_and_obsolete_packets() {
     }
 }
 
+/// However many they are, and whatever stands between them.
+#[test]
+fn simple_packets_have_no_time_before_the_first() {
+    for (big, count) in [(false, 1), (true, 3), (false, 2000)] {
+        let mut out = Writer::new(big);
+        out.section().interface(1, 6, |_| {});
+        let mut simple = Writer::new(big);
+        simple.u32(6).padded(b"abcdef");
+        for n in 0..count {
+            out.block(3, &simple.bytes);
+            if n % 7 == 0 {
+                // A block that nobody reads.
+                out.block(0x0bad, b"ffff");
+            }
+        }
+        out.enhanced(0, 5_000_000, b"abc", |_| {}).block(3, &simple.bytes);
+        let nanos: Vec<i64> = whole(&out.bytes).iter().map(|seen| seen.nanos).collect();
+        let mut expected = vec![dissect::Timestamp::UNKNOWN.0; count];
+        expected.extend([5_000_000_000; 2]);
+        assert_eq!(nanos, expected);
+    }
+}
+
 #[test]
 fn names_comments_and_custom_options_are_kept() {
     let mut out = Writer::new(false);

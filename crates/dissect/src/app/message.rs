@@ -10,8 +10,23 @@ use super::{MESSAGES, dns};
 use crate::FiveTuple;
 use crate::port_set::PortSet;
 
-/// Those of them that are known by what they say, wherever they say it.
-static RECOGNIZERS: &[&dyn MessageDissector] = &[&dns::DNS];
+/// Says which protocols are known by what they say, wherever they say it, and what may begin one of their messages: a look
+/// at a few bytes, which is taken at every datagram on ports that nobody is known by.
+macro_rules! recognizers {
+    ($($protocol:expr, if $may_begin:path;)+) => {
+        static RECOGNIZERS: &[&dyn MessageDissector] = &[$(&$protocol),+];
+
+        /// Whether [`by_content`] may know who sent `bytes`: no is sure, and soon said of most.
+        #[inline]
+        pub(crate) fn may_recognize(bytes: &[u8]) -> bool {
+            $($may_begin(bytes))||+
+        }
+    };
+}
+
+recognizers! {
+    dns::DNS, if dns::may_begin;
+}
 
 /// A port that an application protocol is known by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,12 +107,6 @@ fn registered(protocol: u8, src_port: u16, dst_port: u16) -> Option<&'static dyn
         MESSAGES.iter().copied().find(|d| d.ports().contains(&wanted))
     };
     speaks(dst_port).or_else(|| speaks(src_port))
-}
-
-/// Whether [`by_content`] may know who sent `bytes`: no is sure, and soon said of most.
-#[inline]
-pub(crate) fn may_recognize(bytes: &[u8]) -> bool {
-    dns::may_begin(bytes)
 }
 
 /// Who sent the datagram `bytes` between ports where [`by_port`] knows nobody, told by the first bytes alone.

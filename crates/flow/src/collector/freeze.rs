@@ -12,7 +12,7 @@ use super::{AHEAD, Collector, Resolvers};
 use crate::attribution::Answer;
 use crate::closed::Over;
 use crate::dns::DnsEvent;
-use crate::flow::{Counters, Flow};
+use crate::flow::{self, Counters, Flow};
 use crate::group::{Group, GroupBy, GroupKey};
 use crate::ledger::InterfaceId;
 use crate::live::Facts;
@@ -114,6 +114,7 @@ impl Collector {
         self.join_sockets(&mut groups);
         let (groups, more_groups) = self.rank_groups(groups);
         let intervals = self.intervals();
+        let span = span.and_then(|(first, last)| flow::span(first, last));
         let row = |row| match row {
             Row::Open(number, flow) => self.record_of(number, flow),
             Row::Closed(over) => over.record(intervals),

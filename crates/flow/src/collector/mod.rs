@@ -1,103 +1,42 @@
 //! Merges the deltas of all tables, closes the ledger, freezes snapshots. Owned by one thread.
 
 mod account;
+mod config;
 mod freeze;
+mod live;
 mod names;
+mod records;
 mod resolvers;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::hint::black_box;
-use std::iter::repeat;
 use std::mem;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use dissect::Timestamp;
-use dissect::app::{App, End};
 use hashbrown::HashSet;
 
 use self::account::Shares;
+pub use self::config::{Config, LiveConfig};
 pub(crate) use self::resolvers::Resolvers;
 use crate::attribution::{Answer, Change, Question};
 use crate::closed::{Closed, Over};
 use crate::delta::Delta;
 use crate::dns::{DnsEvent, DnsTotals};
-use crate::encrypted::Encrypted;
-use crate::expiry::Timeouts;
 use crate::flow::{Counters, Flow};
-use crate::group::GroupBy;
-use crate::key::Seed;
 use crate::ledger::{CaptureRecord, InterfaceId, InterfaceName, Readings};
 use crate::live::{Changed, Facts, LiveFlows, Ticket, Translation};
 use crate::lookup::LookupDelta;
-use crate::name::{Cause, NamedBy, Names};
+use crate::name::{NamedBy, Names};
 use crate::neighbours::Neighbours;
 use crate::opening::NameEvent;
 use crate::pace::Rate;
-use crate::path::Place;
-use crate::rank::SortKey;
-use crate::record::{FlowRecord, TunnelHeader};
-use crate::select::Selection;
 use crate::snapshot::Event;
 use crate::sockets::{ProcessSockets, Sockets};
 use crate::store::{FlowParts, FlowStore};
 use crate::totals::Totals;
 
-/// How long a flow that is over stays open, in nanoseconds: longer than the tables are apart in telling.
-const LINGER: i64 = 500_000_000;
-/// Flows that linger at most: in a flood the oldest are closed sooner.
-const MAX_LINGERING: usize = 4096;
-
 /// Flows that are read ahead together: about as many cache misses as a core can wait for at once.
 const AHEAD: usize = 16;
-
-/// What views want of snapshots.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Rows at most.
-    pub rows: usize,
-    /// Their order.
-    pub sort: SortKey,
-    /// Which flows are shown.
-    pub selection: Selection,
-    /// What to group by, if at all.
-    pub group: Option<GroupBy>,
-    /// DNS answers at most.
-    pub dns_lines: usize,
-    /// Whether some view takes events.
-    pub events: bool,
-    /// For a live capture.
-    pub live: Option<LiveConfig>,
-}
-
-/// What a collector of a live capture must know.
-#[derive(Clone, Debug)]
-pub struct LiveConfig {
-    /// Seed of the hash of every table.
-    pub seed: Seed,
-    /// When capturing began.
-    pub started: Timestamp,
-    /// Addresses of this host when capturing began: whichever of them asks for a name asks for all.
-    pub own: Vec<IpAddr>,
-    /// What owners are learned from.
-    pub owners_from: &'static str,
-    /// When the tables end flows.
-    pub timeouts: Timeouts,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            rows: 20,
-            sort: SortKey::default(),
-            selection: Selection::default(),
-            group: None,
-            dns_lines: 5,
-            events: false,
-            live: None,
-        }
-    }
-}
 
 /// Merges the deltas of all tables.
 #[derive(Debug)]
@@ -344,110 +283,6 @@ impl Collector {
         }
     }
 
-    fn add_live(&mut self, part: FlowParts) -> Option<(u32, Place)> {
-        // What begins where another flow of the same five-tuple has ended, and that on all interfaces, is another one.
-        if part.flow.total().packets > 0
-            && self.live.as_ref().is_some_and(|live| !live.over.is_empty() || !live.lingering.is_empty())
-            && let Some((number, place)) = self.find_live(&part)
-            && self.live.as_ref()?.flows.has_ended(&self.flows, number, place)
-        {
-            self.close_live(number);
-        }
-        let live = self.live.as_mut()?;
-        let ifindex = live.ifindexes.get(usize::from(part.flow.interface)).copied().unwrap_or(0);
-        live.flows.add(&mut self.flows, part, ifindex)
-    }
-
-    /// What one table counted on each interface of flows that ended there, and of others.
-    ///
-    /// A flow is over if no table counts it on any interface. On which ones it was is only known when all parts have been
-    /// added; those of other tables may be told a little later, so they are waited for.
-    fn absorb_live(
-        &mut self,
-        ended: Vec<FlowParts>,
-        evicted: Vec<FlowParts>,
-        changed: Vec<FlowParts>,
-        last: impl Iterator<Item = FlowParts>,
-    ) {
-        let mut ends: Vec<((u32, Place), bool)> = Vec::new();
-        let ended = ended.into_iter().zip(repeat(false));
-        for (part, evicted) in ended.chain(evicted.into_iter().zip(repeat(true))) {
-            ends.extend(self.add_live(part).zip(Some(evicted)));
-        }
-        let places: HashSet<(u32, Place)> = ends.iter().map(|(end, _)| *end).collect();
-        let mut anew = Vec::new();
-        let mut add = |collector: &mut Self, part| {
-            if !places.is_empty() && collector.find_live(&part).is_some_and(|found| places.contains(&found)) {
-                anew.push(part);
-            } else {
-                collector.add_live(part);
-            }
-        };
-        let mut changed = changed.into_iter();
-        while !changed.as_slice().is_empty() {
-            let next = changed.as_slice().get(..AHEAD).unwrap_or(changed.as_slice());
-            self.read_ahead(next);
-            changed.by_ref().take(AHEAD).for_each(|part| add(self, part));
-        }
-        last.for_each(|part| add(self, part));
-        let Some(live) = &mut self.live else { return };
-        let mut fewer = Vec::new();
-        for ((number, place), evicted) in ends {
-            live.flows.end_key(&self.flows, number);
-            if live.flows.end(number, place, evicted) {
-                live.over.push(number);
-            } else if live.gone.contains(&place.interface) {
-                fewer.push(number);
-            }
-        }
-        for number in fewer {
-            self.fold(number);
-        }
-        for part in anew {
-            self.add_live(part);
-        }
-    }
-
-    /// Reads what adding `parts` will change, so that the cache misses of all of them overlap.
-    fn read_ahead(&self, parts: &[FlowParts]) {
-        let Some(live) = &self.live else { return };
-        black_box(parts.iter().fold(0, |read, part| read ^ live.flows.warm(&self.flows, part)));
-    }
-
-    /// Closes flows that have been over for some time: tables that counted them elsewhere have told so by now.
-    pub fn settle(&mut self, now: Timestamp) {
-        let Some(live) = &mut self.live else { return };
-        if !live.over.is_empty() {
-            live.lingering.push_back((now, mem::take(&mut live.over)));
-        }
-        let mut due = Vec::new();
-        // A clock that was set back makes no flow linger.
-        let mut lingering: usize = live.lingering.iter().map(|(_, flows)| flows.len()).sum();
-        while let Some((since, flows)) = live.lingering.front_mut()
-            && (now.0.abs_diff(since.0) >= LINGER as u64 || lingering > MAX_LINGERING)
-        {
-            lingering -= flows.len();
-            due.append(flows);
-            live.lingering.pop_front();
-        }
-        for number in due {
-            if self.live.as_ref().is_some_and(|live| live.flows.is_over(&self.flows, number)) {
-                self.close_live(number);
-            }
-        }
-    }
-
-    fn find_live(&self, part: &FlowParts) -> Option<(u32, Place)> {
-        let (number, place) = self.live.as_ref()?.flows.find(&self.flows, &part.flow);
-        number.map(|number| (number, place))
-    }
-
-    fn close_live(&mut self, number: u32) {
-        let Some(live) = &mut self.live else { return };
-        let (whole, facts) = live.flows.take(&mut self.flows, number);
-        self.close(&whole, Some(&facts), facts.evicted);
-    }
-
     /// A flow that the table had no room for: its account is closed here.
     fn close_evicted(&mut self, part: FlowParts) {
         let number = self.flows.merge(part);
@@ -524,58 +359,5 @@ impl Collector {
 
     fn facts(&self, number: u32) -> Option<&Facts> {
         self.live.as_ref()?.flows.facts(number)
-    }
-
-    fn interface_name(&self, id: InterfaceId) -> Option<Arc<str>> {
-        self.interfaces.get(usize::from(id.0))?.name.clone()
-    }
-
-    /// One open flow with all its facts.
-    fn record_of(&self, number: u32, flow: &Flow) -> FlowRecord {
-        let mut record =
-            self.record(flow, self.flows.tunnels(flow), self.flows.app(flow), self.facts(number));
-        Self::add_encrypted(&mut record, self.flows.encrypted(flow), flow);
-        record
-    }
-
-    fn add_encrypted(record: &mut FlowRecord, encrypted: Option<&Encrypted>, flow: &Flow) {
-        record.encrypted_dns = encrypted.and_then(|encrypted| encrypted.record(flow, record.app.as_deref()));
-        if record.encrypted_dns.is_some() && record.cause == Cause::NoneSeen {
-            record.cause = Cause::Unknown;
-        }
-    }
-
-    fn record(
-        &self,
-        flow: &Flow,
-        tunnels: &[TunnelHeader],
-        app: Option<&Arc<App>>,
-        facts: Option<&Facts>,
-    ) -> FlowRecord {
-        let mut record = FlowRecord::of(flow, tunnels, app);
-        let answer = facts.and_then(|facts| facts.answer.as_ref());
-        record.direction = self.config.selection.direction(flow, answer);
-        record.own_lookup = self.config.selection.is_own_lookup(flow);
-        record.interface = self.interface_name(InterfaceId(flow.interface));
-        record.source_name = self.called(End::Initiator, flow, app, answer);
-        record.destination_name = self.called(End::Responder, flow, app, answer);
-        record.cause = self.cause(&record, flow, answer);
-        // Inside of a tunnel, others may have the addresses of this link.
-        if tunnels.is_empty() {
-            record.source_mac = self.neighbours.of(record.source.addr);
-            record.destination_mac = self.neighbours.of(record.destination.addr);
-        }
-        if let Some(facts) = facts {
-            record.owner.clone_from(&facts.answer);
-            // One that went and came back is two, of one name.
-            for name in facts.strands.interfaces().into_iter().filter_map(|id| self.interface_name(id)) {
-                if !record.path.contains(&name) {
-                    record.path.push(name);
-                }
-            }
-            record.nat = facts.nat.map(|(from, to)| if facts.turned(flow) { (to, from) } else { (from, to) });
-            record.pace = Some(facts.pace(self.intervals()));
-        }
-        record
     }
 }

@@ -71,7 +71,7 @@ impl Pending {
         if begins {
             self.begin(Candidates::of(o.key.protocol(), &said.bytes, ports));
         }
-        let held: usize = self.said.iter().map(|said| said.bytes.len()).sum();
+        let held = self.held();
         if held == 0 {
             // All that there was has been let go.
             return false;
@@ -82,6 +82,16 @@ impl Pending {
             (false, true) => self.turns.take_due(held),
             (false, false) => self.turns.take(held, o.side),
         }
+    }
+
+    /// Nothing more comes: gives whether there is something to be read, which was put off.
+    pub(super) fn take_rest(&mut self) -> bool {
+        let held = self.held();
+        held > 0 && self.turns.take_rest(held)
+    }
+
+    fn held(&self) -> usize {
+        self.said.iter().map(|said| said.bytes.len()).sum()
     }
 
     /// An end's first byte is known now: these may read what it begins.

@@ -3,7 +3,7 @@
 //! Each reading takes all that is there. Two rules bound them, so that neither an end that says little at a time nor one that
 //! answers each bit of it makes a flow dearer than others: after some readings half as much again is waited for, unless the
 //! other end answers; and no reading is had that what came has not paid for. What was put off is read at the next packet that
-//! pays for it, so that nothing is missed but by a capture that ends meanwhile.
+//! pays for it, or when nothing more comes, so that nothing is missed.
 
 use super::MAX_SAID;
 use crate::key::Side;
@@ -75,6 +75,11 @@ impl Turns {
         self.next = held + held / 2;
         (self.unread, self.overdue) = (None, false);
         true
+    }
+
+    /// Nothing more comes: the `held` bytes are read if that was put off; gives whether they are.
+    pub(super) fn take_rest(&mut self, held: usize) -> bool {
+        (self.overdue || self.unread.is_some()) && self.take_last(held)
     }
 
     /// Bytes were let go: what is there counts anew.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use dissect::packet::Registry;
-use dissect::{Direction, Dissection, KernelCount, LinkType, Packet, TcpFlags};
+use dissect::{Direction, Dissection, KernelCount, LinkType, Packet, TcpFlags, Timestamp};
 use flow::{Config, FlowRecord, InterfaceId, Options, Snapshot, Timeouts};
 
 use crate::kept::{Kept, captures};
@@ -181,7 +181,9 @@ fn counted_flows_equal_captured_ones() {
         observe(&mut capture);
         capture.report()
     };
-    for packets in captures() {
+    for mut packets in captures() {
+        // A kernel knows when what it counts passed.
+        packets.retain(|kept| kept.packet.timestamp != Timestamp::UNKNOWN);
         let captured = run(&|capture| packets.iter().for_each(|kept| capture.observe(0, kept.packet())));
         let counted = run(&|capture| capture.table().observe_counts(count(&packets)));
         assert_eq!(counted.total, captured.total);

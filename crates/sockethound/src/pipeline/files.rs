@@ -78,13 +78,19 @@ struct Worker<'a> {
 impl<'a> Worker<'a> {
     fn new(job: &Job, files: Files, watch: &'a Watch, to: SyncSender<ToCollector>) -> Self {
         let now = Instant::now();
+        let mut table = FlowTable::new(job.options.clone());
+        let windowed = files.since.is_none() && files.until.is_none();
+        if !windowed {
+            // Until a packet says what offsets are from, none has a time.
+            table.set_window(Timestamp::UNKNOWN, None);
+        }
         Worker {
-            table: FlowTable::new(job.options.clone()),
+            table,
             watch,
             to,
             interfaces: 0,
             announced: 0,
-            windowed: files.since.is_none() && files.until.is_none(),
+            windowed,
             next_report: job.interval.map(|i| now + i),
             end: job.duration.map(|d| now + d),
             consumed_before: 0,
@@ -202,7 +208,7 @@ impl<'a> Worker<'a> {
 
     fn open_window(&mut self, first: Timestamp) {
         let resolve = |when: Option<When>| when.map(|when| when.resolve(first, self.files.utc));
-        let since = resolve(self.files.since).unwrap_or(Timestamp(i64::MIN));
+        let since = resolve(self.files.since).unwrap_or(Timestamp::UNKNOWN);
         self.table.set_window(since, resolve(self.files.until));
         self.windowed = true;
     }
@@ -248,8 +254,7 @@ fn begins(path: &Path) -> Option<Timestamp> {
 
 /// The first packet that has a time: some blocks of pcapng have none.
 fn first_with_time<'a>(batch: &Batch<'a>) -> Option<Packet<'a>> {
-    let timed = batch.packets().find(|packet| packet.timestamp.0 != 0);
-    timed.or_else(|| batch.packets().next())
+    batch.packets().next().filter(|packet| packet.timestamp != Timestamp::UNKNOWN)
 }
 
 /// Merges what comes in; sends on events as they happen, snapshots when asked, and all that stands at the end.

@@ -31,8 +31,11 @@ impl Clock {
         at.to_zoned(self.zone.clone())
     }
 
-    /// `12:30:06`.
+    /// `12:30:06`; `--:--:--` if it is not known.
     pub(super) fn time(&self, at: Timestamp) -> String {
+        if at == Timestamp::UNKNOWN {
+            return "--:--:--".to_owned();
+        }
         self.zoned(at).strftime("%H:%M:%S").to_string()
     }
 

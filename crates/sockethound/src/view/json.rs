@@ -201,8 +201,11 @@ impl Json {
         }
     }
 
-    /// A time in UTC with nanoseconds (RFC 3339), with its quotes.
+    /// A time in UTC with nanoseconds (RFC 3339), with its quotes; `null` if it is not known.
     pub(super) fn time(&mut self, at: Timestamp) -> &mut Self {
+        if at == Timestamp::UNKNOWN {
+            return self.raw("null");
+        }
         let (seconds, nanos) = (at.0.div_euclid(NANOS_PER_SECOND), at.0.rem_euclid(NANOS_PER_SECOND));
         let (day, second) = (seconds.div_euclid(SECONDS_PER_DAY), seconds.rem_euclid(SECONDS_PER_DAY));
         if self.day != Some(day) {
@@ -311,7 +314,9 @@ mod tests {
     fn times_agree_with_a_calendar() {
         let mut json = Json::default();
         let step = (i64::MAX / 4001) as usize;
-        for nanos in (i64::MIN..i64::MAX).step_by(step).chain([0, -1, 1, 951_782_400_000_000_000, i64::MAX]) {
+        for nanos in
+            (i64::MIN + 1..i64::MAX).step_by(step).chain([0, -1, 1, 951_782_400_000_000_000, i64::MAX])
+        {
             json.clear();
             json.time(Timestamp(nanos));
             let expected = jiff::Timestamp::from_nanosecond(i128::from(nanos)).unwrap();

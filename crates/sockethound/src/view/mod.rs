@@ -1,8 +1,8 @@
 //! Views: the same snapshot, many shapes. A view reads; it never feeds back.
 //!
-//! Adding one is a file here, its `mod` line, and its line where the command
-//! line chooses it.
+//! Adding one is a file here, its `mod` line and its line in `VIEWS`; the option that asks for it stands in `args.rs`.
 
+pub mod chosen;
 mod clock;
 mod color;
 mod json;
@@ -15,14 +15,17 @@ use std::io::{self, Write};
 
 use flow::{Event, Snapshot};
 
+use self::chosen::Chosen;
+use crate::args::ReportArgs;
+
+/// Every view: whether and how the command line asks for it.
+static VIEWS: &[fn(&ReportArgs) -> Option<Chosen>] = &[report::chosen::chosen, ndjson::chosen::chosen];
+
 /// The JSON Schema of every line that [`ndjson::Ndjson`] writes.
 pub const SCHEMA: &str = include_str!("../../schema/ndjson.schema.json");
 
 /// One shape of output.
 pub trait View {
-    /// Its name.
-    fn name(&self) -> &'static str;
-
     /// Whether each [`Self::show`] takes the place of the one before, as on a terminal.
     fn repaints(&self) -> bool {
         false

@@ -110,6 +110,25 @@ fn wrong_usage_is_2() {
     }
 }
 
+/// Not taken for options: `-1` is one.
+#[test]
+fn negative_numbers_are_bad_values() {
+    let numbers =
+        ["-c", "-d", "-t", "--snaplen", "--ring", "--workers", "--tcp-closed", "--tcp-idle", "--idle"];
+    for option in numbers.into_iter().chain(["--max-flows", "--duration"]) {
+        for number in ["-1", "-5"] {
+            let output = run(&[option, number]);
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(
+                (output.status.code(), said.lines().count()),
+                (Some(2), 1),
+                "{option} {number}: {said}"
+            );
+            assert!(said.contains(&format!("'{number}' for '")) && said.contains("is not"), "{said}");
+        }
+    }
+}
+
 #[test]
 fn wrong_usage_says_what_may_have_been_meant() {
     one_line(&run(&["--jsn"]), 2, &["unexpected argument '--jsn' found", "'--json'"]);

@@ -13,7 +13,12 @@ pub(super) fn write(json: &mut Json, flow: &FlowRecord, geo: Option<&Geo>, vendo
     json.raw(r#"{"kind":"flow","schema":1,"@timestamp":"#).time(flow.last);
     json.raw(r#","event":{"start":"#).time(flow.first);
     json.raw(r#","end":"#).time(flow.last);
-    json.raw(r#","duration":"#).integer(nanoseconds(flow.duration()));
+    json.raw(r#","duration":"#);
+    if flow.is_timed() {
+        json.integer(nanoseconds(flow.duration()));
+    } else {
+        json.raw("null");
+    }
     let protocol = flow.app_protocol();
     write_network(json, flow, protocol.map(|(name, _)| name));
     write_side(json, r#"},"source":"#, &flow.source, flow.sent, flow.source_name.as_ref());

@@ -6,6 +6,7 @@
 
 mod app;
 mod capture;
+pub(super) mod chosen;
 mod dns;
 mod flow;
 mod ledger;
@@ -86,10 +87,6 @@ impl Ndjson {
 }
 
 impl View for Ndjson {
-    fn name(&self) -> &'static str {
-        "ndjson"
-    }
-
     fn events(&mut self, events: &[Event], out: &mut dyn Write) -> io::Result<()> {
         let mut lines = Lines { json: &mut self.json, out };
         for event in events {

@@ -5,6 +5,7 @@
 //!
 //! Adding a section is a file here, its `mod` line and its place in `SECTIONS`.
 
+pub(super) mod chosen;
 mod columns;
 mod dns;
 mod flows;
@@ -124,10 +125,6 @@ impl Report {
 }
 
 impl View for Report {
-    fn name(&self) -> &'static str {
-        "report"
-    }
-
     fn repaints(&self) -> bool {
         self.options.repaint
     }

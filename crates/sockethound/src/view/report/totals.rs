@@ -42,7 +42,13 @@ fn sums(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
     let seconds = duration.as_secs_f64();
     let decimals = if seconds < 1.0 && !duration.is_zero() { 6 } else { 1 };
     let readable = if seconds >= 60.0 { format!(" ({})", span(duration)) } else { String::new() };
-    page.line(Ansi::new(), &format!("Duration: {seconds:.decimals$} seconds{readable}"))?;
+    let is_timed = snapshot.live.is_some() || snapshot.first.is_some() || snapshot.total.packets == 0;
+    let duration = if is_timed {
+        format!("{seconds:.decimals$} seconds{readable}")
+    } else {
+        "unknown (no packet has a time)".to_owned()
+    };
+    page.line(Ansi::new(), &format!("Duration: {duration}"))?;
     let units = page.options.units;
     let total = snapshot.total;
     let amount = units.amount(total.ip_bytes);
@@ -52,7 +58,8 @@ fn sums(page: &mut Page<'_>, snapshot: &Snapshot) -> io::Result<()> {
             let packets = total.packets as f64 / seconds;
             format!("Rate: {:>11} ({packets:.1} packets/sec)", units.rate(rate))
         }
-        None => "Rate: none (no time passed)".to_owned(),
+        None if is_timed => "Rate: none (no time passed)".to_owned(),
+        None => "Rate: unknown".to_owned(),
     };
     let rate = match &snapshot.live {
         Some(live) => live::rates(page, &rate, live),
