@@ -134,15 +134,16 @@ impl RingSource {
         }
     }
 
-    /// Takes what was counted of such flows since the last call; nothing is left behind once the ring has been stopped for
-    /// some microseconds.
-    pub fn take_settled(&mut self) -> Vec<SettledCount> {
-        let Some(late) = &mut self.late else { return Vec::new() };
-        let counts = late.take_settled();
+    /// Hands `to` what was counted of such flows since the last call; nothing is left behind once the ring has been stopped
+    /// for some microseconds.
+    pub fn take_settled(&mut self, mut to: impl FnMut(&SettledCount)) {
+        let Some(late) = &mut self.late else { return };
         let mut totals = self.totals.get();
-        totals.counted += counts.iter().map(|count| count.packets).sum::<u64>();
+        late.take_settled(|count| {
+            totals.counted += count.packets;
+            to(count);
+        });
         self.totals.set(totals);
-        counts
     }
 
     /// The number of an interface, which may be a new one, and what its packets begin with.

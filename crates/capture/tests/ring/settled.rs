@@ -40,6 +40,12 @@ fn lab() -> Option<(Lab, RawSender, RingSource)> {
     Some((lab, sender, source))
 }
 
+fn taken(source: &mut RingSource) -> Vec<SettledCount> {
+    let mut all = Vec::new();
+    source.take_settled(|count| all.push(*count));
+    all
+}
+
 fn sum(counts: &[SettledCount]) -> (u64, u64, u64) {
     counts.iter().fold((0, 0, 0), |(packets, ip, frames), count| {
         (packets + count.packets, ip + count.ip_bytes, frames + count.frame_bytes)
@@ -60,19 +66,19 @@ fn root_settled_flows_pass_the_ring_by() {
         }
         assert_eq!(drain(&mut source).len(), 0);
         let before = source.ring_stats().counted;
-        let counts = source.take_settled();
+        let counts = taken(&mut source);
         assert_eq!(sum(&counts), (300, ip_bytes, frame_bytes));
         assert_eq!(counts.len(), 1);
         assert_eq!(counts[0].way, way(version));
         assert_eq!(source.ring_stats().counted - before, 300);
-        assert!(source.take_settled().is_empty(), "taken once");
+        assert!(taken(&mut source).is_empty(), "taken once");
         // Now, by the clock that packets of the ring have.
         sender.send(&datagram(version, b"", 9));
         source.unsettle(&way(version));
         sender.send(&datagram(version, b"", 9));
         let rest = drain(&mut source);
         assert_eq!(rest.len(), 1, "it is in the ring again");
-        let counts = source.take_settled();
+        let counts = taken(&mut source);
         assert_eq!(sum(&counts).0, 1, "what was counted by then is not lost");
         let apart = rest[0].timestamp - counts[0].last.0;
         assert!((0..500_000_000).contains(&apart), "{apart} ns");
@@ -112,7 +118,7 @@ fn root_what_somebody_may_read_does_not() {
     for (ours, sent) in in_ring.iter().zip(&others) {
         assert!(sent.starts_with(ours), "{sent:02x?}");
     }
-    assert_eq!(sum(&source.take_settled()).0, others.len() as u64);
+    assert_eq!(sum(&taken(&mut source)).0, others.len() as u64);
 }
 
 /// Of TCP, segments that carry nothing: all others say something.
@@ -145,7 +151,7 @@ fn root_of_connections_acknowledgements_settle() {
         }
         let in_ring: Vec<_> = drain(&mut source).into_iter().map(|captured| captured.bytes).collect();
         assert_eq!(in_ring, others);
-        let counts = source.take_settled();
+        let counts = taken(&mut source);
         let each = if version == 4 { 20 + 32 } else { 40 + 32 };
         let packets = 2 * others.len() as u64;
         assert_eq!(sum(&counts), (packets, packets * each, packets * (each + 14)));
@@ -168,7 +174,7 @@ fn root_more_flows_than_can_settle() {
         sender.send_all(frames);
     }
     let in_ring = drain(&mut source).len() as u64;
-    let counts = source.take_settled();
+    let counts = taken(&mut source);
     assert_eq!(sum(&counts).0 + in_ring, u64::from(FLOWS));
     assert!(in_ring > 0 && counts.len() > 20_000, "{in_ring} {}", counts.len());
     assert!(counts.iter().all(|count| count.packets == 1));

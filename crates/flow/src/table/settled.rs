@@ -20,14 +20,8 @@ impl FlowTable {
         }
     }
 
-    /// Adds what the source has counted of settled flows.
-    pub fn observe_settled(&mut self, counts: &[SettledCount]) {
-        for count in counts {
-            self.observe_settled_one(count);
-        }
-    }
-
-    fn observe_settled_one(&mut self, count: &SettledCount) {
+    /// Adds what the source has counted of a settled flow.
+    pub fn observe_settled(&mut self, count: &SettledCount) {
         let (number, at) = (count.way.interface, count.last);
         let seen = Frames { packets: count.packets, bytes: count.frame_bytes };
         self.close_run(Run { interface: number, seen, start: at, end: at });

@@ -54,7 +54,9 @@ impl Source {
     /// Hands over what was counted; gives how many packets.
     fn tell(&mut self, capture: &mut Capture) -> u64 {
         let counts = std::mem::take(&mut self.counts);
-        capture.table().observe_settled(&counts);
+        for count in &counts {
+            capture.table().observe_settled(count);
+        }
         counts.iter().map(|count| count.packets).sum()
     }
 }

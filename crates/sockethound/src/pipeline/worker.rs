@@ -210,7 +210,7 @@ impl<'a> Worker<'a> {
 
     /// Counts what the kernel has counted of settled flows.
     fn take_settled(&mut self) {
-        self.table.observe_settled(&self.ring.take_settled());
+        self.ring.take_settled(|count| self.table.observe_settled(count));
         self.next_counts = Instant::now() + COUNTS;
     }
 

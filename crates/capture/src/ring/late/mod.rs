@@ -343,9 +343,9 @@ impl Late {
         self.settled.remove_all(ifindex);
     }
 
-    /// Takes what was counted of settled flows.
-    pub(super) fn take_settled(&mut self) -> Vec<SettledCount> {
-        self.settled.take(offset(), self.state.all())
+    /// Hands over what was counted of settled flows.
+    pub(super) fn take_settled(&mut self, to: impl FnMut(&SettledCount)) {
+        self.settled.take(offset(), self.state.all(), to);
     }
 
     /// Whether no program uses a generation any more, which is not current.

@@ -4,6 +4,7 @@
 //! (`settled.h`). A packet is counted there by one addition, and we take counts by exchanging them for zero. So nothing has to
 //! be stopped to take them, and no packet is counted twice or not at all.
 
+use std::hint::black_box;
 use std::net::IpAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -33,6 +34,8 @@ const BYTES: u32 = 40;
 const SENT: u32 = 1 << 31;
 /// A program that has found a place before it became nobody's may still count there, for some microseconds.
 const LEAVING: Duration = Duration::from_millis(100);
+/// Places that are looked at together.
+const TOGETHER: usize = 16;
 const UDP: u8 = 17;
 
 /// What is counted so.
@@ -44,6 +47,8 @@ pub(super) struct Settled {
     /// Of places that are somebody's, or were until a moment ago, [`mark_of`] the hash; else 0. It is looked at
     /// before the places themselves, which another processor writes.
     used: Vec<u32>,
+    /// Some places are nobody's, and not given away yet.
+    leaving: bool,
 }
 
 /// One of them.
@@ -64,7 +69,13 @@ impl Settled {
                 state[READ + usize::from(first >> 6)].fetch_or(1 << (first & 63), Relaxed);
             }
         }
-        Self { places, seed: state[SEED].load(Relaxed), all: Vec::new(), used: vec![0; PLACES] }
+        Self {
+            places,
+            seed: state[SEED].load(Relaxed),
+            all: Vec::new(),
+            used: vec![0; PLACES],
+            leaving: false,
+        }
     }
 
     /// Has the kernel count these packets from now on, if there is a place for them.
@@ -99,6 +110,7 @@ impl Settled {
         let mut marked = ways(hash).filter(|&place| self.used[place] == mark_of(hash));
         if let Some(place) = marked.find(|&place| self.hash_at(place).load(Relaxed) == hash) {
             self.hash_at(place).store(0, Release);
+            self.leaving = true;
         }
     }
 
@@ -107,34 +119,48 @@ impl Settled {
         for one in self.all.iter().filter(|one| of.is_none_or(|ifindex| one.ifindex == ifindex)) {
             self.hash_at(one.place as usize).store(0, Release);
         }
+        self.leaving = true;
     }
 
-    /// Takes what was counted since the last time; `offset` is from the monotonic clock to that of packets.
+    /// Hands `to` what was counted since the last time; `offset` is from the monotonic clock to that of packets.
     ///
     /// What is counted at this very moment may be left for the next time.
-    pub(super) fn take(&mut self, offset: i64, state: &[AtomicU64]) -> Vec<SettledCount> {
+    pub(super) fn take(&mut self, offset: i64, state: &[AtomicU64], mut to: impl FnMut(&SettledCount)) {
         let epoch = state[EPOCH].load(Relaxed);
         let places = self.places.all();
-        let mut counts = Vec::new();
-        self.all.retain_mut(|one| {
-            let words = &places[one.place as usize * WORDS..][..WORDS];
-            if words[HASH].load(Relaxed) == 0 {
-                one.left.get_or_insert_with(Instant::now);
-            }
-            let is_over = one.left.is_some_and(|left| left.elapsed() > LEAVING);
-            counts.extend(take(one.way, words, epoch as u32, offset));
-            if is_over {
-                self.used[one.place as usize] = 0;
-                for word in words {
-                    word.store(0, Relaxed);
-                }
-                state[SETTLED_FLOWS].fetch_sub(1, Relaxed);
-            }
-            !is_over
-        });
+        let words = |one: &One| &places[one.place as usize * WORDS..][..WORDS];
+        for together in self.all.chunks(TOGETHER) {
+            // Another processor has written them: what is fetched of several at once is waited for once.
+            black_box(together.iter().fold(0, |sum, one| sum ^ words(one)[COUNTED].load(Relaxed)));
+            let counts = together.iter().filter_map(|one| take(one.way, words(one), epoch as u32, offset));
+            counts.for_each(|count| to(&count));
+        }
         // From here on first packets are those of the next time: of all flows at once, so that they can be compared.
         state[EPOCH].store(epoch.wrapping_add(1), Release);
-        counts
+        if self.leaving {
+            self.free(state);
+        }
+    }
+
+    /// Gives away places that have been nobody's for long enough.
+    fn free(&mut self, state: &[AtomicU64]) {
+        let places = self.places.all();
+        self.leaving = false;
+        self.all.retain_mut(|one| {
+            let words = &places[one.place as usize * WORDS..][..WORDS];
+            if words[HASH].load(Relaxed) != 0 {
+                return true;
+            }
+            if one.left.get_or_insert_with(Instant::now).elapsed() < LEAVING {
+                return true;
+            }
+            self.used[one.place as usize] = 0;
+            for word in words {
+                word.store(0, Relaxed);
+            }
+            state[SETTLED_FLOWS].fetch_sub(1, Relaxed);
+            false
+        });
     }
 }
 
