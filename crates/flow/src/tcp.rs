@@ -123,10 +123,13 @@ pub(crate) struct Segment {
 
 impl Segment {
     #[inline(always)]
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "whether there is data is anybody's guess: no branch depends on it"
+    )]
     pub(crate) fn of(tcp: &Tcp) -> Self {
         let (data, ack) = (tcp.payload_len > 0, tcp.flags.has(TcpFlags::ACK));
         let control = tcp.flags.has(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST);
-        // Whether there is data is anybody's guess: no branch depends on it here, either.
         let letters = u16::from(data & !control) << CONTENT
             | u16::from(ack & !data & !control) << PURE_ACK
             | u16::from(tcp.window == 0) << ZERO_WINDOW;
