@@ -152,6 +152,7 @@ impl Settled {
                 return true;
             }
             if one.left.get_or_insert_with(Instant::now).elapsed() < LEAVING {
+                self.leaving = true;
                 return true;
             }
             self.used[one.place as usize] = 0;
