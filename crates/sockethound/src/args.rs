@@ -1,6 +1,6 @@
 //! The command line. Help, man page and completions all come from these definitions.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -293,6 +293,10 @@ pub fn wrong_usage(error: &clap::Error) -> String {
     {
         if said.contains("--group") && chosen(GROUPS, word).is_some() {
             return format!("'{word}' stands apart from --group; write -g={word}");
+        }
+        // `-r *.pcap`: the shell has made several words of it.
+        if Path::new(word).is_file() {
+            return format!("'{word}' is a file: write -r in front of each capture");
         }
         if tips.is_empty() {
             return format!("'{word}' is no command, and filter expressions are not supported");

@@ -9,13 +9,18 @@
 //! As Wireshark does, a block's length is rounded up to four bytes, since
 //! some writers forget the padding, and both its lengths must agree.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+mod interface;
+mod names;
+mod options;
+mod packets;
 
-use dissect::{Direction, Timestamp};
+use dissect::Timestamp;
 
+use self::options::{Fields, keep_options};
+use self::packets::believe;
 use super::clock::Clock;
 use super::error::Unit;
-use super::linktype::{self, Lead};
+use super::linktype::Lead;
 use super::notes::{Notes, Subject};
 use super::scan::{Fault, More, Scan, Short};
 use crate::batch::Record;
@@ -37,21 +42,6 @@ const ORDER_BIG: [u8; 4] = [0x1a, 0x2b, 0x3c, 0x4d];
 const FRAME: usize = 12;
 /// A block of a kind that is read, but holds no packet, is not longer than this.
 const LONGEST_BLOCK: usize = 16 << 20;
-/// Interfaces over all sections.
-const MOST_INTERFACES: usize = 1 << 20;
-/// Bytes of an interface's name that are kept: Linux has 15, Windows 80 of them.
-const LONGEST_NAME: usize = 256;
-
-const OPT_END: u16 = 0;
-const OPT_COMMENT: u16 = 1;
-const OPT_IF_NAME: u16 = 2;
-const OPT_IF_IPV4: u16 = 4;
-const OPT_IF_IPV6: u16 = 5;
-const OPT_IF_TSRESOL: u16 = 9;
-const OPT_IF_TSOFFSET: u16 = 14;
-const OPT_EPB_FLAGS: u16 = 2;
-/// Custom options: text or bytes, to be copied by rewriters or not.
-const OPT_CUSTOM: [u16; 4] = [2988, 2989, 19372, 19373];
 
 /// An interface of the current section.
 #[derive(Clone, Copy, Debug)]
@@ -112,51 +102,6 @@ fn packet(reason: impl Into<String>) -> Fault {
     Fault::Malformed(reason.into())
 }
 
-/// Bytes of which the next are taken, in one byte order.
-#[derive(Clone, Copy)]
-struct Fields<'a> {
-    bytes: &'a [u8],
-    big_endian: bool,
-}
-
-impl<'a> Fields<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.bytes.split_at_checked(count)?;
-        self.bytes = rest;
-        Some(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (taken, rest) = self.bytes.split_first_chunk::<N>()?;
-        self.bytes = rest;
-        Some(*taken)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        let big = self.big_endian;
-        self.array().map(|b| if big { u16::from_be_bytes(b) } else { u16::from_le_bytes(b) })
-    }
-
-    #[inline]
-    fn u32(&mut self) -> Option<u32> {
-        let big = self.big_endian;
-        self.array().map(|b| if big { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) })
-    }
-
-    /// The next option: code and value. `None` after the last.
-    fn option(&mut self) -> Result<Option<(u16, &'a [u8])>, &'static str> {
-        if self.bytes.is_empty() {
-            return Ok(None);
-        }
-        let (Some(code), Some(length)) = (self.u16(), self.u16()) else {
-            return Err("an option's header runs over the block's end");
-        };
-        let length = usize::from(length);
-        let padded = self.take(length.next_multiple_of(4)).ok_or("an option runs over the block's end")?;
-        Ok(if code == OPT_END { None } else { Some((code, padded.get(..length).unwrap_or_default())) })
-    }
-}
-
 impl Pcapng {
     /// Whether a stream begins with a section header; the header itself is left for [`Pcapng::scan`].
     pub(super) fn begin(head: &[u8]) -> Begun {
@@ -189,12 +134,12 @@ impl Pcapng {
         self.passing.unwrap_or(0).into()
     }
 
-    /// Appends the packets of the blocks that lie wholly in `bytes`, until there are `most`.
     /// How to come from one block to the next.
     pub(super) fn stride(&self) -> Stride {
         Stride { length_at: 4, more: 0, big_endian: self.big_endian }
     }
 
+    /// Appends the packets of the blocks that lie wholly in `bytes`, until there are `most`.
     pub(super) fn scan(
         &mut self,
         bytes: &[u8],
@@ -342,165 +287,6 @@ impl Pcapng {
         self.locals.clear();
         Ok(())
     }
-
-    /// Interface Description Block (section 4.2).
-    fn interface(&mut self, mut body: Fields<'_>, finds: &mut Finds<'_>) -> Parsed<()> {
-        let (Some(field), Some(_), Some(snaplen)) = (body.u16(), body.u16(), body.u32()) else {
-            return Err(block("interface description is too short"));
-        };
-        if finds.interfaces.len() >= MOST_INTERFACES {
-            return Err(block(format!("more than {MOST_INTERFACES} interfaces")));
-        }
-        let link_type = linktype::link_type(field.into());
-        let index = finds.interfaces.len() as u32;
-        let (mut clock, mut name, mut own) = (Clock::MICROS, None, Vec::new());
-        let big_endian = body.big_endian;
-        keep_options(body, finds.notes, Subject::Interface(index), |code, value| {
-            match (code, value) {
-                (OPT_IF_NAME, text) => name = Some(text_of(text.get(..LONGEST_NAME).unwrap_or(text))),
-                // Behind the address, as it is sent, its mask or prefix length.
-                (OPT_IF_IPV4, &[a, b, c, d, _, _, _, _]) => own.push(Ipv4Addr::new(a, b, c, d).into()),
-                (OPT_IF_IPV6, value) if value.len() == 17 => {
-                    let Some(addr) = value.first_chunk::<16>() else { return false };
-                    own.push(Ipv6Addr::from(*addr).into());
-                }
-                (OPT_IF_TSRESOL, [resolution, ..]) => clock.set_resolution(*resolution),
-                (OPT_IF_TSOFFSET, value) => {
-                    let Ok(value) = value.try_into() else { return false };
-                    clock.offset =
-                        if big_endian { i64::from_be_bytes(value) } else { i64::from_le_bytes(value) };
-                }
-                _ => return false,
-            }
-            true
-        })
-        .map_err(block)?;
-        for addr in own {
-            finds.notes.own(addr);
-        }
-        self.locals.push(Local {
-            index,
-            snaplen,
-            most: linktype::longest(link_type),
-            lead: Lead::of(link_type),
-            clock,
-        });
-        finds.interfaces.push(Interface { link_type, name, splits_at: None });
-        Ok(())
-    }
-
-    /// Enhanced Packet Block (section 4.3).
-    #[inline]
-    fn enhanced(
-        &self,
-        mut body: Fields<'_>,
-        position: usize,
-        finds: &mut Finds<'_>,
-    ) -> Parsed<Option<Record>> {
-        let interface = body.u32();
-        self.timed(interface, body, position + 20, finds)
-    }
-
-    /// Packet Block (obsolete; appendix A of the draft): as the enhanced one, with a drop count.
-    fn obsolete(
-        &self,
-        mut body: Fields<'_>,
-        position: usize,
-        finds: &mut Finds<'_>,
-    ) -> Parsed<Option<Record>> {
-        let interface = body.u16().map(u32::from);
-        body.take(2);
-        self.timed(interface, body, position + 20, finds)
-    }
-
-    #[inline]
-    fn timed(
-        &self,
-        interface: Option<u32>,
-        mut body: Fields<'_>,
-        start: usize,
-        finds: &mut Finds<'_>,
-    ) -> Parsed<Option<Record>> {
-        let (Some(interface), Some(high), Some(low), Some(captured), Some(wire_len)) =
-            (interface, body.u32(), body.u32(), body.u32(), body.u32())
-        else {
-            return Err(packet("packet block is too short"));
-        };
-        let local = self.local(interface)?;
-        believe(captured, &local)?;
-        let Some(padded) = body.take((captured as usize).next_multiple_of(4)) else {
-            return Err(packet(format!("packet block has no room for the {captured} bytes it claims")));
-        };
-        let mut record = Record {
-            timestamp: local.clock.nanos(high, low),
-            start: start as u32,
-            captured,
-            wire_len: linktype::wire_len(wire_len),
-            interface: local.index,
-            vlan_tci: None,
-            direction: Direction::Unknown,
-        };
-        if !body.bytes.is_empty() {
-            record.direction = packet_options(body, finds)?;
-        }
-        settle(local.lead, record, padded.get(..captured as usize).unwrap_or_default())
-    }
-
-    /// Simple Packet Block (section 4.4): of interface 0, without a time of its own.
-    ///
-    /// It gets the time of the packet before, so that it moves neither end of
-    /// the capture. Those before the first time have none.
-    fn simple(&self, mut body: Fields<'_>, position: usize, _: &mut Finds<'_>) -> Parsed<Option<Record>> {
-        let Some(wire_len) = body.u32() else { return Err(packet("packet block is too short")) };
-        let local = self.local(0)?;
-        let captured = if local.snaplen == 0 { wire_len } else { wire_len.min(local.snaplen) };
-        believe(captured, &local)?;
-        let Some(padded) = body.take((captured as usize).next_multiple_of(4)) else {
-            return Err(packet(format!("packet block has no room for the {captured} bytes it claims")));
-        };
-        let record = Record {
-            timestamp: self.last,
-            start: (position + 4) as u32,
-            captured,
-            wire_len: linktype::wire_len(wire_len),
-            interface: local.index,
-            vlan_tci: None,
-            direction: Direction::Unknown,
-        };
-        settle(local.lead, record, padded.get(..captured as usize).unwrap_or_default())
-    }
-
-    /// Name Resolution Block (section 4.5): addresses, each with one or more names.
-    fn names(&self, mut body: Fields<'_>, finds: &mut Finds<'_>) -> Parsed<()> {
-        while !body.bytes.is_empty() {
-            let (Some(kind), Some(length)) = (body.u16(), body.u16()) else {
-                return Err(block("a name record's header runs over the block's end"));
-            };
-            let length = usize::from(length);
-            let padded = body
-                .take(length.next_multiple_of(4))
-                .ok_or_else(|| block("a name record runs over the block's end"))?;
-            let mut value = Fields { bytes: padded.get(..length).unwrap_or_default(), big_endian: false };
-            let addr = match kind {
-                0 => break,
-                1 => value.array().map(|a: [u8; 4]| Ipv4Addr::from(a).into()),
-                2 => value.array().map(|a: [u8; 16]| Ipv6Addr::from(a).into()),
-                _ => continue,
-            };
-            let addr = addr.ok_or_else(|| block("a name record is too short for its address"))?;
-            let Some((names, 0)) = value.bytes.split_last().map(|(last, names)| (names, *last)) else {
-                if value.bytes.is_empty() {
-                    continue;
-                }
-                return Err(block("a name has no end"));
-            };
-            for name in names.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
-                finds.notes.name(addr, name);
-            }
-        }
-        keep_options(body, finds.notes, Subject::Names(self.sections.saturating_sub(1)), |_, _| false)
-            .map_err(block)
-    }
 }
 
 /// A block is long enough for its kind, and believably short where all of it is kept.
@@ -524,83 +310,6 @@ fn check_length(kind: u32, length: u32) -> Parsed<()> {
         return Err(block(format!("block of type {kind} claims {length} bytes, the most is {most}")));
     }
     Ok(())
-}
-
-/// A captured length within the bound of its interface's link type.
-#[inline]
-fn believe(captured: u32, local: &Local) -> Parsed<()> {
-    if captured > local.most {
-        return Err(Fault::TooLong { claimed: captured, snaplen: local.snaplen, most: local.most });
-    }
-    Ok(())
-}
-
-#[inline]
-fn settle(lead: Lead, mut record: Record, bytes: &[u8]) -> Parsed<Option<Record>> {
-    if lead.settle(&mut record, bytes) {
-        Ok(Some(record))
-    } else {
-        Err(packet("packet is shorter than its link type's own header"))
-    }
-}
-
-/// A packet's options: its direction is read, comments and custom options are kept.
-fn packet_options(mut options: Fields<'_>, finds: &mut Finds<'_>) -> Parsed<Direction> {
-    let mut direction = Direction::Unknown;
-    let subject = Subject::Packet(finds.packet());
-    while let Some((code, value)) = options.option().map_err(packet)? {
-        if code == OPT_EPB_FLAGS {
-            let mut flags = Fields { bytes: value, big_endian: options.big_endian };
-            let (Some(flags), 4) = (flags.u32(), value.len()) else {
-                return Err(packet(format!("packet flags have {} bytes, not 4", value.len())));
-            };
-            direction = match flags & 3 {
-                1 => Direction::Inbound,
-                2 => Direction::Outbound,
-                _ => Direction::Unknown,
-            };
-        } else if code == OPT_COMMENT || OPT_CUSTOM.contains(&code) {
-            keep(finds.notes, subject, code, value, options.big_endian).map_err(packet)?;
-        }
-    }
-    Ok(direction)
-}
-
-/// Keeps every option that `read` does not take for itself.
-fn keep_options(
-    mut options: Fields<'_>,
-    notes: &mut Notes,
-    subject: Subject,
-    mut read: impl FnMut(u16, &[u8]) -> bool,
-) -> Result<(), &'static str> {
-    while let Some((code, value)) = options.option()? {
-        if !read(code, value) {
-            keep(notes, subject, code, value, options.big_endian)?;
-        }
-    }
-    Ok(())
-}
-
-fn keep(
-    notes: &mut Notes,
-    subject: Subject,
-    code: u16,
-    value: &[u8],
-    big_endian: bool,
-) -> Result<(), &'static str> {
-    if !OPT_CUSTOM.contains(&code) {
-        notes.note(subject, code, None, value);
-        return Ok(());
-    }
-    let mut fields = Fields { bytes: value, big_endian };
-    let enterprise = fields.u32().ok_or("a custom option is too short for its enterprise number")?;
-    notes.note(subject, code, Some(enterprise), fields.bytes);
-    Ok(())
-}
-
-/// Text of an option; some writers count the final NUL.
-fn text_of(value: &[u8]) -> String {
-    String::from_utf8_lossy(value).trim_end_matches('\0').to_owned()
 }
 
 fn round_up(length: u32) -> Option<u32> {

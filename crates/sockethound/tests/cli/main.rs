@@ -141,6 +141,8 @@ fn wrong_usage_says_what_may_have_been_meant() {
     one_line(&run(&["-i", "lo", "host", "10.0.0.1"]), 2, &["'host' is no command"]);
     one_line(&run(&["-i", "lo", "schema"]), 2, &["'schema' cannot be used with"]);
     one_line(&run(&["docter"]), 2, &["'docter'", "'doctor'"]);
+    let path = fixture("plain.pcap");
+    one_line(&run(&["-r", &path, &path]), 2, &["is a file: write -r in front of each capture"]);
     one_line(&run(&["-r", "a\nb"]), 1, &["a\\x0ab: No such file"]);
     assert_eq!(run(&["--help"]).status.code(), Some(0));
     assert_eq!(run(&["--version"]).status.code(), Some(0));
