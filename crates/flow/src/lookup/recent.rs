@@ -43,23 +43,27 @@ impl Arrival {
 /// The latest answers, as they stood on the wire: few of them will be shown.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    answers: VecDeque<(Arrival, Vec<u8>)>,
+    answers: Vec<(Arrival, Vec<u8>)>,
+    /// The oldest one's place, once there are as many as are kept: the next one is written over it.
+    oldest: usize,
 }
 
 impl Recent {
     pub(super) fn push(&mut self, arrival: Arrival, bytes: &[u8], most: usize) {
-        let mut kept = Vec::new();
-        if self.answers.len() == most
-            && let Some((_, oldest)) = self.answers.pop_front()
-        {
-            kept = oldest;
+        if self.answers.len() < most {
+            self.answers.push((arrival, bytes.to_vec()));
+            return;
         }
+        let Some((at, kept)) = self.answers.get_mut(self.oldest) else { return };
+        *at = arrival;
         kept.clear();
         kept.extend_from_slice(bytes);
-        self.answers.push_back((arrival, kept));
+        self.oldest = (self.oldest + 1) % most;
     }
 
     pub(super) fn take(&mut self) -> VecDeque<DnsEvent> {
+        self.answers.rotate_left(self.oldest);
+        self.oldest = 0;
         let event = |(arrival, bytes): (Arrival, Vec<u8>)| {
             Some(arrival.event(&Outline::again(&bytes, arrival.protocol)?))
         };

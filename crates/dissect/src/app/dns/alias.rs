@@ -11,7 +11,8 @@ const MOST: usize = 32;
 /// another name than the question's.
 #[derive(Debug)]
 pub(super) struct Aliases {
-    names: [usize; MOST],
+    /// Places in the message, which has at most 65,535 bytes over UDP as over TCP.
+    names: [u16; MOST],
     len: usize,
     /// Labels and pointers that may yet be read: crafted names would take for ever.
     steps: usize,
@@ -19,7 +20,7 @@ pub(super) struct Aliases {
 
 impl Aliases {
     pub(super) fn of(outline: &Outline<'_>) -> Self {
-        Aliases { names: [HEADER; MOST], len: 0, steps: 2048 + 8 * outline.bytes().len() }
+        Aliases { names: [HEADER as u16; MOST], len: 0, steps: 2048 + 8 * outline.bytes().len() }
     }
 
     /// Whether the name at `at` is one of them.
@@ -47,7 +48,7 @@ impl Aliases {
                 self.steps = wire.steps;
                 if kind == TYPE_CNAME && !says.is_empty() && self.is(outline.bytes(), self.len - 1, owner) {
                     let Some(next) = self.names.get_mut(self.len) else { return };
-                    *next = says.start;
+                    *next = says.start as u16;
                     self.len += 1;
                 }
             }
@@ -55,7 +56,7 @@ impl Aliases {
     }
 
     fn is(&mut self, message: &[u8], known: usize, at: usize) -> bool {
-        self.names.get(known).is_some_and(|&known| is_same(message, known, at, &mut self.steps))
+        self.names.get(known).is_some_and(|&known| is_same(message, known.into(), at, &mut self.steps))
     }
 }
 

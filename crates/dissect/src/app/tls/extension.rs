@@ -1,6 +1,6 @@
 //! Extensions of a hello (RFC 8446, section 4.2): those that are read, and the list of all.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::super::cursor::Cursor;
 use super::super::told::{name, shown};
@@ -24,6 +24,9 @@ pub(in crate::app) mod kind {
 
 /// Application protocols that are kept: a flow keeps them as long as it lasts, and sixteen kilobytes may list eight thousand.
 const MOST_PROTOCOLS: usize = 32;
+
+/// What nearly every client offers (RFC 9113, RFC 9112, RFC 9114), made once for all.
+static USUAL_PROTOCOLS: LazyLock<[Arc<str>; 3]> = LazyLock::new(|| ["h2", "http/1.1", "h3"].map(Arc::from));
 
 /// The extensions of a hello, in their order.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +89,7 @@ impl<'a> Extensions<'a> {
         let meant = |protocol: &&[u8]| {
             <[u8; 2]>::try_from(*protocol).is_ok_and(|pair| is_grease(u16::from_be_bytes(pair)))
         };
-        self.alpn().filter(|p| !meant(p)).take(MOST_PROTOCOLS).map(shown).collect()
+        self.alpn().filter(|p| !meant(p)).take(MOST_PROTOCOLS).map(protocol).collect()
     }
 
     /// The versions that the client offers, those without meaning left out.
@@ -135,4 +138,10 @@ impl<'a> Iterator for Each<'a> {
 /// Big-endian numbers of 16 bits, one after the other.
 pub(super) fn numbers(bytes: &[u8]) -> impl Iterator<Item = u16> + Clone {
     bytes.as_chunks().0.iter().map(|pair| u16::from_be_bytes(*pair))
+}
+
+/// An application protocol as text.
+fn protocol(name: &[u8]) -> Arc<str> {
+    let usual = USUAL_PROTOCOLS.iter().find(|usual| usual.as_bytes() == name);
+    usual.map_or_else(|| shown(name), Arc::clone)
 }
