@@ -102,6 +102,9 @@ impl Waiting {
                 return Joined::Again;
             }
             query.is_answered = true;
+            if query.sent == Timestamp::UNKNOWN || at == Timestamp::UNKNOWN {
+                return Joined::Unknown;
+            }
             let nanos = u64::try_from(at.0.saturating_sub(query.sent.0)).unwrap_or(0);
             return Joined::After(Duration::from_nanos(nanos));
         }
