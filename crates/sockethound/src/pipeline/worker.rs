@@ -175,11 +175,11 @@ impl<'a> Worker<'a> {
                 self.others.listen(&mut self.table);
                 batch.read_by(Observe(&mut self.table));
                 self.others.tell(&mut self.table);
-                self.settle();
                 true
             }
             Next::Idle | Next::End => false,
         };
+        self.settle();
         let report = self.is_report_due();
         if !any || report || self.ring.is_counting_much() {
             self.take_counts()?;
@@ -214,7 +214,8 @@ impl<'a> Worker<'a> {
         self.next_counts = Instant::now() + COUNTS;
     }
 
-    /// Counts what the kernel has counted for want of room. Packets that are still in the ring mostly came earlier, so this comes after them.
+    /// Counts what the kernel has counted for want of room. Packets that are still in the ring mostly came earlier, so this comes
+    /// after them.
     fn take_counts(&mut self) -> Result<(), Error> {
         if !self.ring.has_counted() {
             return Ok(());
