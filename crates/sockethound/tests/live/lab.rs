@@ -70,6 +70,24 @@ impl Lab {
         Some(lab)
     }
 
+    /// Two namespaces, joined by `va0` and `vb0` and by `va1` and `vb1`; in `b`, those are ports of a bridge `br0`.
+    pub(crate) fn bridged() -> Option<Self> {
+        let lab = Self::new(&["a", "b"])?;
+        for (near, far) in [("va0", "vb0"), ("va1", "vb1")] {
+            lab.join(("a", near, ""), ("b", far, ""));
+        }
+        for words in [
+            "link add br0 address 02:00:00:00:00:02 type bridge mcast_snooping 0",
+            "link set vb0 master br0",
+            "link set vb1 master br0",
+            "link set br0 up",
+        ] {
+            lab.ip("b", words);
+        }
+        lab.wait_for_carrier("b", "br0");
+        Some(lab)
+    }
+
     /// Joins two namespaces by a pair of veth interfaces (namespace, interface, address), which do not offload
     /// anything.
     pub(crate) fn join(&self, near: (&str, &str, &str), far: (&str, &str, &str)) {

@@ -93,19 +93,7 @@ fn root_a_reader_that_is_stopped_loses_nothing() {
 #[test]
 fn root_what_is_spread_over_two_interfaces_counts_once() {
     const ROUNDS: u16 = 2000;
-    let Some(lab) = Lab::new(&["a", "b"]) else { return };
-    for (near, far) in [("va0", "vb0"), ("va1", "vb1")] {
-        lab.join(("a", near, ""), ("b", far, ""));
-    }
-    for words in [
-        "link add br0 address 02:00:00:00:00:02 type bridge mcast_snooping 0",
-        "link set vb0 master br0",
-        "link set vb1 master br0",
-        "link set br0 up",
-    ] {
-        lab.ip("b", words);
-    }
-    lab.wait_for_carrier("b", "br0");
+    let Some(lab) = Lab::bridged() else { return };
     let senders = ["va0", "va1"].map(|dev| within(&lab.path("a"), || RawSender::open(dev)));
     let running = Running::start(&lab, "b", "--ring 1");
     running.signal(Signal::STOP);

@@ -90,19 +90,7 @@ fn root_a_lookup_in_a_settled_flow_is_read() {
 #[test]
 fn root_a_settled_flow_that_changes_its_way_counts_once() {
     const BURST: u16 = 500;
-    let Some(lab) = Lab::new(&["a", "b"]) else { return };
-    for (near, far) in [("va0", "vb0"), ("va1", "vb1")] {
-        lab.join(("a", near, ""), ("b", far, ""));
-    }
-    for words in [
-        "link add br0 address 02:00:00:00:00:02 type bridge mcast_snooping 0",
-        "link set vb0 master br0",
-        "link set vb1 master br0",
-        "link set br0 up",
-    ] {
-        lab.ip("b", words);
-    }
-    lab.wait_for_carrier("b", "br0");
+    let Some(lab) = Lab::bridged() else { return };
     let senders = ["va0", "va1"].map(|dev| within(&lab.path("a"), || RawSender::open(dev)));
     let [from, to]: [SocketAddrV4; 2] = ["10.9.9.1:7001", "10.9.9.9:7000"].map(|end| end.parse().unwrap());
     let running = Running::start(&lab, "b", "-t 1");
