@@ -25,10 +25,6 @@ use crate::opening::NameEvent;
 use crate::path::Place;
 use crate::store::{FlowParts, FlowStore};
 
-/// Flows of which facts stand in one piece of memory: enough for large pages, …
-const FACTS: usize = 1 << 15;
-/// … and so many in what is there beforehand: to clear large pages takes longer.
-const SOME_FACTS: usize = 12 << 10;
 /// Questions that wait to be asked; beyond, flows are not asked about.
 const MAX_QUESTIONS: usize = 65_536;
 /// Questions that are asked again at once.
@@ -48,9 +44,9 @@ pub struct Ticket {
 /// The flows of a live capture, beside their store.
 #[derive(Debug)]
 pub(crate) struct LiveFlows {
-    facts: Arena<Facts, FACTS, SOME_FACTS>,
+    facts: Arena<Facts>,
     /// How often their pace was taken.
-    pub(crate) intervals: usize,
+    pub(crate) intervals: u32,
     /// Those that have counted anything since, by number.
     active: Vec<u32>,
     seed: Seed,
@@ -119,15 +115,15 @@ impl LiveFlows {
             ^ part.prints.warm()
     }
 
-    /// Adds what a table counted of a flow on one interface; gives the flow's number, and where it was counted. `None`
-    /// if there was nothing to add, to a flow that is gone.
+    /// Adds what a table counted of a flow on one interface, which `part` need not hold any more; gives the flow's number, and
+    /// where it was counted. `None` if there was nothing to add, to a flow that is gone.
     pub(crate) fn add(
         &mut self,
         flows: &mut FlowStore,
-        part: FlowParts,
+        part: &mut FlowParts,
         ifindex: u32,
     ) -> Option<(u32, Place)> {
-        let FlowParts { mut flow, mut more, mut prints } = part;
+        let FlowParts { flow, more, prints } = part;
         let interface = InterfaceId(flow.interface);
         let mut key = flow.key.anywhere();
         let alias = self.aliases.get(&key).copied();
@@ -136,7 +132,7 @@ impl LiveFlows {
             if alias.flipped {
                 flow.flip();
                 more.flip();
-                prints = prints.flipped();
+                *prints = prints.flipped();
             }
         }
         flow.key = key;
@@ -148,19 +144,19 @@ impl LiveFlows {
         let number = match flows.find(flow.hash, &key) {
             Some(number) => number,
             None if flow.packets == [0; 2] => return None,
-            None => self.begin(flows, &flow, ifindex),
+            None => self.begin(flows, flow, ifindex),
         };
         self.note_active(number);
         let facts = &mut self.facts[number];
         if let Some(alias) = alias {
-            (facts.nat, facts.translated_by) = (Some(alias.translated), alias.initiator);
+            (facts.nat, facts.translated_by) = (Some(Box::new(alias.translated)), alias.initiator);
         }
         let whole = flows.get_mut(number);
         let before = whole.initiator;
-        whole.learn(&flow, facts.strands.begin_at(place));
-        facts.strands.add(place, &flow, &prints);
+        whole.learn(flow, facts.strands.begin_at(place));
+        facts.strands.add(place, flow, prints);
         whole.count(|side| facts.strands.sent(side));
-        flows.absorb_more(number, before, more, flow.initiator);
+        flows.absorb_more(number, before, mem::take(more), flow.initiator);
         Some((number, place))
     }
 

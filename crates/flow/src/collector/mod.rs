@@ -353,7 +353,7 @@ impl Collector {
     }
 
     /// How many intervals of a live capture have ended.
-    fn intervals(&self) -> usize {
+    fn intervals(&self) -> u32 {
         self.live.as_ref().map_or(0, |live| live.flows.intervals)
     }
 
