@@ -58,7 +58,9 @@ impl Collector {
         };
         for some in changed.chunks_mut(AHEAD) {
             self.read_ahead(some);
-            some.iter_mut().for_each(|part| add(self, part));
+            for part in some {
+                add(self, part);
+            }
         }
         last.for_each(|mut part| add(self, &mut part));
         let Some(live) = &mut self.live else { return };
