@@ -37,6 +37,8 @@ pub(crate) struct Tally {
     pub(crate) first_interface: u16,
     /// What the source of packets is to be told, in this order.
     pub(crate) settling: Vec<Settle>,
+    /// The flow that was found last where a guess was wrong.
+    found: u32,
 }
 
 /// Keeps the number of flows within its bound.
@@ -57,6 +59,7 @@ impl Tally {
             begun: live.then(Vec::new),
             first_interface: 0,
             settling: Vec::new(),
+            found: u32::MAX,
         }
     }
 
@@ -169,7 +172,11 @@ impl Tally {
     /// The packet's flow where the first guess was wrong.
     #[inline(never)]
     fn search(&mut self, o: &Observation<'_>) -> u32 {
-        self.flows.find(o.hash, &o.key).unwrap_or_else(|| self.begin(o))
+        // Packets that came together with the first one of their flow were all guessed before there was that flow.
+        if self.flows.guessed(self.found, &o.key).is_none() {
+            self.found = self.flows.find(o.hash, &o.key).unwrap_or_else(|| self.begin(o));
+        }
+        self.found
     }
 
     /// A flow that began in another capture began with this packet, whose sender is its initiator: this one is earlier, or

@@ -3,11 +3,14 @@
 use std::hint::black_box;
 use std::iter::repeat;
 use std::mem;
+use std::ops::Range;
 
 use dissect::Timestamp;
 use hashbrown::HashSet;
 
-use super::{AHEAD, Collector};
+use super::Collector;
+use crate::delta::Delta;
+use crate::live::AHEAD;
 use crate::path::Place;
 use crate::store::FlowParts;
 
@@ -79,6 +82,13 @@ impl Collector {
         for mut part in anew {
             self.add_live(&mut part);
         }
+    }
+
+    /// Where the flows of a delta that are new will stand, as [`crate::FlowTable::next_room`] tells it.
+    pub fn next_room(&mut self, delta: &Delta) -> impl Iterator<Item = Range<*const u8>> + use<> {
+        let count = self.flows.beyond_free(delta.begun);
+        let facts = self.live.as_mut().and_then(|live| live.flows.next_room(count));
+        facts.into_iter().chain(self.flows.next_room(count))
     }
 
     /// Reads what adding `parts` will change, so that the cache misses of all of them overlap.

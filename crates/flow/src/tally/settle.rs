@@ -23,6 +23,16 @@ pub enum Settle {
     EndAll,
 }
 
+impl Settle {
+    /// The way that need not be seen from now on.
+    pub fn begun(&self) -> Option<&Way> {
+        match self {
+            Settle::Begin(way) => Some(way),
+            Settle::End(_) | Settle::EndAll => None,
+        }
+    }
+}
+
 /// The flow is gone: what comes on its five-tuple begins another. Which way it passed is not remembered, but whether it was
 /// sent.
 pub(super) fn end(flow: &Flow) -> impl Iterator<Item = Settle> {

@@ -333,6 +333,11 @@ impl Late {
         self.settled.add(way, ifindex, self.state.all());
     }
 
+    /// Reads ahead what [`Self::settle`] will change.
+    pub(super) fn warm(&self, way: &Way, ifindex: u32) -> u64 {
+        self.settled.warm(way, ifindex)
+    }
+
     /// Has these packets go into the ring again.
     pub(super) fn unsettle(&mut self, way: &Way, ifindex: u32) {
         self.settled.remove(way, ifindex);
