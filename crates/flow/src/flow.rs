@@ -25,6 +25,15 @@ impl std::ops::AddAssign for Counters {
     }
 }
 
+impl std::ops::SubAssign for Counters {
+    #[inline]
+    fn sub_assign(&mut self, other: Self) {
+        self.packets -= other.packets;
+        self.ip_bytes -= other.ip_bytes;
+        self.frame_bytes -= other.frame_bytes;
+    }
+}
+
 impl std::ops::Add for Counters {
     type Output = Self;
 

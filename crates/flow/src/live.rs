@@ -50,6 +50,8 @@ pub struct Ticket {
 #[derive(Debug)]
 pub(crate) struct LiveFlows {
     facts: Arena<Facts>,
+    /// What all of them have held: to look at each at every report would take as long as all else there.
+    pub(crate) held: Counters,
     /// How often their pace was taken.
     pub(crate) intervals: u32,
     /// Those that have counted anything since, by number.
@@ -82,6 +84,7 @@ impl LiveFlows {
     pub(crate) fn new(seed: Seed) -> Self {
         LiveFlows {
             facts: Arena::default(),
+            held: Counters::default(),
             intervals: 0,
             active: Vec::new(),
             seed,
@@ -166,7 +169,9 @@ impl LiveFlows {
         let before = whole.initiator;
         whole.learn(flow, facts.strands.begin_at(place));
         facts.strands.add(place, flow, prints);
+        self.held -= whole.total();
         whole.count(|side| facts.strands.sent(side));
+        self.held += whole.total();
         flows.absorb_more(number, before, mem::take(more), flow.initiator);
         Some((number, place))
     }
@@ -287,6 +292,7 @@ impl LiveFlows {
     /// Takes a flow that is over out of `flows`, with its facts.
     pub(crate) fn take(&mut self, flows: &mut FlowStore, number: u32) -> (FlowParts, Facts) {
         let whole = flows.remove(number);
+        self.held -= whole.flow.total();
         let mut facts = self.facts.get_mut(number).map(mem::take).unwrap_or_default();
         facts.close(self.intervals, &whole.flow);
         (whole, facts)

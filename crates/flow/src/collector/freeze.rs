@@ -22,6 +22,9 @@ use crate::rank::Top;
 use crate::record::FlowDirection;
 use crate::snapshot::{Live, Snapshot};
 
+/// How often it is looked for flows that no table counts any more, in nanoseconds: a part of the time after which they are.
+const LOOK: u64 = 9_000_000_000;
+
 /// A row of an open flow, or of one that is over.
 enum Row<'a> {
     Open(u32, &'a Flow),
@@ -55,9 +58,12 @@ impl Collector {
         }
         let seconds = interval as f64 / 1e9;
         live.flows.take_pace(&self.flows, seconds);
-        let (open, over) = self.look_at_open(now);
+        let over = self.left_over(now);
         let Some(live) = &mut self.live else { return };
-        let sum = self.closed.shown.1 + self.closed.hidden.1 + open;
+        let one_by_one =
+            || self.flows.numbered().fold(Counters::default(), |sum, (_, flow)| sum + flow.total());
+        debug_assert_eq!(live.flows.held, one_by_one(), "what open flows have held");
+        let sum = self.closed.shown.1 + self.closed.hidden.1 + live.flows.held;
         live.now = Rate {
             bytes: sum.ip_bytes.saturating_sub(before.ip_bytes) as f64 / seconds,
             packets: sum.packets.saturating_sub(before.packets) as f64 / seconds,
@@ -71,19 +77,18 @@ impl Collector {
         }
     }
 
-    /// What all open flows have held; and which of them no table counts any more, though not all have said so under the same
-    /// five-tuple: what they were translated to may have become another's meanwhile. All tables must just have told what they
-    /// counted.
-    fn look_at_open(&self, now: Timestamp) -> (Counters, Vec<u32>) {
-        let (mut sum, mut over) = (Counters::default(), Vec::new());
-        let Some(live) = &self.live else { return (sum, over) };
-        for (number, flow) in self.flows.numbered() {
-            sum += flow.total();
-            if live.config.timeouts.is_left_over(flow, now) {
-                over.push(number);
-            }
+    /// Which open flows no table counts any more, though not all have said so under the same five-tuple: what they were
+    /// translated to may have become another's meanwhile. All tables must just have told what they counted. Where reports are
+    /// frequent, it is not looked at all flows at each.
+    fn left_over(&mut self, now: Timestamp) -> Vec<u32> {
+        let Some(live) = &mut self.live else { return Vec::new() };
+        if now.0.abs_diff(live.looked.0) < LOOK {
+            return Vec::new();
         }
-        (sum, over)
+        live.looked = now;
+        let timeouts = &live.config.timeouts;
+        let flows = self.flows.numbered().filter(|(_, flow)| timeouts.is_left_over(flow, now));
+        flows.map(|(number, _)| number).collect()
     }
 
     /// The same at the end of a run, where the last interval is cut short: one that is not worth half of those before is

@@ -72,6 +72,8 @@ struct Live {
     lingering: VecDeque<(Timestamp, Vec<u32>)>,
     /// When the pace was last taken, and what stood then.
     ticked: (Timestamp, Counters),
+    /// When it was last looked for flows that no table counts any more.
+    looked: Timestamp,
     /// The last interval, in nanoseconds.
     interval: i64,
     now: Rate,
@@ -94,6 +96,7 @@ impl Collector {
             over: Vec::new(),
             lingering: VecDeque::new(),
             ticked: (config.started, Counters::default()),
+            looked: config.started,
             interval: 0,
             now: Rate::default(),
             peak: Rate::default(),

@@ -90,6 +90,7 @@ impl LiveFlows {
     fn rejoin(&mut self, flows: &mut FlowStore, beyond: FlowKey, alias: &Alias) {
         let Some(number) = flows.find(beyond.hash(&self.seed), &beyond) else { return };
         let mut part = flows.remove(number);
+        self.held -= part.flow.total();
         let facts = mem::take(&mut self.facts[number]);
         if alias.flipped {
             part.flow.flip();
@@ -111,7 +112,10 @@ impl LiveFlows {
         whole.strands.adopt(facts.strands, alias.flipped);
         (whole.nat, whole.translated_by) = (Some(Box::new(alias.translated)), alias.initiator);
         whole.answer = whole.answer.take().or(facts.answer);
-        flows.get_mut(joined).count(|side| whole.strands.sent(side));
+        let flow = flows.get_mut(joined);
+        self.held -= flow.total();
+        flow.count(|side| whole.strands.sent(side));
+        self.held += flow.total();
         flows.absorb_more(joined, before, part.more, part.flow.initiator);
     }
 
