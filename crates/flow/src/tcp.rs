@@ -13,7 +13,7 @@
 use std::hint::select_unpredictable;
 use std::time::Duration;
 
-use dissect::{Tcp, TcpFlags, Timestamp};
+use dissect::{Stretch, Tcp, TcpFlags, Timestamp};
 
 use crate::key::Side;
 
@@ -138,6 +138,16 @@ impl Segment {
     #[inline]
     pub(crate) fn is_some(&self) -> bool {
         self.expected != 0
+    }
+
+    /// Whether it may say anything by its sequence number.
+    pub(crate) fn is_placed(&self) -> bool {
+        self.len > 0 || self.is_control()
+    }
+
+    /// Whether it begins or ends a connection.
+    pub(crate) fn is_control(&self) -> bool {
+        self.expected & CONTROL != 0
     }
 
     /// Makes it that of a packet without TCP.
@@ -368,6 +378,22 @@ impl TcpState {
     /// Whether segments of `side` that carry nothing say nothing new any more.
     pub(crate) fn acknowledges(&self, side: Side) -> bool {
         self.saw(side, PURE_ACK) && self.seen[side.index()] & STARTED != 0
+    }
+
+    /// Whether data of `side` says nothing new any more, but where the next begins.
+    pub(crate) fn goes_on(&self, side: Side) -> bool {
+        self.saw(side, CONTENT) && self.seen[side.index()] & STARTED != 0 && !self.is_over()
+    }
+
+    /// One past the highest sequence number of `side`, if there was any.
+    pub(crate) fn next(&self, side: Side) -> Option<u32> {
+        (self.seen[side.index()] & STARTED != 0).then_some(self.next[side.index()])
+    }
+
+    /// Goes on behind a piece of what `side` sent.
+    pub(crate) fn skip(&mut self, side: Side, stretch: &Stretch) {
+        self.next[side.index()] = stretch.next;
+        self.advanced[side.index()] = stretch.last.0;
     }
 
     /// Whether `side` sent a SYN.

@@ -173,6 +173,7 @@ impl<'a> Worker<'a> {
             Next::Batch(batch) => {
                 heed_interfaces(&mut self.table, &mut self.met, batch.interfaces);
                 self.others.listen(&mut self.table);
+                batch.pauses.iter().for_each(|pause| self.table.observe_pause(pause));
                 batch.read_by(Observe(&mut self.table));
                 self.others.tell(&mut self.table);
                 true
@@ -201,11 +202,12 @@ impl<'a> Worker<'a> {
     fn settle(&mut self) {
         for settle in self.table.take_settling() {
             match settle {
-                Settle::Begin(way) => self.ring.settle(way),
+                Settle::Begin(way, unread) => self.ring.settle(way, unread),
                 Settle::End(way) => self.ring.unsettle(&way),
                 Settle::EndAll => self.ring.unsettle_all(),
             }
         }
+        self.ring.count_streams(|way| self.table.next_of(way));
     }
 
     /// Counts what the kernel has counted of settled flows.
