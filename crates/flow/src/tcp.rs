@@ -109,6 +109,27 @@ const STARTED: u16 = 1 << 14;
 /// Stands beside the letters for SYN, FIN or RST: never seen, so that those are always looked at.
 const CONTROL: u16 = 1 << 15;
 
+/// What has been seen of a side if a segment is nothing new, but for its window: by its flags up to ACK, and whether there is
+/// data in it.
+static EXPECTED: [u16; 64] = {
+    let mut table = [STARTED; 64];
+    let mut what = 0;
+    while what < table.len() {
+        let (flags, data) = (TcpFlags((what >> 1) as u8), what & 1 != 0);
+        table[what] |= if flags.0 & (TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST) != 0 {
+            CONTROL
+        } else if data {
+            1 << CONTENT
+        } else if flags.0 & TcpFlags::ACK != 0 {
+            1 << PURE_ACK
+        } else {
+            0
+        };
+        what += 1;
+    }
+    table
+};
+
 /// What one packet adds to a flow's TCP facts: of most, one word tells that it is nothing new.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Segment {
@@ -124,13 +145,9 @@ pub(crate) struct Segment {
 impl Segment {
     #[inline(always)]
     pub(crate) fn of(tcp: &Tcp) -> Self {
-        let control = tcp.flags.has(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST);
-        // As numbers: whether there is data is anybody's guess, and no branch depends on it here, either.
-        let [data, ack, plain] = [tcp.payload_len > 0, tcp.flags.has(TcpFlags::ACK), !control].map(u16::from);
-        let letters = (data & plain) << CONTENT
-            | (ack & plain & (data ^ 1)) << PURE_ACK
-            | u16::from(tcp.window == 0) << ZERO_WINDOW;
-        let expected = letters | STARTED | (u16::from(control) * CONTROL);
+        // Read from a table: whether there is data is anybody's guess, and no branch depends on it here, either.
+        let what = usize::from(tcp.flags.0) << 1 | usize::from(tcp.payload_len > 0);
+        let expected = EXPECTED[what % EXPECTED.len()] | u16::from(tcp.window == 0) << ZERO_WINDOW;
         Segment { seq: tcp.seq, len: tcp.payload_len, expected, flags: tcp.flags }
     }
 
