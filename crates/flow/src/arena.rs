@@ -3,7 +3,7 @@
 //! One growing list would copy every flow each time it doubles, and touch twice the memory: on a hundred thousand
 //! flows that costs more than reading them again and again.
 
-use std::ops::{Index, IndexMut};
+use std::ops::{Index, IndexMut, Range};
 
 use crate::flow::Flow;
 
@@ -19,11 +19,13 @@ const FLOWS: usize = 1 << 15;
 pub(crate) struct Arena<T = Flow, const CHUNK: usize = FLOWS, const MIDDLE: usize = SOME> {
     /// All but the last are full.
     chunks: Vec<Vec<T>>,
+    /// So many have room that was had ready.
+    ready: usize,
 }
 
 impl<T, const CHUNK: usize, const MIDDLE: usize> Default for Arena<T, CHUNK, MIDDLE> {
     fn default() -> Self {
-        Self { chunks: Vec::new() }
+        Self { chunks: Vec::new(), ready: 0 }
     }
 }
 
@@ -63,6 +65,21 @@ impl<T, const CHUNK: usize, const MIDDLE: usize> Arena<T, CHUNK, MIDDLE> {
             last.push(thing);
         }
         number
+    }
+
+    /// Where so many to come and some more will stand, unless that was told before, or there are few: whoever can may have that
+    /// memory ready before it is written.
+    pub(crate) fn next_room(&mut self, count: usize) -> Option<Range<*const u8>> {
+        /// Room that is given beyond what is asked for: some pages.
+        const MORE: usize = 1 << 8;
+        let len = self.len();
+        let ready = self.ready.saturating_sub(len);
+        let last = self.chunks.last_mut().filter(|_| len > FEW && ready < count)?;
+        let room = last.spare_capacity_mut();
+        let end = (count + MORE).min(room.len());
+        self.ready = len + end;
+        let Range { start, end } = room.get(ready..end)?.as_ptr_range();
+        (start < end).then_some(start.cast()..end.cast())
     }
 
     /// All of them, by number.
@@ -106,6 +123,23 @@ mod tests {
 
     use super::*;
     use crate::key::{FlowKey, Side};
+
+    #[test]
+    fn room_is_told_once() {
+        let mut arena = Arena::<u64, 4096, 2048>::default();
+        let length = |room: Range<*const u8>| (room.end.addr() - room.start.addr()) / size_of::<u64>();
+        let mut rooms: Vec<(usize, usize)> = Vec::new();
+        for n in 0..5000 {
+            rooms.extend(arena.next_room(8).map(|room| (n, length(room))));
+            arena.push(0);
+        }
+        // Not while there are few; then in whole pieces, and never beyond what there is.
+        let given: usize = rooms.iter().map(|(_, room)| room).sum();
+        assert!(rooms[0].0 == FEW + 1 && rooms.len() < 24, "{rooms:?}");
+        assert!(given + FEW + 2 >= 5000 && given < 5000 + 2 * 264, "{given}");
+        let much = arena.next_room(1000).map_or(0, length);
+        assert!(much >= 1000 - 264 && arena.next_room(1000).is_none());
+    }
 
     #[test]
     fn numbers_go_on_over_chunks() {

@@ -19,12 +19,12 @@ const MAX_ROWS: usize = 65_536;
 pub(crate) struct Over {
     pub(crate) record: FlowRecord,
     /// How many intervals there had been by then.
-    pub(crate) intervals: usize,
+    pub(crate) intervals: u32,
 }
 
 impl Over {
     /// As it stands after so many intervals, counted as its own: the first after its end is the one it ended in.
-    pub(crate) fn record(&self, intervals: usize) -> FlowRecord {
+    pub(crate) fn record(&self, intervals: u32) -> FlowRecord {
         let since = intervals.saturating_sub(self.intervals + 1);
         FlowRecord { pace: self.record.pace.map(|pace| pace.later(since)), ..self.record.clone() }
     }

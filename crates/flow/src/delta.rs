@@ -15,6 +15,8 @@ use crate::totals::Totals;
 pub struct Delta {
     /// What the flows that stay in the table counted.
     pub(crate) changed: Vec<FlowParts>,
+    /// How many of those began since the previous delta.
+    pub(crate) begun: usize,
     /// The whole table, when it hands out its last delta.
     pub(crate) flows: FlowStore,
     /// Flows that are over, or have been idle for long.
@@ -35,6 +37,9 @@ impl Delta {
     /// Gives interfaces the numbers that they have in the whole run: `numbers`, by the table's own.
     pub fn renumber(&mut self, numbers: &[InterfaceId]) {
         let number = |own: u16| numbers.get(usize::from(own)).map_or(own, |id| id.0);
+        if (0..).zip(numbers).all(|(own, id)| id.0 == own) {
+            return;
+        }
         for part in self.changed.iter_mut().chain(&mut self.ended).chain(&mut self.evicted) {
             part.flow.interface = number(part.flow.interface);
         }

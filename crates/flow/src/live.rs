@@ -5,8 +5,10 @@ mod told;
 mod translated;
 
 use std::collections::VecDeque;
+use std::hint::black_box;
 use std::mem;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use dissect::{Endpoint, FiveTuple, Timestamp};
@@ -25,16 +27,15 @@ use crate::opening::NameEvent;
 use crate::path::Place;
 use crate::store::{FlowParts, FlowStore};
 
-/// Flows of which facts stand in one piece of memory: enough for large pages, …
-const FACTS: usize = 1 << 15;
-/// … and so many in what is there beforehand: to clear large pages takes longer.
-const SOME_FACTS: usize = 12 << 10;
 /// Questions that wait to be asked; beyond, flows are not asked about.
 const MAX_QUESTIONS: usize = 65_536;
 /// Questions that are asked again at once.
 const MAX_AGAIN: usize = 1024;
 /// Five-tuples that are another process's now, at most.
 const MAX_ANEW: usize = 65_536;
+
+/// Flows that are read ahead together: about as many cache misses as a core can wait for at once.
+pub(crate) const AHEAD: usize = 16;
 
 /// What an answer is given for.
 #[derive(Clone, Copy, Debug)]
@@ -48,9 +49,9 @@ pub struct Ticket {
 /// The flows of a live capture, beside their store.
 #[derive(Debug)]
 pub(crate) struct LiveFlows {
-    facts: Arena<Facts, FACTS, SOME_FACTS>,
+    facts: Arena<Facts>,
     /// How often their pace was taken.
-    pub(crate) intervals: usize,
+    pub(crate) intervals: u32,
     /// Those that have counted anything since, by number.
     active: Vec<u32>,
     seed: Seed,
@@ -109,25 +110,31 @@ impl LiveFlows {
         (flows.find(key.hash(&self.seed), &key), place)
     }
 
+    /// See [`Arena::next_room`].
+    pub(crate) fn next_room(&mut self, count: usize) -> Option<Range<*const u8>> {
+        self.facts.next_room(count)
+    }
+
     /// Reads ahead what [`Self::add`] will change, and `part`, which another processor has written: of many flows at once, so
     /// that their cache misses overlap.
     pub(crate) fn warm(&self, flows: &FlowStore, part: &FlowParts) -> u64 {
         let number = flows.guess(part.flow.key.anywhere().hash(&self.seed));
-        flows.warm(number)
-            ^ self.facts(number).map_or(0, Facts::warm)
-            ^ part.flow.warm_whole()
-            ^ part.prints.warm()
+        self.warm_number(flows, number) ^ part.flow.warm_whole() ^ part.prints.warm()
     }
 
-    /// Adds what a table counted of a flow on one interface; gives the flow's number, and where it was counted. `None`
-    /// if there was nothing to add, to a flow that is gone.
+    fn warm_number(&self, flows: &FlowStore, number: u32) -> u64 {
+        flows.warm(number) ^ self.facts(number).map_or(0, Facts::warm)
+    }
+
+    /// Adds what a table counted of a flow on one interface, which `part` need not hold any more; gives the flow's number, and
+    /// where it was counted. `None` if there was nothing to add, to a flow that is gone.
     pub(crate) fn add(
         &mut self,
         flows: &mut FlowStore,
-        part: FlowParts,
+        part: &mut FlowParts,
         ifindex: u32,
     ) -> Option<(u32, Place)> {
-        let FlowParts { mut flow, mut more, mut prints } = part;
+        let FlowParts { flow, more, prints } = part;
         let interface = InterfaceId(flow.interface);
         let mut key = flow.key.anywhere();
         let alias = self.aliases.get(&key).copied();
@@ -136,7 +143,7 @@ impl LiveFlows {
             if alias.flipped {
                 flow.flip();
                 more.flip();
-                prints = prints.flipped();
+                *prints = prints.flipped();
             }
         }
         flow.key = key;
@@ -148,19 +155,19 @@ impl LiveFlows {
         let number = match flows.find(flow.hash, &key) {
             Some(number) => number,
             None if flow.packets == [0; 2] => return None,
-            None => self.begin(flows, &flow, ifindex),
+            None => self.begin(flows, flow, ifindex),
         };
         self.note_active(number);
         let facts = &mut self.facts[number];
         if let Some(alias) = alias {
-            (facts.nat, facts.translated_by) = (Some(alias.translated), alias.initiator);
+            (facts.nat, facts.translated_by) = (Some(Box::new(alias.translated)), alias.initiator);
         }
         let whole = flows.get_mut(number);
         let before = whole.initiator;
-        whole.learn(&flow, facts.strands.begin_at(place));
-        facts.strands.add(place, &flow, &prints);
+        whole.learn(flow, facts.strands.begin_at(place));
+        facts.strands.add(place, flow, prints);
         whole.count(|side| facts.strands.sent(side));
-        flows.absorb_more(number, before, more, flow.initiator);
+        flows.absorb_more(number, before, mem::take(more), flow.initiator);
         Some((number, place))
     }
 
@@ -290,22 +297,33 @@ impl LiveFlows {
     /// Asks again for flows that go on and that nobody had the time to look up: some of them at each call.
     pub(crate) fn take_pace(&mut self, flows: &FlowStore, seconds: f64) {
         self.intervals += 1;
-        for number in mem::take(&mut self.active) {
-            let (Some(flow), Some(facts)) = (flows.open(number), self.facts.get_mut(number)) else {
-                continue;
-            };
-            // The flow that had this number may have ended meanwhile, and another have taken its place on the list, too.
-            if !mem::take(&mut facts.is_active) {
-                continue;
+        let mut active = mem::take(&mut self.active);
+        for some in active.chunks(AHEAD) {
+            black_box(some.iter().fold(0, |read, &number| read ^ self.warm_number(flows, number)));
+            for &number in some {
+                self.take_pace_of(flows, number, seconds);
             }
-            let total = flow.total();
-            let fresh = total.ip_bytes.saturating_sub(mem::replace(&mut facts.counted, total.ip_bytes));
-            facts.take_pace(self.intervals, fresh, seconds);
-            let deferred = matches!(facts.answer, Some(Answer::None(Reason::Deferred)));
-            if deferred && fresh > 0 && self.questions.len() < MAX_AGAIN {
-                let ticket = Ticket { key: flow.key, first: flow.first, number };
-                self.questions.push_back((ticket, question(flow, 0)));
-            }
+        }
+        active.clear();
+        self.active = active;
+    }
+
+    /// The same of one flow.
+    fn take_pace_of(&mut self, flows: &FlowStore, number: u32, seconds: f64) {
+        let (Some(flow), Some(facts)) = (flows.open(number), self.facts.get_mut(number)) else {
+            return;
+        };
+        // The flow that had this number may have ended meanwhile, and another have taken its place on the list, too.
+        if !mem::take(&mut facts.is_active) {
+            return;
+        }
+        let total = flow.total();
+        let fresh = total.ip_bytes.saturating_sub(mem::replace(&mut facts.counted, total.ip_bytes));
+        facts.take_pace(self.intervals, fresh, seconds);
+        let deferred = matches!(facts.answer, Some(Answer::None(Reason::Deferred)));
+        if deferred && fresh > 0 && self.questions.len() < MAX_AGAIN {
+            let ticket = Ticket { key: flow.key, first: flow.first, number };
+            self.questions.push_back((ticket, question(flow, 0)));
         }
     }
 

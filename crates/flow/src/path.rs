@@ -134,7 +134,7 @@ pub(crate) struct Strand {
     /// First packet here.
     pub(crate) first: Timestamp,
     /// The path that it is part of, a side: the place of the first of its strands.
-    path: [usize; 2],
+    path: [u32; 2],
     /// The latest interval's.
     prints: Prints,
 }
@@ -178,7 +178,7 @@ impl Strands {
     /// Adds what was counted at `place`.
     pub(crate) fn add(&mut self, place: Place, part: &Flow, prints: &Prints) {
         let at = self.all.iter().position(|s| s.place == place).unwrap_or_else(|| {
-            let path = [self.all.len(); 2];
+            let path = [self.all.len() as u32; 2];
             let (first, prints) = (part.first, Prints::default());
             self.all.push(Strand { place, first, sent: Default::default(), ended: false, prints, path });
             self.all.len() - 1
@@ -222,7 +222,8 @@ impl Strands {
         let gone = self.gone.iter().flat_map(|gone| gone.fullest[side].iter().copied());
         let strands = self.all.iter().map(|strand| (strand.path[side], strand.sent[side]));
         for (path, sent) in strands.chain(gone) {
-            fullest[path] = fuller(fullest[path], sent);
+            let fullest = &mut fullest[path as usize];
+            *fullest = fuller(*fullest, sent);
         }
         let sum = self.gone.as_ref().map_or(Counters::default(), |gone| gone.sums[side]);
         fullest.into_iter().fold(sum, |sum, sent| sum + sent)
@@ -287,12 +288,12 @@ impl Strands {
             places.push(at);
             match self.all.get_mut(at) {
                 Some(strand) => strand.merge(&other),
-                None => self.all.push(Strand { path: [at; 2], ..other }),
+                None => self.all.push(Strand { path: [at as u32; 2], ..other }),
             }
             (0..2).for_each(|side| self.join(at, side));
         }
         if let Some(theirs) = others.gone {
-            let path = |side: usize, first: usize| self.all[places[first]].path[side];
+            let path = |side: usize, first: u32| self.all[places[first as usize]].path[side];
             self.gone.get_or_insert_default().adopt(*theirs, flipped, path);
         }
     }

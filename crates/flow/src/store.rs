@@ -1,6 +1,7 @@
 //! The flows of one table or collector: an arena, its index, and the facts that few flows have.
 
 use std::hint::black_box;
+use std::ops::Range;
 use std::sync::Arc;
 
 use dissect::app::App;
@@ -125,6 +126,16 @@ impl FlowStore {
         self.flows.len() - self.free.len()
     }
 
+    /// How many of so many flows to come will have no place of one that is gone.
+    pub(crate) fn beyond_free(&self, count: usize) -> usize {
+        count.saturating_sub(self.free.len())
+    }
+
+    /// See [`Arena::next_room`].
+    pub(crate) fn next_room(&mut self, count: usize) -> Option<Range<*const u8>> {
+        self.flows.next_room(count)
+    }
+
     /// The number that `hash` leads to first: likely its flow's, maybe another's, maybe none's. Asking for many of these at
     /// once overlaps their cache misses.
     #[inline]
@@ -136,6 +147,12 @@ impl FlowStore {
     #[inline]
     pub(crate) fn warm(&self, number: u32) -> u64 {
         self.flows.get(number).map_or(0, Flow::warm)
+    }
+
+    /// Reads a flow's print ahead of its use.
+    #[inline]
+    pub(crate) fn warm_print(&self, number: u32) -> u64 {
+        self.prints.get(number as usize).map_or(0, Prints::warm)
     }
 
     /// The flow that was guessed, if it is `key`'s: the guess may have been wrong, or be stale.
@@ -277,8 +294,7 @@ impl FlowStore {
     }
 
     fn warm_whole(&self, number: u32) -> u64 {
-        let print = self.prints.get(number as usize).map_or(0, Prints::warm);
-        self.flows.get(number).map_or(0, Flow::warm_whole) ^ print
+        self.flows.get(number).map_or(0, Flow::warm_whole) ^ self.warm_print(number)
     }
 
     /// The same of one flow; `None` if it counted nothing, or is gone.

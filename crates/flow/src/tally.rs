@@ -39,6 +39,8 @@ pub(crate) struct Tally {
     /// What the source of packets is to be told, in this order.
     pub(crate) settling: Vec<Settle>,
     stretches: Stretches,
+    /// The flow that was found last where a guess was wrong.
+    found: u32,
 }
 
 /// Keeps the number of flows within its bound.
@@ -60,6 +62,7 @@ impl Tally {
             first_interface: 0,
             settling: Vec::new(),
             stretches: Stretches::default(),
+            found: u32::MAX,
         }
     }
 
@@ -176,7 +179,11 @@ impl Tally {
     /// The packet's flow where the first guess was wrong.
     #[inline(never)]
     fn search(&mut self, o: &Observation<'_>) -> u32 {
-        self.flows.find(o.hash, &o.key).unwrap_or_else(|| self.begin(o))
+        // Packets that came together with the first one of their flow were all guessed before there was that flow.
+        if self.flows.guessed(self.found, &o.key).is_none() {
+            self.found = self.flows.find(o.hash, &o.key).unwrap_or_else(|| self.begin(o));
+        }
+        self.found
     }
 
     /// A flow that began in another capture began with this packet, whose sender is its initiator: this one is earlier, or

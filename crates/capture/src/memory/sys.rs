@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "an allocator's contract, the C library's allocator, and one system call")]
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::ops::Range;
 use std::ptr;
 
 /// A large page of x86-64, and of AArch64 with pages of 4 KiB.
@@ -45,6 +46,20 @@ pub fn keep_freed() {
             libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
         }
     }
+}
+
+/// Has the kernel give the pages of memory that will be written soon, all at once: that takes half of the time that it takes
+/// when they are written, one after the other.
+///
+/// A kernel before 5.14 gives them when they are written.
+pub fn make_ready(memory: Range<*const u8>) {
+    // SAFETY: it asks for a number.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(LARGE);
+    let before = memory.start.addr() % page;
+    let length = memory.end.addr().saturating_sub(memory.start.addr()) + before;
+    let start = memory.start.wrapping_sub(before).cast_mut();
+    // SAFETY: nothing of what is in these pages changes, whosever they are. Failure leaves all as it is.
+    unsafe { libc::madvise(start.cast(), length.next_multiple_of(page), libc::MADV_POPULATE_WRITE) };
 }
 
 /// Asks the kernel for large pages in the `len` bytes at `start`.
@@ -152,6 +167,20 @@ mod tests {
                 LargePages.dealloc(start, layout);
             }
         }
+    }
+
+    #[test]
+    fn what_is_made_ready_stays_what_it_is() {
+        let mut bytes = vec![7_u8; 1 << 20];
+        let all = bytes.as_ptr_range();
+        make_ready(all.start.wrapping_add(5)..all.end.wrapping_sub(9));
+        make_ready(all.end..all.start);
+        assert!(bytes.iter().all(|byte| *byte == 7));
+        bytes.reserve_exact(1 << 20);
+        let room = bytes.spare_capacity_mut().as_ptr_range();
+        make_ready(room.start.cast()..room.end.cast());
+        bytes.resize(2 << 20, 7);
+        assert!(bytes.iter().all(|byte| *byte == 7));
     }
 
     #[test]

@@ -8,14 +8,14 @@ use dissect::app::{App, End};
 use hashbrown::HashMap;
 
 use super::account::Account;
-use super::{AHEAD, Collector, Resolvers};
+use super::{Collector, Resolvers};
 use crate::attribution::Answer;
 use crate::closed::Over;
 use crate::dns::DnsEvent;
 use crate::flow::{self, Counters, Flow};
 use crate::group::{Group, GroupBy, GroupKey};
 use crate::ledger::InterfaceId;
-use crate::live::Facts;
+use crate::live::{AHEAD, Facts};
 use crate::owner::Owner;
 use crate::pace::Rate;
 use crate::rank::Top;

@@ -3,11 +3,14 @@
 use std::hint::black_box;
 use std::iter::repeat;
 use std::mem;
+use std::ops::Range;
 
 use dissect::Timestamp;
 use hashbrown::HashSet;
 
-use super::{AHEAD, Collector};
+use super::Collector;
+use crate::delta::Delta;
+use crate::live::AHEAD;
 use crate::path::Place;
 use crate::store::FlowParts;
 
@@ -17,11 +20,11 @@ const LINGER: i64 = 500_000_000;
 const MAX_LINGERING: usize = 4096;
 
 impl Collector {
-    fn add_live(&mut self, part: FlowParts) -> Option<(u32, Place)> {
+    fn add_live(&mut self, part: &mut FlowParts) -> Option<(u32, Place)> {
         // What begins where another flow of the same five-tuple has ended, and that on all interfaces, is another one.
         if part.flow.total().packets > 0
             && self.live.as_ref().is_some_and(|live| !live.over.is_empty() || !live.lingering.is_empty())
-            && let Some((number, place)) = self.find_live(&part)
+            && let Some((number, place)) = self.find_live(part)
             && self.live.as_ref()?.flows.has_ended(&self.flows, number, place)
         {
             self.close_live(number);
@@ -39,30 +42,30 @@ impl Collector {
         &mut self,
         ended: Vec<FlowParts>,
         evicted: Vec<FlowParts>,
-        changed: Vec<FlowParts>,
+        mut changed: Vec<FlowParts>,
         last: impl Iterator<Item = FlowParts>,
     ) {
         let mut ends: Vec<((u32, Place), bool)> = Vec::new();
         let ended = ended.into_iter().zip(repeat(false));
-        for (part, evicted) in ended.chain(evicted.into_iter().zip(repeat(true))) {
-            ends.extend(self.add_live(part).zip(Some(evicted)));
+        for (mut part, evicted) in ended.chain(evicted.into_iter().zip(repeat(true))) {
+            ends.extend(self.add_live(&mut part).zip(Some(evicted)));
         }
         let places: HashSet<(u32, Place)> = ends.iter().map(|(end, _)| *end).collect();
         let mut anew = Vec::new();
-        let mut add = |collector: &mut Self, part| {
-            if !places.is_empty() && collector.find_live(&part).is_some_and(|found| places.contains(&found)) {
-                anew.push(part);
+        let mut add = |collector: &mut Self, part: &mut FlowParts| {
+            if !places.is_empty() && collector.find_live(part).is_some_and(|found| places.contains(&found)) {
+                anew.push(part.clone());
             } else {
                 collector.add_live(part);
             }
         };
-        let mut changed = changed.into_iter();
-        while !changed.as_slice().is_empty() {
-            let next = changed.as_slice().get(..AHEAD).unwrap_or(changed.as_slice());
-            self.read_ahead(next);
-            changed.by_ref().take(AHEAD).for_each(|part| add(self, part));
+        for some in changed.chunks_mut(AHEAD) {
+            self.read_ahead(some);
+            for part in some {
+                add(self, part);
+            }
         }
-        last.for_each(|part| add(self, part));
+        last.for_each(|mut part| add(self, &mut part));
         let Some(live) = &mut self.live else { return };
         let mut fewer = Vec::new();
         for ((number, place), evicted) in ends {
@@ -76,9 +79,16 @@ impl Collector {
         for number in fewer {
             self.fold(number);
         }
-        for part in anew {
-            self.add_live(part);
+        for mut part in anew {
+            self.add_live(&mut part);
         }
+    }
+
+    /// Where the flows of a delta that are new will stand, as [`crate::FlowTable::next_room`] tells it.
+    pub fn next_room(&mut self, delta: &Delta) -> impl Iterator<Item = Range<*const u8>> + use<> {
+        let count = self.flows.beyond_free(delta.begun);
+        let facts = self.live.as_mut().and_then(|live| live.flows.next_room(count));
+        facts.into_iter().chain(self.flows.next_room(count))
     }
 
     /// Reads what adding `parts` will change, so that the cache misses of all of them overlap.

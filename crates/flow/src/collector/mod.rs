@@ -35,9 +35,6 @@ use crate::sockets::{ProcessSockets, Sockets};
 use crate::store::{FlowParts, FlowStore};
 use crate::totals::Totals;
 
-/// Flows that are read ahead together: about as many cache misses as a core can wait for at once.
-const AHEAD: usize = 16;
-
 /// Merges the deltas of all tables.
 #[derive(Debug)]
 pub struct Collector {
@@ -353,7 +350,7 @@ impl Collector {
     }
 
     /// How many intervals of a live capture have ended.
-    fn intervals(&self) -> usize {
+    fn intervals(&self) -> u32 {
         self.live.as_ref().map_or(0, |live| live.flows.intervals)
     }
 

@@ -60,7 +60,8 @@ impl Collector {
                     record.path.push(name);
                 }
             }
-            record.nat = facts.nat.map(|(from, to)| if facts.turned(flow) { (to, from) } else { (from, to) });
+            let nat = facts.nat.as_deref().copied();
+            record.nat = nat.map(|(from, to)| if facts.turned(flow) { (to, from) } else { (from, to) });
             record.pace = Some(facts.pace(self.intervals()));
         }
         record

@@ -5,7 +5,7 @@ use dissect::Endpoint;
 use crate::attribution::Answer;
 use crate::flow::Flow;
 use crate::key::Side;
-use crate::pace::Pace;
+use crate::pace::{Pace, Pacing};
 use crate::path::Strands;
 
 /// What is known of one flow besides its counters.
@@ -23,15 +23,15 @@ pub(crate) struct Facts {
     pub(super) is_active: bool,
     /// The table that ended it last had no room for it.
     pub(crate) evicted: bool,
+    /// The interval in which its pace was last put down: those without packets are left out.
+    pub(super) paced: u32,
     /// Its five-tuple beyond a translation, as the initiator of that has it.
-    pub(crate) nat: Option<(Endpoint, Endpoint)>,
-    /// The interval in which it was last put down: those without packets are left out.
-    pub(super) paced: usize,
-    pub(super) pace: Pace,
+    pub(crate) nat: Option<Box<(Endpoint, Endpoint)>>,
+    pub(super) pace: Pacing,
 }
 
 // Cache lines: what each report asks is in the first two.
-const _: () = assert!(size_of::<Facts>() == 384);
+const _: () = assert!(size_of::<Facts>() == 256);
 
 impl Facts {
     /// Whether `flow` runs against the translation's own direction.
@@ -45,27 +45,29 @@ impl Facts {
     }
 
     /// Its pace after so many intervals of the capture.
-    pub(crate) fn pace(&self, intervals: usize) -> Pace {
-        let mut pace = self.pace;
-        pace.skip(intervals.saturating_sub(self.paced));
-        pace
+    pub(crate) fn pace(&self, intervals: u32) -> Pace {
+        let pace = self.pace.pace();
+        match intervals.saturating_sub(self.paced) {
+            0 => pace,
+            idle => Pace { now: 0.0, ..pace.later(idle) },
+        }
     }
 
     /// IP bytes a second over the last of so many intervals of the capture.
-    pub(crate) fn rate(&self, intervals: usize) -> f64 {
+    pub(crate) fn rate(&self, intervals: u32) -> f64 {
         if self.paced < intervals { 0.0 } else { self.pace.now }
     }
 
     /// Puts down what was counted in the interval of that number.
-    pub(super) fn take_pace(&mut self, interval: usize, fresh: u64, seconds: f64) {
+    pub(super) fn take_pace(&mut self, interval: u32, fresh: u64, seconds: f64) {
         self.pace.skip(interval.saturating_sub(self.paced + 1));
         self.pace.take(fresh, seconds);
         self.paced = interval;
     }
 
     /// Closes the account of a flow that is over.
-    pub(super) fn close(&mut self, intervals: usize, flow: &Flow) {
-        self.pace = self.pace(intervals);
+    pub(super) fn close(&mut self, intervals: u32, flow: &Flow) {
+        self.pace.skip(intervals.saturating_sub(self.paced));
         self.paced = intervals;
         self.pace.close(flow.total().ip_bytes.saturating_sub(self.counted));
     }

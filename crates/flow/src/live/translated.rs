@@ -109,7 +109,7 @@ impl LiveFlows {
         let whole = &mut self.facts[joined];
         flows.get_mut(joined).learn(&part.flow, whole.strands.iter().next().is_none());
         whole.strands.adopt(facts.strands, alias.flipped);
-        (whole.nat, whole.translated_by) = (Some(alias.translated), alias.initiator);
+        (whole.nat, whole.translated_by) = (Some(Box::new(alias.translated)), alias.initiator);
         whole.answer = whole.answer.take().or(facts.answer);
         flows.get_mut(joined).count(|side| whole.strands.sent(side));
         flows.absorb_more(joined, before, part.more, part.flow.initiator);

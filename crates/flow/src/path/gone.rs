@@ -20,19 +20,19 @@ pub(super) struct Gone {
     /// What each side sent on paths that are gone as a whole.
     pub(super) sums: [Counters; 2],
     /// A side: the fullest of the folded strands of a path that goes on, and the path.
-    pub(super) fullest: [Vec<(usize, Counters)>; 2],
+    pub(super) fullest: [Vec<(u32, Counters)>; 2],
     /// First packet, whether beyond a translation, and interface.
     pub(super) places: Vec<(Timestamp, bool, InterfaceId)>,
 }
 
 impl Gone {
     /// The path `from` is part of `to`.
-    pub(super) fn join(&mut self, side: usize, from: usize, to: usize) {
+    pub(super) fn join(&mut self, side: usize, from: u32, to: u32) {
         self.fullest[side].iter_mut().filter(|(path, _)| *path == from).for_each(|(path, _)| *path = to);
     }
 
     /// Takes what folded strands of another flow held, whose paths are called as `path` says.
-    pub(super) fn adopt(&mut self, mut other: Gone, flipped: bool, path: impl Fn(usize, usize) -> usize) {
+    pub(super) fn adopt(&mut self, mut other: Gone, flipped: bool, path: impl Fn(usize, u32) -> u32) {
         if flipped {
             other.sums.reverse();
             other.fullest.reverse();
@@ -85,18 +85,18 @@ impl Strands {
     /// Folds what `side` sent on strands that are not `left`, and names paths by the first of their strands that are.
     fn fold_side(&mut self, side: usize, left: &[bool], gone: &mut Gone) {
         let mut fullest: Vec<Option<Counters>> = vec![None; self.all.len()];
-        let mut add = |path: usize, sent: Counters| {
-            let best = fullest[path].get_or_insert(sent);
+        let mut add = |path: u32, sent: Counters| {
+            let best = fullest[path as usize].get_or_insert(sent);
             *best = fuller(*best, sent);
         };
         gone.fullest[side].drain(..).for_each(|(path, sent)| add(path, sent));
         for (strand, _) in self.all.iter().zip(left).filter(|(_, left)| !**left) {
             add(strand.path[side], strand.sent[side]);
         }
-        let mut names: Vec<Option<usize>> = vec![None; self.all.len()];
+        let mut names: Vec<Option<u32>> = vec![None; self.all.len()];
         let goes_on = self.all.iter_mut().zip(left).filter(|(_, left)| **left);
-        for (at, (strand, _)) in goes_on.enumerate() {
-            strand.path[side] = *names[strand.path[side]].get_or_insert(at);
+        for (at, (strand, _)) in (0..).zip(goes_on) {
+            strand.path[side] = *names[strand.path[side] as usize].get_or_insert(at);
         }
         for (sent, name) in fullest.into_iter().zip(names) {
             match (sent, name) {

@@ -1,5 +1,7 @@
 //! Packets that the source has counted because nobody would have read them.
 
+use std::hint::black_box;
+
 use dissect::{Pause, SettledCount, Timestamp, Way};
 
 use super::{FlowTable, Run};
@@ -50,6 +52,20 @@ impl FlowTable {
         (o.at, o.interface) = (at, how.interface.0);
         o.note_direction(count.way.direction);
         self.tally.add_settled(&o, count);
+    }
+
+    /// The same of several flows, which are read ahead together: they have long left the processor's cache.
+    pub fn observe_all_settled(&mut self, counts: &[SettledCount]) {
+        let warm = |count: &SettledCount| {
+            let interface = self.capture.interface(count.way.interface);
+            let key = FlowKey::of_tuple(&count.way.tuple).0.on(interface.0);
+            let number = self.tally.flows.guess(key.hash(&self.options.seed));
+            self.tally.flows.warm(number) ^ self.tally.flows.warm_print(number)
+        };
+        black_box(counts.iter().fold(0, |read, count| read ^ warm(count)));
+        for count in counts {
+            self.observe_settled(count);
+        }
     }
 
     /// Ends flows of a live capture that are over or have been idle too long by `now`: some of them at each call, all

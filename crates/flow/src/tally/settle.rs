@@ -36,6 +36,16 @@ pub enum Settle {
     EndAll,
 }
 
+impl Settle {
+    /// The way that need not be seen from now on.
+    pub fn begun(&self) -> Option<&Way> {
+        match self {
+            Settle::Begin(way, _) => Some(way),
+            Settle::End(_) | Settle::EndAll => None,
+        }
+    }
+}
+
 /// The flow is gone: what comes on its five-tuple begins another.
 pub(super) fn end(flow: &Flow) -> impl Iterator<Item = Settle> {
     let sides = [Side::Low, Side::High].into_iter().filter(|side| flow.settled.is_told(*side));

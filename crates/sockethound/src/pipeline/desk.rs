@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::{Duration, Instant};
 
+use capture::memory::make_ready;
 use capture::ring::{InterfaceCounters, LinkChange, LinkChangeKind, RingStats};
 use flow::{Collector, InterfaceId, InterfaceName, NamedBy, Readings, Snapshot};
 use hashbrown::{HashMap, HashSet};
@@ -145,6 +146,7 @@ impl Desk {
                 outputs.extend(told.map(Output::Notice));
             }
             delta.renumber(&self.numbers[worker]);
+            self.collector.next_room(&delta).for_each(make_ready);
             self.collector.absorb(delta);
         }
         let (now, before) = (&news.ring, &self.rings[worker]);

@@ -344,6 +344,11 @@ impl Late {
         }
     }
 
+    /// Reads ahead what [`Self::settle`] will change.
+    pub(super) fn warm(&self, way: &Way, ifindex: u32) -> u64 {
+        self.settled.warm(way, ifindex)
+    }
+
     /// Has these packets go into the ring again.
     pub(super) fn unsettle(&mut self, way: &Way, ifindex: u32) {
         if let Some(place) = self.settled.remove(way, ifindex) {

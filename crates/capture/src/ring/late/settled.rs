@@ -6,6 +6,7 @@
 
 use std::hint::black_box;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
@@ -104,6 +105,12 @@ impl Settled {
         self.hash_at(place).store(hash, Release);
         state[SETTLED_FLOWS].fetch_add(1, Relaxed);
         Some(place as u32)
+    }
+
+    /// Reads ahead what [`Self::add`] will change.
+    pub(super) fn warm(&self, way: &Way, ifindex: u32) -> u64 {
+        let first = ways(hash(way, ifindex, self.seed)).start;
+        u64::from(self.used[first]) ^ self.hash_at(first).load(Relaxed)
     }
 
     fn hash_at(&self, place: usize) -> &AtomicU64 {
@@ -227,7 +234,7 @@ fn mark_of(hash: u64) -> u32 {
 }
 
 /// The places that a key of this hash may be at.
-fn ways(hash: u64) -> impl Iterator<Item = usize> {
+fn ways(hash: u64) -> Range<usize> {
     let first = ((hash >> 32) as usize % PLACES) & !(WAYS - 1);
     first..first + WAYS
 }
