@@ -1,6 +1,6 @@
 //! Packets as sources lend them: many at a time, where they lie.
 
-use dissect::{Direction, LinkType, Packet, Timestamp};
+use dissect::{Direction, LinkType, Packet, Pause, Timestamp};
 
 use crate::fetch::{self, Runner, Stride};
 use crate::file::linktype::wire_len;
@@ -42,6 +42,8 @@ pub struct Batch<'a> {
     pub records: Records<'a>,
     /// Every interface of the source so far.
     pub interfaces: &'a [Interface],
+    /// Data that the source has counted, before these packets or between them.
+    pub pauses: &'a [Pause],
 }
 
 /// Where the next batch lies.

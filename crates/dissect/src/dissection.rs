@@ -145,20 +145,36 @@ impl<'a> Dissection<'a> {
     ///
     /// Reads what tunnels begin and end with, a plain IPv4 header on either side, without going from dissector to dissector.
     pub fn follow(&mut self, packet: &Packet<'a>, registry: &Registry) {
+        if let Some((plain, _)) = self.follow_to_plain(packet, registry) {
+            self.end_with(&plain, registry);
+        }
+    }
+
+    /// The same, but stops before a plain IPv4 header with TCP or UDP behind which nothing follows: gives what these say, and
+    /// whether somebody may read what they carry, as [`crate::packet::Take`] has it. [`Self::ip`] is then what encloses them.
+    pub fn follow_to_plain(&mut self, packet: &Packet<'a>, registry: &Registry) -> Option<(Plain<'a>, bool)> {
         let outermost = Claim::Link(packet.link_type);
         let turn = match Outer::of(packet) {
             Some(outer) => self.enter_outer(&outer, registry),
             None => self.turn(outermost, registry),
         };
-        self.follow_from::<true>(turn, outermost, registry);
+        self.follow_from::<true>(turn, outermost, registry)
     }
 
-    /// Takes turns until nobody is left; `SHORT` cuts, where [`Plain`] gives the same.
+    /// Takes turns until nobody is left; `SHORT` stops before what is [`Plain`], and gives it.
     #[inline(always)] // Once each way.
-    fn follow_from<const SHORT: bool>(&mut self, mut turn: Turn, outermost: Claim, registry: &Registry) {
+    fn follow_from<const SHORT: bool>(
+        &mut self,
+        mut turn: Turn,
+        outermost: Claim,
+        registry: &Registry,
+    ) -> Option<(Plain<'a>, bool)> {
         while let Turn::Of(id) = turn {
-            if SHORT && id == registry.readers.ipv4 && self.end_plain(registry).is_some() {
-                return;
+            if SHORT
+                && id == registry.readers.ipv4
+                && let Some(plain) = self.plain(registry)
+            {
+                return Some(plain);
             }
             turn = registry.dissector(id).advance(id, self, registry);
         }
@@ -166,6 +182,7 @@ impl<'a> Dissection<'a> {
         if turn == Turn::Declined {
             self.stop = Stop::Unclaimed(outermost);
         }
+        None
     }
 
     /// Takes over the outermost headers; says whose turn it is behind them.
@@ -180,13 +197,17 @@ impl<'a> Dissection<'a> {
         self.turn(Claim::IpProtocol(outer.ip.protocol), registry)
     }
 
-    /// Reads [`Self::payload`] as plain IPv4 with TCP or UDP, behind which nothing follows; `None` if it is anything else.
+    /// [`Self::payload`] as plain IPv4 with TCP or UDP, behind which nothing follows; `None` if it is anything else.
     #[inline]
-    fn end_plain(&mut self, registry: &Registry) -> Option<()> {
+    fn plain(&self, registry: &Registry) -> Option<(Plain<'a>, bool)> {
         if usize::from(self.depth) + 2 > MAX_LAYERS {
             return None;
         }
-        let plain = Plain::behind(self.payload, self.offset_of(self.payload), registry)?;
+        Plain::behind(self.payload, self.offset_of(self.payload), registry)
+    }
+
+    /// Adds what [`Self::follow_to_plain`] gave.
+    pub fn end_with(&mut self, plain: &Plain<'a>, registry: &Registry) {
         let readers = &registry.readers;
         self.push_layer(readers.ipv4, self.payload);
         self.enter_ip(plain.ip);
@@ -195,7 +216,6 @@ impl<'a> Dissection<'a> {
         self.tcp = plain.tcp;
         self.enter_transport();
         self.payload = plain.payload;
-        Some(())
     }
 
     /// Lets `read` have [`Self::payload`] as one more layer; says whose turn it is then.

@@ -95,7 +95,41 @@ pub struct Way {
     pub direction: Direction,
 }
 
-/// Datagrams that were counted where they passed, because nobody would have read them.
+/// Which packets of a flow are not read any more, and may be counted where they pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// Datagrams that begin neither another opening nor a message; segments of TCP with ACK alone, without data, and with an
+    /// open window.
+    Nothing,
+    /// Segments of TCP with data, ACK, neither SYN, FIN, RST nor URG, and an open window, that begin where the one before
+    /// ended.
+    Data,
+}
+
+/// Data of a flow was seen that is not counted where it passes: it does not go on where what was counted ended, or else says
+/// more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Which way it passes.
+    pub way: Way,
+    /// What was counted before it since the last pause; `None` if nothing was.
+    pub counted: Option<Stretch>,
+    /// Nothing will be counted behind it.
+    pub is_over: bool,
+}
+
+/// Data that was counted where it passed: a piece of a stream without a hole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// Sequence number of its first byte.
+    pub from: u32,
+    /// Sequence number of the first byte behind it.
+    pub next: u32,
+    /// When the last of it passed.
+    pub last: Timestamp,
+}
+
+/// Packets that were counted where they passed, because nobody would have read them.
 #[derive(Clone, Copy, Debug)]
 pub struct SettledCount {
     /// Whose they are.

@@ -18,7 +18,7 @@ mod port_set;
 
 pub use dissection::{Dissection, Layer, MAX_LAYERS, MAX_TUNNELS, Tunnel};
 pub use facts::{
-    Direction, Endpoint, FiveTuple, Fragment, Icmp, Ip, KernelCount, LinkType, Packet, SettledCount, Stop,
-    Tcp, TcpFlags, Timestamp, Way,
+    Direction, Endpoint, FiveTuple, Fragment, Icmp, Ip, KernelCount, LinkType, Packet, Pause, SettledCount,
+    Stop, Stretch, Tcp, TcpFlags, Timestamp, Unread, Way,
 };
 pub use neighbour::Mac;

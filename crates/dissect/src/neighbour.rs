@@ -22,7 +22,12 @@ const TARGET: u8 = 2;
 impl Dissection<'_> {
     /// Who the sender of a packet says that it is on its link. `None` of packets that say nothing of the kind, and of those
     /// in tunnels.
+    #[inline]
     pub fn neighbour(&self) -> Option<(IpAddr, Mac)> {
+        if self.ip.is_some() && self.icmp.is_none() { None } else { self.told_neighbour() }
+    }
+
+    fn told_neighbour(&self) -> Option<(IpAddr, Mac)> {
         let (addr, mac) = match (&self.ip, self.icmp) {
             (None, _) => self.arp()?,
             (Some(ip), Some(Icmp { kind: ROUTER_SOLICITATION..=NEIGHBOUR_ADVERTISEMENT, code: 0 }))

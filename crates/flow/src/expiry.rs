@@ -43,7 +43,7 @@ pub const LATE: Duration = Duration::from_secs(3);
 impl Timeouts {
     /// Whether `flow` should have ended before `now`.
     pub(crate) fn has_ended(&self, flow: &Flow, now: Timestamp) -> bool {
-        let late = if flow.settled == 0 { Duration::ZERO } else { LATE };
+        let late = if flow.settled.is_none() { Duration::ZERO } else { LATE };
         idle(flow, now) >= self.of(flow) + late
     }
 

@@ -1,6 +1,6 @@
 //! One flow's counters: what every packet touches, and nothing else.
 
-use dissect::{Icmp, TcpFlags, Timestamp};
+use dissect::{Icmp, Stretch, TcpFlags, Timestamp, Unread};
 
 use crate::key::{FlowKey, Side};
 use crate::tcp::{Course, Segment, TcpEvents, TcpFacts, TcpState};
@@ -68,6 +68,8 @@ impl Heed {
     const COUNTED: u8 = 1 << 5;
     /// The payload at hand lies far from what its side said before, in a flow that is told.
     const ASTRAY: u8 = 1 << 6;
+    /// What it says may have been counted where it passed: then sequence numbers are caught up with first.
+    const ELSEWHERE: u8 = 1 << 7;
 
     /// Of a flow that begins.
     fn of(protocol: u8) -> Self {
@@ -148,14 +150,24 @@ impl Heed {
     /// Another connection begins, whose opening has not been read.
     #[cold]
     pub(crate) fn begin_again(&mut self) {
-        self.0 = self.0 & Self::COUNTED | Self::BOTH;
+        self.0 = self.0 & (Self::COUNTED | Self::ELSEWHERE) | Self::BOTH;
     }
 
     /// The opening was read. Another protocol's may follow, or another one of the same, if it `recurs`.
     pub(crate) fn told(&mut self, another_s: bool, recurs: bool) {
-        let counted = self.0 & Self::COUNTED;
-        let both = if another_s || recurs || counted != 0 { Self::BOTH } else { 0 };
-        self.0 = Self::TOLD | both | counted | if recurs { Self::RECURS } else { 0 };
+        let both = if another_s || recurs || self.is_counted() { Self::BOTH } else { 0 };
+        let kept = self.0 & (Self::COUNTED | Self::ELSEWHERE);
+        self.0 = Self::TOLD | both | kept | if recurs { Self::RECURS } else { 0 };
+    }
+
+    #[inline]
+    pub(crate) fn is_elsewhere(self) -> bool {
+        self.0 & Self::ELSEWHERE != 0
+    }
+
+    /// Whether what it says may be counted where it passes, from now on.
+    pub(crate) fn set_elsewhere(&mut self, is_elsewhere: bool) {
+        self.0 = self.0 & !Self::ELSEWHERE | if is_elsewhere { Self::ELSEWHERE } else { 0 };
     }
 
     /// What `side` says next is not wanted.
@@ -172,6 +184,62 @@ impl Heed {
         if self.0 & Self::BOTH == 0 {
             self.told(another_s, false);
         }
+    }
+}
+
+/// Which packets of a flow the source was told to count itself, by side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Settled(u8);
+
+impl Settled {
+    const NOTHING: u8 = 1;
+    const DATA: u8 = 1 << 2;
+    /// The source has been told of the side, and not to forget it.
+    const TOLD: u8 = 1 << 4;
+
+    fn bit(unread: Unread) -> u8 {
+        match unread {
+            Unread::Nothing => Self::NOTHING,
+            Unread::Data => Self::DATA,
+        }
+    }
+
+    pub(crate) fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether the source has been told to count these.
+    pub(crate) fn has(self, side: Side, unread: Unread) -> bool {
+        self.0 >> side.index() & Self::bit(unread) != 0
+    }
+
+    /// Whether it has been told of this side.
+    pub(crate) fn is_told(self, side: Side) -> bool {
+        self.0 >> side.index() & Self::TOLD != 0
+    }
+
+    /// Whether it may count anything of either side, or has counted data with which the flow has not caught up.
+    pub(crate) fn has_any(self) -> bool {
+        self.0 & (0b11 * (Self::NOTHING | Self::DATA)) != 0
+    }
+
+    pub(crate) fn set(&mut self, side: Side, unread: Unread) {
+        self.0 |= (Self::bit(unread) | Self::TOLD) << side.index();
+    }
+
+    /// What carries nothing is seen again, from both sides.
+    pub(crate) fn see(&mut self) {
+        self.0 &= !(0b11 * Self::NOTHING);
+    }
+
+    /// The flow has caught up with data of this side.
+    pub(crate) fn catch_up(&mut self, side: Side) {
+        self.0 &= !(Self::DATA << side.index());
+    }
+
+    /// The source is told to forget this side; what data it has counted is still to be caught up with.
+    pub(crate) fn forget(&mut self, side: Side) {
+        self.0 &= !((Self::NOTHING | Self::TOLD) << side.index());
     }
 }
 
@@ -201,8 +269,8 @@ pub(crate) struct Flow {
     pub(crate) more: u32,
     pub(crate) interface: u16,
     pub(crate) icmp: Icmp,
-    /// The sides whose packets the source was told to count itself, by bit.
-    pub(crate) settled: u8,
+    /// What the source was told to count itself.
+    pub(crate) settled: Settled,
 }
 
 const _: () = assert!(size_of::<Flow>() == 192 && std::mem::offset_of!(Flow, first) == 128);
@@ -222,7 +290,7 @@ impl Flow {
             more: 0,
             interface: 0,
             icmp: Icmp::default(),
-            settled: 0,
+            settled: Settled::default(),
             initiator,
             local: 0,
             heed: Heed::of(key.protocol()),
@@ -290,6 +358,28 @@ impl Flow {
     /// Whether segments of TCP from `side` that carry nothing say nothing new any more.
     pub(crate) fn acknowledges(&self, side: Side) -> bool {
         self.tcp.acknowledges(side)
+    }
+
+    /// Whether data of TCP from `side` says nothing new any more, but where the next begins.
+    pub(crate) fn goes_on(&self, side: Side) -> bool {
+        self.tcp.goes_on(side)
+    }
+
+    /// The sequence number that the next data of `side` is to have, if there was any.
+    pub(crate) fn next(&self, side: Side) -> Option<u32> {
+        self.tcp.next(side)
+    }
+
+    /// Goes on behind data that was counted where it passed, once all before has been seen; gives whether it has.
+    pub(crate) fn catch_up(&mut self, side: Side, stretch: &Stretch) -> bool {
+        // Another connection has begun since.
+        let Some(next) = self.next(side) else { return true };
+        let ahead = stretch.from.wrapping_sub(next).cast_signed();
+        if ahead == 0 {
+            self.tcp.skip(side, stretch);
+        }
+        // What lies behind was another connection's.
+        ahead <= 0
     }
 
     /// Whether `side` sent a SYN.

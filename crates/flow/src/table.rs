@@ -1,5 +1,6 @@
 //! One shard of the flows: observes packets, hands out deltas. Owned by one thread.
 
+mod behind;
 mod counted;
 mod enclosed;
 mod pieces;
@@ -189,21 +190,30 @@ impl FlowTable {
         let (since, last) = self.window;
         let mut how = self.how(self.capture.interface(0));
         let mut group = Group::default();
-        let mut frame = self.capture.frames;
+        // Those before this run, and those that do not count.
+        let mut frames = self.capture.frames;
         let mut run = Run::default();
         let mut whole_up_to = self.whole_up_to(0);
         for packet in packets {
-            frame += 1;
-            if packet.timestamp < since || packet.timestamp > last {
-                continue;
+            let at = packet.timestamp;
+            // Most are no earlier than those before them, and so within the window unless it has ended.
+            if at < run.end || at > last {
+                if at < since || at > last {
+                    frames += 1;
+                    continue;
+                }
+                run.turn_back(at);
+            } else {
+                run.end = at;
             }
             if packet.interface != run.interface {
+                frames += run.seen.packets;
                 self.close_run(run);
-                run = Run { interface: packet.interface, ..Run::default() };
+                run = Run { interface: packet.interface, start: at, end: at, seen: Frames::default() };
                 how.interface = self.capture.interface(packet.interface);
                 whole_up_to = self.whole_up_to(packet.interface);
             }
-            run.add(&packet);
+            run.seen += Frames::of(&packet);
             if LIVE && packet.wire_len > whole_up_to {
                 self.note_split(&packet, how.interface);
             }
@@ -220,12 +230,13 @@ impl FlowTable {
             }
             // The account of this run has not been closed yet.
             let since = self.capture.start.min(run.start);
+            let frame = frames + run.seen.packets;
             let origin = Origin { timestamp: packet.timestamp, since, frame, interface: how.interface };
             // By value: so it is put together here only, and no other packet ever is.
             self.observe_rare::<LIVE>(packet, origin, is_spoken.is_some(), &mut group);
         }
+        self.capture.frames = frames + run.seen.packets;
         self.close_run(run);
-        self.capture.frames = frame;
         self.tally.flush(&mut group);
         self.begin_time();
     }
@@ -332,7 +343,14 @@ impl FlowTable {
         group: &mut Group<'a>,
     ) {
         let mut d = Dissection::start(packet);
-        d.follow(packet, self.registry);
+        if let Some((plain, is_spoken)) = d.follow_to_plain(packet, self.registry) {
+            if self.options.decap && !pieces::is_piece(&d) {
+                let is_enclosed = d.ip.is_some();
+                self.observe_behind::<LIVE>(packet, &plain, is_spoken, is_enclosed, origin, group);
+                return;
+            }
+            d.end_with(&plain, self.registry);
+        }
         let d = &d;
         if let Some((addr, mac)) = d.neighbour() {
             self.neighbours.learn(addr, mac);
@@ -367,7 +385,7 @@ impl FlowTable {
         observation.payload = d.app_payload().filter(|_| told).unwrap_or_default();
         observation.spoken = spoken.filter(|_| told);
         group.keep_rare();
-        if d.outer.is_some() {
+        if d.outer.is_some() && self.enclosed.is_some() {
             self.observe_enclosed(packet, d, spoken, origin.interface);
         }
         if let Some(whole) = whole {
@@ -554,18 +572,21 @@ struct Run {
 }
 
 impl Default for Run {
+    /// Before the first packet, which is earlier than this end.
     fn default() -> Self {
-        let (start, end) = (Timestamp(i64::MAX), Timestamp(i64::MIN));
-        Run { interface: 0, seen: Frames::default(), start, end }
+        let never = Timestamp(i64::MAX);
+        Run { interface: 0, seen: Frames::default(), start: never, end: never }
     }
 }
 
 impl Run {
-    #[inline]
-    fn add(&mut self, packet: &Packet<'_>) {
-        self.seen += Frames::of(packet);
-        self.start = self.start.min(packet.timestamp);
-        self.end = self.end.max(packet.timestamp);
+    /// Notes when a packet passed that is the first one, or earlier than one before it.
+    #[cold]
+    fn turn_back(&mut self, at: Timestamp) {
+        self.start = self.start.min(at);
+        if self.seen.packets == 0 {
+            self.end = at;
+        }
     }
 }
 

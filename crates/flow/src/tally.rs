@@ -16,6 +16,7 @@ use dissect::{TcpFlags, Timestamp};
 use self::group::GROUP;
 pub(crate) use self::group::{Group, Observation};
 pub use self::settle::Settle;
+use self::settle::Stretches;
 use crate::flow::{Counters, Flow};
 use crate::opening::{Openings, is_worth_hearing, may_be_worth_hearing};
 use crate::path::PRINTS;
@@ -37,6 +38,7 @@ pub(crate) struct Tally {
     pub(crate) first_interface: u16,
     /// What the source of packets is to be told, in this order.
     pub(crate) settling: Vec<Settle>,
+    stretches: Stretches,
     /// The flow that was found last where a guess was wrong.
     found: u32,
 }
@@ -59,6 +61,7 @@ impl Tally {
             begun: live.then(Vec::new),
             first_interface: 0,
             settling: Vec::new(),
+            stretches: Stretches::default(),
             found: u32::MAX,
         }
     }
@@ -87,6 +90,7 @@ impl Tally {
             // At once: what is wanted of the next packet depends on it, in whatever groups they come.
             if is_wanted {
                 self.openings.hear(&mut self.flows, number, o);
+                self.may_unsettle(number);
             }
         }
         group.clear();
@@ -97,6 +101,9 @@ impl Tally {
     fn apply(&mut self, o: &Observation<'_>, mut guess: u32, live: bool) -> (u32, bool) {
         loop {
             if let Some(flow) = self.flows.guessed(guess, &o.key) {
+                if flow.heed.is_elsewhere() {
+                    settle::catch_up(&mut self.stretches, flow, o);
+                }
                 let place = flow.packets[o.side.index()];
                 let is_beginning = add(flow, o);
                 // Neither can be foretold: one branch for both.
@@ -208,7 +215,7 @@ impl Tally {
     #[cold]
     fn begin(&mut self, o: &Observation<'_>) -> u32 {
         if let Some(gone) = self.eviction.make_room(&mut self.flows) {
-            self.settling.extend(settle::end(&gone.flow));
+            self.unsettle(std::iter::once(&gone.flow));
             self.eviction.evicted.push(gone);
         }
         let mut flow = Flow::new(o.key, o.hash, o.at, o.side);

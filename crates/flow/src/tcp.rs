@@ -13,7 +13,7 @@
 use std::hint::select_unpredictable;
 use std::time::Duration;
 
-use dissect::{Tcp, TcpFlags, Timestamp};
+use dissect::{Stretch, Tcp, TcpFlags, Timestamp};
 
 use crate::key::Side;
 
@@ -109,6 +109,27 @@ const STARTED: u16 = 1 << 14;
 /// Stands beside the letters for SYN, FIN or RST: never seen, so that those are always looked at.
 const CONTROL: u16 = 1 << 15;
 
+/// What has been seen of a side if a segment is nothing new, but for its window: by its flags up to ACK, and whether there is
+/// data in it.
+static EXPECTED: [u16; 64] = {
+    let mut table = [STARTED; 64];
+    let mut what = 0;
+    while what < table.len() {
+        let (flags, data) = (TcpFlags((what >> 1) as u8), what & 1 != 0);
+        table[what] |= if flags.0 & (TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST) != 0 {
+            CONTROL
+        } else if data {
+            1 << CONTENT
+        } else if flags.0 & TcpFlags::ACK != 0 {
+            1 << PURE_ACK
+        } else {
+            0
+        };
+        what += 1;
+    }
+    table
+};
+
 /// What one packet adds to a flow's TCP facts: of most, one word tells that it is nothing new.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Segment {
@@ -124,13 +145,9 @@ pub(crate) struct Segment {
 impl Segment {
     #[inline(always)]
     pub(crate) fn of(tcp: &Tcp) -> Self {
-        let control = tcp.flags.has(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST);
-        // As numbers: whether there is data is anybody's guess, and no branch depends on it here, either.
-        let [data, ack, plain] = [tcp.payload_len > 0, tcp.flags.has(TcpFlags::ACK), !control].map(u16::from);
-        let letters = (data & plain) << CONTENT
-            | (ack & plain & (data ^ 1)) << PURE_ACK
-            | u16::from(tcp.window == 0) << ZERO_WINDOW;
-        let expected = letters | STARTED | (u16::from(control) * CONTROL);
+        // Read from a table: whether there is data is anybody's guess, and no branch depends on it here, either.
+        let what = usize::from(tcp.flags.0) << 1 | usize::from(tcp.payload_len > 0);
+        let expected = EXPECTED[what % EXPECTED.len()] | u16::from(tcp.window == 0) << ZERO_WINDOW;
         Segment { seq: tcp.seq, len: tcp.payload_len, expected, flags: tcp.flags }
     }
 
@@ -138,6 +155,16 @@ impl Segment {
     #[inline]
     pub(crate) fn is_some(&self) -> bool {
         self.expected != 0
+    }
+
+    /// Whether it may say anything by its sequence number.
+    pub(crate) fn is_placed(&self) -> bool {
+        self.len > 0 || self.is_control()
+    }
+
+    /// Whether it begins or ends a connection.
+    pub(crate) fn is_control(&self) -> bool {
+        self.expected & CONTROL != 0
     }
 
     /// Makes it that of a packet without TCP.
@@ -368,6 +395,22 @@ impl TcpState {
     /// Whether segments of `side` that carry nothing say nothing new any more.
     pub(crate) fn acknowledges(&self, side: Side) -> bool {
         self.saw(side, PURE_ACK) && self.seen[side.index()] & STARTED != 0
+    }
+
+    /// Whether data of `side` says nothing new any more, but where the next begins.
+    pub(crate) fn goes_on(&self, side: Side) -> bool {
+        self.saw(side, CONTENT) && self.seen[side.index()] & STARTED != 0 && !self.is_over()
+    }
+
+    /// One past the highest sequence number of `side`, if there was any.
+    pub(crate) fn next(&self, side: Side) -> Option<u32> {
+        (self.seen[side.index()] & STARTED != 0).then_some(self.next[side.index()])
+    }
+
+    /// Goes on behind a piece of what `side` sent.
+    pub(crate) fn skip(&mut self, side: Side, stretch: &Stretch) {
+        self.next[side.index()] = stretch.next;
+        self.advanced[side.index()] = stretch.last.0;
     }
 
     /// Whether `side` sent a SYN.

@@ -61,11 +61,14 @@ struct state {
 	/* Flows that are settled, and how often their counts were taken. */
 	__u64 settled;
 	__u64 epoch;
-	__u64 idle[1];
+	/* Of how many of them data is counted. */
+	__u64 streams;
 	/* Written for every packet that is counted. */
 	__u64 packets;
 	__u64 bytes;
-	__u64 spare[6];
+	/* Pauses of streams that were told of, since the beginning. */
+	__u64 pauses;
+	__u64 spare[5];
 	/* Written by the reader: the first bytes, by bit, of payloads that somebody may read also in a settled flow. */
 	__u64 read[4];
 	__u64 rest[4];

@@ -6,7 +6,8 @@
  * a packet goes its usual way.
  *
  * The reader takes counts by exchanging them for zero, and gives a place to
- * another flow long after it has made it nobody's.
+ * another flow long after it has made it nobody's. Of TCP, what goes on where
+ * the segment before ended may be counted, too (stream.h).
  *
  * Types and names are those of ring/late/settled.rs; late.bpf.c includes this.
  */
@@ -34,8 +35,14 @@ struct settled {
 	__u32 printed;
 	__u32 prints[PRINTS];
 	/* What their frames had before the IP packet, each. */
-	__u64 link;
+	__u32 link;
+	/* Written by the reader: what is counted. */
+	__u32 counts;
 };
+
+/* Datagrams and segments that carry nothing; data that goes on. */
+#define COUNTS_NOTHING 1
+#define COUNTS_DATA 2
 
 _Static_assert(sizeof(struct settled) == 64, "settled");
 
@@ -51,6 +58,8 @@ struct {
 	__type(value, struct settled);
 } late_settled SEC(".maps");
 
+#include "stream.h"
+
 /* How a packet begins: its EtherType, IP headers, and what follows them. */
 struct start {
 	__u16 unused;
@@ -58,9 +67,11 @@ struct start {
 	__u32 ip[15];
 };
 
-/* Reads it, as far as it is there; zeros behind. Gives where IP begins, or -1. */
+/* Reads it, as far as it is there; zeros behind. Gives where IP begins, or -1. Of IPv4 no more than TCP needs: what lies further
+   is often not where the packet begins, and takes longer to fetch. */
 INLINE int read_start(struct __sk_buff *skb, struct start *st)
 {
+	__u32 most = skb->protocol == bpf_htons(0x86dd) ? sizeof(st->ip) : 40;
 	__u32 number = skb->ifindex & (LINKS - 1), n = skb->len;
 	struct link *l = bpf_map_lookup_elem(&late_links, &number);
 
@@ -68,15 +79,15 @@ INLINE int read_start(struct __sk_buff *skb, struct start *st)
 		return -1;
 	if (l->kind == KIND_BARE) {
 		st->type = 0;
-		if (n > sizeof(st->ip))
-			n = sizeof(st->ip);
+		if (n > most)
+			n = most;
 		return load(skb, 0, st->ip, n) ? -1 : 0;
 	}
 	if (l->kind != KIND_ETHERNET || n < 14 + 28)
 		return -1;
 	n -= 12;
-	if (n > sizeof(st->ip) + 2)
-		n = sizeof(st->ip) + 2;
+	if (n > most + 2)
+		n = most + 2;
 	return load(skb, 12, &st->type, n) ? -1 : 14;
 }
 
@@ -124,15 +135,6 @@ INLINE int read_plain(struct __sk_buff *skb, const struct start *st, struct key 
 	return f->ip + f->ip_bytes <= skb->len;
 }
 
-/* Whether a segment, whose header begins at this word, says nothing but how far others have come: ACK alone, without data, and
-   a window that is open. `len`: its bytes. */
-INLINE int is_pure_ack(const __u32 *tcp, __u32 len)
-{
-	__u32 word = bpf_ntohl(tcp[3]);
-
-	return (word >> 16 & 0xff) == 0x10 && (word & 0xffff) && len >= 20 && (word >> 28) * 4 == len;
-}
-
 /* Whether somebody may read a datagram's payload, whatever was said before: it begins as another opening does, or as a
    message of DNS (dissect/app/interest.rs, dissect/app/dns). */
 INLINE int may_be_read(const struct state *s, const __u32 *udp, __u32 len)
@@ -146,22 +148,6 @@ INLINE int may_be_read(const struct state *s, const __u32 *udp, __u32 len)
 	if (s->read[first >> 30] >> (first >> 24 & 63) & 1)
 		return 1;
 	return second == 1 || (second == 0 && (first & 0x8000));
-}
-
-/* Whether the packet says nothing. */
-INLINE int says_nothing(const struct state *s, const struct start *st, const struct key *k, struct facts *f)
-{
-	const __u32 *v4 = &st->ip[5], *v6 = &st->ip[10];
-	__u32 len = f->ip_bytes - (f->behind - f->ip);
-
-	if (f->ip_bytes < f->behind - f->ip)
-		return 0;
-	if (k->protocol == 17)
-		return !(k->version == 4 ? may_be_read(s, v4, len) : may_be_read(s, v6, len));
-	if (k->protocol != 6)
-		return 0;
-	f->tcp = f->behind;
-	return k->version == 4 ? is_pure_ack(v4, len) : is_pure_ack(v6, len);
 }
 
 /* Fewer steps than for what is counted late: each waits for the one before. */
@@ -178,27 +164,35 @@ INLINE __u64 hash_settled(const struct key *k, __u64 seed)
 }
 
 /* The place of a settled flow, if there is one of this hash. */
-INLINE struct settled *settled_of(__u64 h)
+INLINE struct settled *settled_of(__u64 h, __u32 *place)
 {
 	__u32 at = (__u32)(h >> 32) & (SETTLED - 1) & ~(WAYS - 1);
 	struct settled *p;
 
 	for (int i = 0; i < WAYS; i++, at++) {
 		p = bpf_map_lookup_elem(&late_settled, &at);
-		if (p && p->hash == h)
+		if (p && p->hash == h) {
+			*place = at;
 			return p;
+		}
 	}
 	return 0;
 }
 
-/* Counts a packet; of the first ones of an epoch, prints are kept. */
-INLINE void add_settled(struct __sk_buff *skb, const struct state *s, struct settled *p, const struct key *k,
-			const struct facts *f)
+/* One that is split later is several: the ring's reader knows how many. And no more are counted than there is room for. */
+INLINE int is_odd(struct __sk_buff *skb, const struct settled *p)
 {
+	return skb->gso_segs > 1 || p->counted >> PACKETS >= MANY_PACKETS;
+}
+
+/* Counts a packet; of the first ones of an epoch, prints are kept. */
+INLINE void add_settled(struct __sk_buff *skb, const struct state *s, struct settled *p, const struct packet *pk, __u64 now)
+{
+	const struct facts *f = &pk->facts;
 	__u32 epoch = s->epoch, padding = skb->len - f->ip - (__u32)f->ip_bytes, n;
 
 	p->link = f->ip;
-	p->last = bpf_ktime_get_ns();
+	p->last = now;
 	if (padding)
 		__sync_fetch_and_add(&p->padding, padding);
 	__sync_fetch_and_add(&p->counted, (1ULL << PACKETS) + f->ip_bytes);
@@ -208,37 +202,179 @@ INLINE void add_settled(struct __sk_buff *skb, const struct state *s, struct set
 	}
 	n = p->printed;
 	if (n < PRINTS) {
-		p->prints[n & (PRINTS - 1)] = print(skb, k, f);
+		p->prints[n & (PRINTS - 1)] = print(skb, &pk->key, f);
 		p->printed = n + 1;
 	}
+}
+
+/* The place of a packet's flow. */
+INLINE struct settled *place_of(const struct state *s, const struct key *k, __u32 *place)
+{
+	return settled_of(hash_settled(k, s->seed), place);
+}
+
+/* Reads the header of a segment that begins at this word. One that is `odd` is not counted. */
+INLINE struct segment read_segment(const __u32 *tcp, const struct facts *f, int odd)
+{
+	__u32 header = f->behind - f->ip, word = bpf_ntohl(tcp[3]);
+	__u32 behind = (word >> 28) * 4;
+	struct segment g = {
+		.seq = bpf_ntohl(tcp[1]),
+		.len = 1,
+		.flags = word >> 16,
+		.is_known = f->ip_bytes >= header + behind && behind >= 20,
+		.is_plain = word & 0xffff && !odd,
+	};
+
+	if (g.is_known)
+		g.len = f->ip_bytes - header - behind;
+	return g;
+}
+
+/* Whether it says nothing but how far others have come: ACK alone, without data, and a window that is open. */
+INLINE int is_pure_ack(const struct segment *g)
+{
+	return !g->len && g->flags == 0x10 && g->is_plain;
+}
+
+INLINE void stop_way(struct state *s, const struct key *k)
+{
+	__u32 place;
+	struct settled *p = place_of(s, k, &place);
+
+	if (p && p->counts & COUNTS_DATA)
+		stop_stream(s, place);
+}
+
+/* The same, and what carries nothing is not counted any more, either. */
+INLINE void see_way(struct state *s, const struct key *k)
+{
+	__u32 place;
+	struct settled *p = place_of(s, k, &place);
+
+	if (!p)
+		return;
+	__sync_fetch_and_and(&p->counts, ~COUNTS_NOTHING);
+	if (p->counts & COUNTS_DATA)
+		stop_stream(s, place);
+}
+
+/* Behind what begins or ends a connection, all that both ends send is seen: numbers may mean something else. */
+__attribute__((noinline)) int late_control(struct packet *p)
+{
+	__u32 zero = 0;
+	struct state *s = bpf_map_lookup_elem(&late_state, &zero);
+	struct key k = {};
+
+	if (!p || !s)
+		return 0;
+	see_way(s, &p->key);
+	k.type = p->key.type;
+	k.version = p->key.version;
+	k.protocol = p->key.protocol;
+	k.ifindex = p->key.ifindex;
+	k.sport = p->key.dport;
+	k.dport = p->key.sport;
+	for (int i = 0; i < 2; i++) {
+		k.src[i] = p->key.dst[i];
+		k.dst[i] = p->key.src[i];
+	}
+	see_way(s, &k);
+	/* On its way back it may pass as it came. */
+	k.ifindex ^= SENT;
+	see_way(s, &k);
+	return 0;
+}
+
+/* A packet that is not plain may still be a part of a stream. */
+__attribute__((noinline)) int late_other(struct __sk_buff *skb, struct packet *p)
+{
+	__u32 zero = 0;
+	struct state *s = bpf_map_lookup_elem(&late_state, &zero);
+
+	if (!p || !s)
+		return 0;
+	late_read(skb, p);
+	p->key.fragment = 0;
+	if (p->key.protocol != 6 || !p->key.version)
+		return 0;
+	if (p->facts.tcp_flags & CONTROL)
+		return late_control(p);
+	stop_way(s, &p->key);
+	return 0;
+}
+
+/* Counts a plain segment of TCP, if it is to be. */
+INLINE int count_segment(struct __sk_buff *skb, struct state *s, const __u32 *tcp, struct packet *pk)
+{
+	struct stream *t;
+	struct settled *p;
+	struct segment g;
+	__u32 place;
+	__u64 now;
+
+	if (bpf_ntohl(tcp[3]) >> 16 & CONTROL) {
+		late_control(pk);
+		return 0;
+	}
+	p = place_of(s, &pk->key, &place);
+	if (!p)
+		return 0;
+	g = read_segment(tcp, &pk->facts, is_odd(skb, p));
+	pk->facts.tcp = pk->facts.behind;
+	if (is_pure_ack(&g)) {
+		if (!(p->counts & COUNTS_NOTHING))
+			return 0;
+		add_settled(skb, s, p, pk, bpf_ktime_get_ns());
+		return 1;
+	}
+	t = p->counts & COUNTS_DATA ? goes_on(s, place, &g) : 0;
+	if (!t)
+		return 0;
+	now = bpf_ktime_get_ns();
+	t->last = now;
+	add_settled(skb, s, p, pk, now);
+	return 1;
+}
+
+/* The same of a datagram. */
+INLINE int count_datagram(struct __sk_buff *skb, struct state *s, const __u32 *udp, struct packet *pk)
+{
+	const struct facts *f = &pk->facts;
+	__u32 header = f->behind - f->ip, place;
+	struct settled *p = place_of(s, &pk->key, &place);
+
+	if (!p || is_odd(skb, p) || f->ip_bytes < header || may_be_read(s, udp, f->ip_bytes - header))
+		return 0;
+	add_settled(skb, s, p, pk, bpf_ktime_get_ns());
+	return 1;
 }
 
 /* The first program that a packet meets. */
 SEC("socket")
 int late_settle(struct __sk_buff *skb)
 {
-	struct facts f = {};
+	struct packet pk = {};
 	struct start st = {};
-	struct key k = {};
 	__u32 zero = 0;
 	struct state *s = bpf_map_lookup_elem(&late_state, &zero);
-	struct settled *p;
 	int ip;
 
-	/* One that is split later is several: the ring's reader knows how many. */
-	if (!s || !s->settled || skb->gso_segs > 1)
+	if (!s || !s->settled)
 		goto filter;
 	ip = read_start(skb, &st);
-	if (ip < 0)
-		goto filter;
-	f.ip = ip;
-	if (!read_plain(skb, &st, &k, &f) || !says_nothing(s, &st, &k, &f))
-		goto filter;
-	p = settled_of(hash_settled(&k, s->seed));
-	if (!p || p->counted >> PACKETS >= MANY_PACKETS)
-		goto filter;
-	add_settled(skb, s, p, &k, &f);
-	return 0;
+	pk.facts.ip = ip;
+	if (ip >= 0 && read_plain(skb, &st, &pk.key, &pk.facts)) {
+		const __u32 *upper = pk.key.version == 4 ? &st.ip[5] : &st.ip[10];
+
+		if (pk.key.protocol == 6 && count_segment(skb, s, upper, &pk))
+			return 0;
+		if (pk.key.protocol == 17 && count_datagram(skb, s, upper, &pk))
+			return 0;
+	} else if (s->streams) {
+		__builtin_memset(&pk, 0, sizeof(pk));
+		late_other(skb, &pk);
+	}
 filter:
 	bpf_tail_call(skb, &late_calls, CALL_FILTER);
 	/* It does not come back. */

@@ -453,6 +453,7 @@ impl PacketSource for FileSource {
             fetch: 0,
             records: self.found.places(),
             interfaces: &self.interfaces,
+            pauses: &[],
         }))
     }
 

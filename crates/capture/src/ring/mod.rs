@@ -31,6 +31,8 @@ use std::cell::Cell;
 use std::io;
 use std::time::{Duration, Instant};
 
+use dissect::Pause;
+
 use self::block::{Rest, Slots};
 use self::choice::Choice;
 use self::known::{Known, KnownLinks};
@@ -81,9 +83,13 @@ pub struct RingSource {
     refusal: Option<Refusal>,
     /// The block that is read next, or is lent.
     at: usize,
+    /// How many blocks were given back.
+    given_back: u64,
     /// What was not lent of it yet; `None` if nothing was.
     rest: Option<Rest>,
     records: Vec<Record>,
+    /// What the kernel has counted of streams before some of these packets.
+    pauses: Vec<Pause>,
     interfaces: Vec<Interface>,
     known: KnownLinks,
     links: Links,
@@ -220,6 +226,7 @@ impl RingSource {
     fn give_back(&mut self) {
         self.blocks.give_back(self.at);
         self.at = (self.at + 1) % self.blocks.count();
+        self.given_back += 1;
         self.rest = None;
         if let Some(late) = &self.late {
             late.set_limit(&self.blocks, self.at);
@@ -254,6 +261,10 @@ impl PacketSource for RingSource {
             }
             self.sleep(left)?;
         }
+        self.pauses.clear();
+        if let Some(late) = &mut self.late {
+            late.take_pauses(&mut self.pauses);
+        }
         self.received += self.records.len() as u64;
         self.captured += self.records.iter().map(|r| u64::from(r.captured)).sum::<u64>();
         let buffer = self.blocks.get(self.at).unwrap_or_default();
@@ -263,6 +274,7 @@ impl PacketSource for RingSource {
             fetch: AHEAD,
             records: Records::Listed(&self.records),
             interfaces: &self.interfaces,
+            pauses: &self.pauses,
         }))
     }
 

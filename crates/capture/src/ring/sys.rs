@@ -374,6 +374,11 @@ impl Blocks {
         self.status(number).load(Ordering::Acquire) & TP_STATUS_USER != 0
     }
 
+    /// How many blocks are ours, one after the other, from number `at` on.
+    pub(super) fn full(&self, at: usize) -> usize {
+        (0..self.count).take_while(|n| self.is_ours((at + n) % self.count)).count()
+    }
+
     /// Block `number`, if it is ours now.
     pub(super) fn get(&self, number: usize) -> Option<&[u8]> {
         if !self.is_ours(number) {

@@ -8,6 +8,7 @@ mod frames;
 mod lab;
 mod late;
 mod settled;
+mod streams;
 mod sys;
 
 use std::io::{Read, Write};

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use capture::ring::RingSource;
-use dissect::{Direction, Endpoint, FiveTuple, SettledCount, Way};
+use dissect::{Direction, Endpoint, FiveTuple, SettledCount, Unread, Way};
 
 use crate::frames::{framed, ipv4, ipv6, tcp, udp};
 use crate::lab::{Lab, drain};
@@ -56,7 +56,7 @@ fn sum(counts: &[SettledCount]) -> (u64, u64, u64) {
 fn root_settled_flows_pass_the_ring_by() {
     let Some((_lab, sender, mut source)) = lab() else { return };
     for version in [4, 6] {
-        source.settle(way(version));
+        source.settle(way(version), Unread::Nothing);
         let header = if version == 4 { 20 } else { 40 };
         let (mut ip_bytes, mut frame_bytes) = (0, 0);
         for len in 0..300 {
@@ -89,8 +89,8 @@ fn root_settled_flows_pass_the_ring_by() {
 #[test]
 fn root_what_somebody_may_read_does_not() {
     let Some((_lab, sender, mut source)) = lab() else { return };
-    source.settle(way(4));
-    source.settle(way(6));
+    source.settle(way(4), Unread::Nothing);
+    source.settle(way(6), Unread::Nothing);
     let query = [7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     let answer = [7, 7, 0x81, 0x80, 0, 0, 0, 1];
     let mut others = Vec::new();
@@ -128,7 +128,7 @@ fn root_of_connections_acknowledgements_settle() {
     for version in [4, 6] {
         let mut way = way(version);
         way.tuple.protocol = 6;
-        source.settle(way);
+        source.settle(way, Unread::Nothing);
         let segment = |flags, len, window: u16| {
             let mut tcp = tcp(40_000, 7000, flags, b"", len);
             tcp[14..16].copy_from_slice(&window.to_be_bytes());
@@ -146,6 +146,8 @@ fn root_of_connections_acknowledgements_settle() {
         let others = others.map(|(flags, len, window)| segment(flags, len, window));
         for frame in &others {
             sender.send(frame);
+            // Behind the end of a connection they are read, until they settle again.
+            source.settle(way, Unread::Nothing);
             sender.send(&segment(0x10, 0, 1));
             sender.send(&segment(0x10, 0, 256));
         }
@@ -156,6 +158,9 @@ fn root_of_connections_acknowledgements_settle() {
         let packets = 2 * others.len() as u64;
         assert_eq!(sum(&counts), (packets, packets * each, packets * (each + 14)));
         assert_eq!(counts[0].way, way);
+        sender.send(&segment(0x11, 0, 1));
+        sender.send(&segment(0x10, 0, 1));
+        assert_eq!(drain(&mut source).len(), 2);
     }
 }
 
@@ -167,7 +172,7 @@ fn root_more_flows_than_can_settle() {
     let of = |n: u16| (10_000 + n, 7000);
     for n in 0..FLOWS {
         let (from, to) = of(n);
-        source.settle(Way { tuple: tuple(4, from, to), ..way(4) });
+        source.settle(Way { tuple: tuple(4, from, to), ..way(4) }, Unread::Nothing);
     }
     let frames: Vec<_> = (0..FLOWS).map(|n| framed(&ipv4(17, 0, &udp(of(n).0, of(n).1, b"x", 20)))).collect();
     for frames in frames.chunks(64) {

@@ -12,6 +12,8 @@ const ETHERNET_HEADER: usize = 14;
 const TAG: usize = 4;
 const MAX_TAGS: usize = 2;
 const IPV4_HEADER: usize = 20;
+/// What an IPv4 header begins with: the version, and a length of at least 5 words.
+const PLAIN_IPV4: std::ops::RangeInclusive<u8> = 0x45..=0x4f;
 const IPV6_HEADER: usize = 40;
 const TCP_HEADER: usize = 20;
 const UDP_HEADER: usize = 8;
@@ -60,6 +62,18 @@ pub trait Take<'a> {
 /// Takes every plain packet as it is.
 struct AsIs;
 
+/// The same, and whether it is spoken.
+struct Both;
+
+impl<'a> Take<'a> for Both {
+    type Out = (Plain<'a>, bool);
+
+    #[inline(always)]
+    fn take(self, plain: Plain<'a>, is_spoken: bool) -> (Plain<'a>, bool) {
+        (plain, is_spoken)
+    }
+}
+
 impl<'a> Take<'a> for AsIs {
     type Out = Plain<'a>;
 
@@ -91,14 +105,15 @@ impl<'a> Plain<'a> {
         }
     }
 
-    /// Reads plain IPv4 that begins `at` bytes into a packet, behind whatever headers.
+    /// Reads plain IPv4 that begins `at` bytes into a packet, behind whatever headers; says too whether it is spoken, as
+    /// [`Take::take`] has it.
     #[inline]
-    pub(crate) fn behind(bytes: &'a [u8], at: usize, registry: &Registry) -> Option<Self> {
+    pub(crate) fn behind(bytes: &'a [u8], at: usize, registry: &Registry) -> Option<(Self, bool)> {
         // Places in a packet are kept in 16 bits; this leaves room for the longest IPv4 header.
         if at + 60 > usize::from(u16::MAX) {
             return None;
         }
-        Self::read_upper(plain_ipv4(bytes, at)?, bytes, 0, registry, AsIs)
+        Self::read_upper(plain_ipv4(bytes, at)?, bytes, 0, registry, Both)
     }
 
     /// Reads what follows an IP header of so many bytes.
@@ -228,7 +243,7 @@ fn plain_ipv4(bytes: &[u8], at: usize) -> Option<(Ip, usize)> {
     let first = u8_at(h, 0);
     let header_len = usize::from(first & 15) * 4;
     let total = usize::from(be16(h, 2));
-    let plain = first >> 4 == 4 && header_len >= IPV4_HEADER && be16(h, 6) & FRAGMENT == 0;
+    let plain = PLAIN_IPV4.contains(&first) && be16(h, 6) & FRAGMENT == 0;
     (plain && total >= header_len).then(|| (ipv4::facts(h, total, at), header_len))
 }
 

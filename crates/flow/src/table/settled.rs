@@ -2,10 +2,10 @@
 
 use std::hint::black_box;
 
-use dissect::{SettledCount, Timestamp};
+use dissect::{Pause, SettledCount, Timestamp, Way};
 
 use super::{FlowTable, Run};
-use crate::key::FlowKey;
+use crate::key::{FlowKey, Side};
 use crate::tally::{Observation, Settle};
 use crate::totals::Frames;
 
@@ -22,6 +22,24 @@ impl FlowTable {
         }
     }
 
+    /// How far the data of a flow has come that is sent this way, as a sequence number, if the source may count it.
+    pub fn next_of(&self, way: &Way) -> Option<u32> {
+        let (key, hash, side) = self.flow_of_way(way);
+        self.tally.next_of(hash, &key, side)
+    }
+
+    /// Data was seen that the source does not count. To be told before any packet is that comes behind what was counted.
+    pub fn observe_pause(&mut self, pause: &Pause) {
+        let (key, hash, side) = self.flow_of_way(&pause.way);
+        self.tally.pause((hash, &key, side), pause);
+    }
+
+    fn flow_of_way(&self, way: &Way) -> (FlowKey, u32, Side) {
+        let (key, side) = FlowKey::of_tuple(&way.tuple);
+        let key = key.on(self.capture.interface(way.interface).0);
+        (key, key.hash(&self.options.seed), side)
+    }
+
     /// Adds what the source has counted of a settled flow.
     pub fn observe_settled(&mut self, count: &SettledCount) {
         let (number, at) = (count.way.interface, count.last);
@@ -29,10 +47,8 @@ impl FlowTable {
         self.close_run(Run { interface: number, seen, start: at, end: at });
         let how = self.how(self.capture.interface(number));
         self.totals.interface(how.interface).settled += seen;
-        let (key, side) = FlowKey::of_tuple(&count.way.tuple);
-        let key = key.on(how.interface.0);
         let mut o = Observation::default();
-        (o.key, o.hash, o.side) = (key, key.hash(&how.seed), side);
+        (o.key, o.hash, o.side) = self.flow_of_way(&count.way);
         (o.at, o.interface) = (at, how.interface.0);
         o.note_direction(count.way.direction);
         self.tally.add_settled(&o, count);

@@ -12,5 +12,7 @@ mod pieces;
 mod recorded;
 mod replay;
 mod settled;
+mod source;
+mod streams;
 mod translated;
 mod wire;

@@ -177,6 +177,7 @@ impl<'a> Worker<'a> {
             Next::Batch(batch) => {
                 heed_interfaces(&mut self.table, &mut self.met, batch.interfaces);
                 self.others.listen(&mut self.table);
+                batch.pauses.iter().for_each(|pause| self.table.observe_pause(pause));
                 if let Some(room) = self.table.next_room() {
                     make_ready(room);
                 }
@@ -210,11 +211,12 @@ impl<'a> Worker<'a> {
         self.ring.read_ahead(settling.iter().filter_map(Settle::begun));
         for settle in settling {
             match settle {
-                Settle::Begin(way) => self.ring.settle(way),
+                Settle::Begin(way, unread) => self.ring.settle(way, unread),
                 Settle::End(way) => self.ring.unsettle(&way),
                 Settle::EndAll => self.ring.unsettle_all(),
             }
         }
+        self.ring.count_streams(|way| self.table.next_of(way));
     }
 
     /// Counts what the kernel has counted of settled flows.

@@ -27,8 +27,12 @@ pub(super) const MASK: usize = 12;
 /// Flows that are settled, and how often their counts were taken.
 pub(super) const SETTLED_FLOWS: usize = 13;
 pub(super) const EPOCH: usize = 14;
+/// Of how many of them data is counted.
+pub(super) const STREAMS: usize = 15;
 /// Packets that were counted instead of kept, since the beginning.
 pub(super) const PACKETS: usize = 16;
+/// Pauses of streams that were told of, since the beginning.
+pub(super) const PAUSES: usize = 18;
 /// The first bytes, by bit, of payloads that somebody may read also in a settled flow: four words.
 pub(super) const READ: usize = 24;
 

@@ -30,6 +30,7 @@ mod entry;
 mod extended;
 mod memory;
 mod settled;
+mod streams;
 mod sys;
 
 use std::fmt;
@@ -42,12 +43,13 @@ use std::time::Duration;
 use aya::maps::{Map, MapData};
 use aya::programs::{ProgramError, SocketFilter};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
-use dissect::{SettledCount, Way};
+use dissect::{Pause, SettledCount, Unread, Way};
 
 pub(super) use self::entry::Entry;
 use self::extended::{Charge, Maps};
 use self::memory::{ENTRY, LINKS, REST, RESTS, STATE, USE};
 use self::settled::Settled;
+use self::streams::Streams;
 use super::block::HEADER_OF_BLOCK;
 use super::link::{Links, arphrd, start};
 use super::program::Instruction;
@@ -146,6 +148,7 @@ pub(super) struct Late {
     /// What was taken of `rests`.
     told: Vec<(u64, u64)>,
     settled: Settled,
+    streams: Streams,
     /// The kernel forgets what is called when nobody holds this.
     _calls: MapData,
     _ebpf: Ebpf,
@@ -207,6 +210,8 @@ impl Loader {
             (words(&ebpf, "late_generations", 2 * USE)?, words(&ebpf, "late_rests", RESTS * REST)?);
         let links = words(&ebpf, "late_links", LINKS)?;
         let settled = words(&ebpf, "late_settled", settled::PLACES * settled::WORDS)?;
+        let data = words(&ebpf, "late_streams", settled::PLACES * streams::WORDS)?;
+        let streams = Streams::new(data, words(&ebpf, "late_pauses", settled::PLACES * streams::PAUSE)?);
         let calls = take_calls(&mut ebpf)?;
         let room = Room::new(ring.block_size, ring.patience.as_nanos() as i64, sys::tick());
         let maps = Maps {
@@ -246,6 +251,7 @@ impl Loader {
             behind: None,
             told: vec![(0, 0); RESTS],
             settled,
+            streams,
             _calls: calls,
             _ebpf: ebpf,
         })
@@ -286,7 +292,7 @@ impl Late {
         // First: what is charged from here on may be in the blocks already, which makes them seem fuller.
         let position = state[memory::POSITION].load(SeqCst);
         let count = blocks.count();
-        let full = (0..count).take_while(|n| blocks.is_ours((at + n) % count)).count();
+        let full = blocks.full(at);
         let free = count.saturating_sub(full + RESERVE) as u64;
         state[memory::LIMIT].store(position + free * self.room.block, Release);
     }
@@ -328,9 +334,14 @@ impl Late {
         Taken { entries: self.clear(old), offset: offset(), rests: self.take_rests() }
     }
 
-    /// Has the kernel count these packets from now on, beside the ring, but for those that somebody may read.
-    pub(super) fn settle(&mut self, way: Way, ifindex: u32) {
-        self.settled.add(way, ifindex, self.state.all());
+    /// Has the kernel count these packets from now on, beside the ring, but for those that somebody may read. All that passes
+    /// now is in the ring behind its block number `since`.
+    pub(super) fn settle(&mut self, way: Way, ifindex: u32, unread: Unread, since: u64) {
+        let state = self.state.all();
+        let place = self.settled.add(way, ifindex, unread, state);
+        if let Some(place) = place.filter(|_| unread == Unread::Data) {
+            self.streams.watch(place, way, since, state);
+        }
     }
 
     /// Reads ahead what [`Self::settle`] will change.
@@ -340,17 +351,36 @@ impl Late {
 
     /// Has these packets go into the ring again.
     pub(super) fn unsettle(&mut self, way: &Way, ifindex: u32) {
-        self.settled.remove(way, ifindex);
+        if let Some(place) = self.settled.remove(way, ifindex) {
+            self.streams.stop(place);
+        }
     }
 
     /// The same of all that do not, on an interface or anywhere.
     pub(super) fn unsettle_all(&mut self, ifindex: Option<u32>) {
-        self.settled.remove_all(ifindex);
+        self.settled.remove_all(ifindex, |place| self.streams.stop(place));
+    }
+
+    /// Has data counted of streams of whose packets before none is left, now that `done` blocks of the ring were read; `next`
+    /// says how far one has come.
+    pub(super) fn count_streams(&mut self, done: u64, mut next: impl FnMut(&Way) -> Option<u32>) {
+        while let Some((place, way)) = self.streams.next_due(done) {
+            match next(&way) {
+                Some(next) => self.streams.count(place, next),
+                None => self.streams.stop(place),
+            }
+        }
+    }
+
+    /// Tells of pauses in the data that is counted.
+    pub(super) fn take_pauses(&mut self, to: &mut Vec<Pause>) {
+        self.streams.take_pauses(offset, self.state.all(), to);
     }
 
     /// Hands over what was counted of settled flows.
     pub(super) fn take_settled(&mut self, to: impl FnMut(&SettledCount)) {
-        self.settled.take(offset(), self.state.all(), to);
+        let state = self.state.all();
+        self.settled.take(offset(), state, to, |place| self.streams.forget(place, state));
     }
 
     /// Whether no program uses a generation any more, which is not current.

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
 use dissect::app::{Interest, quic};
-use dissect::{Direction, Endpoint, FiveTuple, SettledCount, Timestamp, Way};
+use dissect::{Direction, Endpoint, FiveTuple, SettledCount, Timestamp, Unread, Way};
 
 use super::memory::{EPOCH, READ, SEED, SETTLED_FLOWS};
 use crate::bpf::Words;
@@ -28,6 +28,7 @@ const PADDING: usize = 2;
 const LAST: usize = 3;
 const PRINTED: usize = 4;
 const PRINTS: usize = 5;
+/// What their frames begin with, in bytes; and, in the second half, what is counted.
 const LINK: usize = 7;
 /// Bits of IP bytes in what is counted, below packets.
 const BYTES: u32 = 40;
@@ -79,26 +80,31 @@ impl Settled {
         }
     }
 
-    /// Has the kernel count these packets from now on, if there is a place for them.
-    pub(super) fn add(&mut self, way: Way, ifindex: u32, state: &[AtomicU64]) {
+    /// Has the kernel count these packets from now on, if there is a place for them: gives it.
+    pub(super) fn add(&mut self, way: Way, ifindex: u32, unread: Unread, state: &[AtomicU64]) -> Option<u32> {
         let hash = hash(&way, ifindex, self.seed);
         let mut free = None;
         for place in ways(hash) {
             match self.used[place] {
                 0 => free = free.or(Some(place)),
-                mark if mark == mark_of(hash) && self.hash_at(place).load(Relaxed) == hash => return,
+                mark if mark == mark_of(hash) && self.hash_at(place).load(Relaxed) == hash => {
+                    self.places.all()[place * WORDS + LINK].fetch_or(counts(unread), Release);
+                    return Some(place as u32);
+                }
                 _ => {}
             }
         }
-        let Some(place) = free else { return };
+        let place = free?;
         if self.all.capacity() == 0 {
             // What is not used of it costs nothing, and nothing is ever copied.
             self.all.reserve_exact(PLACES);
         }
         self.used[place] = mark_of(hash);
         self.all.push(One { place: place as u32, ifindex, way, left: None });
+        self.places.all()[place * WORDS + LINK].store(counts(unread), Relaxed);
         self.hash_at(place).store(hash, Release);
         state[SETTLED_FLOWS].fetch_add(1, Relaxed);
+        Some(place as u32)
     }
 
     /// Reads ahead what [`Self::add`] will change.
@@ -111,28 +117,35 @@ impl Settled {
         &self.places.all()[place * WORDS + HASH]
     }
 
-    /// Has these packets go into the ring again.
-    pub(super) fn remove(&mut self, way: &Way, ifindex: u32) {
+    /// Has these packets go into the ring again; gives the place that they had.
+    pub(super) fn remove(&mut self, way: &Way, ifindex: u32) -> Option<u32> {
         let hash = hash(way, ifindex, self.seed);
         let mut marked = ways(hash).filter(|&place| self.used[place] == mark_of(hash));
-        if let Some(place) = marked.find(|&place| self.hash_at(place).load(Relaxed) == hash) {
-            self.hash_at(place).store(0, Release);
-            self.leaving = true;
-        }
+        let place = marked.find(|&place| self.hash_at(place).load(Relaxed) == hash)?;
+        self.hash_at(place).store(0, Release);
+        self.leaving = true;
+        Some(place as u32)
     }
 
     /// The same of all on an interface, or of all there are.
-    pub(super) fn remove_all(&mut self, of: Option<u32>) {
+    pub(super) fn remove_all(&mut self, of: Option<u32>, mut left: impl FnMut(u32)) {
         for one in self.all.iter().filter(|one| of.is_none_or(|ifindex| one.ifindex == ifindex)) {
             self.hash_at(one.place as usize).store(0, Release);
+            left(one.place);
         }
         self.leaving = true;
     }
 
     /// Hands `to` what was counted since the last time; `offset` is from the monotonic clock to that of packets.
     ///
-    /// What is counted at this very moment may be left for the next time.
-    pub(super) fn take(&mut self, offset: i64, state: &[AtomicU64], mut to: impl FnMut(&SettledCount)) {
+    /// What is counted at this very moment may be left for the next time. `freed`: places that may be given away from now on.
+    pub(super) fn take(
+        &mut self,
+        offset: i64,
+        state: &[AtomicU64],
+        mut to: impl FnMut(&SettledCount),
+        freed: impl FnMut(u32),
+    ) {
         let epoch = state[EPOCH].load(Relaxed);
         let places = self.places.all();
         let words = |one: &One| &places[one.place as usize * WORDS..][..WORDS];
@@ -145,12 +158,12 @@ impl Settled {
         // From here on first packets are those of the next time: of all flows at once, so that they can be compared.
         state[EPOCH].store(epoch.wrapping_add(1), Release);
         if self.leaving {
-            self.free(state);
+            self.free(state, freed);
         }
     }
 
     /// Gives away places that have been nobody's for long enough.
-    fn free(&mut self, state: &[AtomicU64]) {
+    fn free(&mut self, state: &[AtomicU64], mut freed: impl FnMut(u32)) {
         let places = self.places.all();
         self.leaving = false;
         self.all.retain_mut(|one| {
@@ -162,6 +175,7 @@ impl Settled {
                 self.leaving = true;
                 return true;
             }
+            freed(one.place);
             self.used[one.place as usize] = 0;
             for word in words {
                 word.store(0, Relaxed);
@@ -181,7 +195,7 @@ fn take(way: Way, words: &[AtomicU64], epoch: u32, offset: i64) -> Option<Settle
     let counted = words[COUNTED].swap(0, AcqRel);
     let padding = words[PADDING].swap(0, AcqRel);
     let (packets, ip_bytes) = (counted >> BYTES, counted & ((1 << BYTES) - 1));
-    let link = words[LINK].load(Relaxed);
+    let [link, _] = halves(words[LINK].load(Relaxed));
     let [of_epoch, printed] = halves(words[PRINTED].load(Relaxed));
     let printed = if of_epoch == epoch { printed as usize } else { 0 };
     let [[a, b], [c, d]] = [PRINTS, PRINTS + 1].map(|at| halves(words[at].load(Relaxed)));
@@ -192,9 +206,20 @@ fn take(way: Way, words: &[AtomicU64], epoch: u32, offset: i64) -> Option<Settle
         last: Timestamp((words[LAST].load(Relaxed) as i64).saturating_add(offset)),
         packets,
         ip_bytes,
-        frame_bytes: ip_bytes + packets * link + padding,
+        frame_bytes: ip_bytes + packets * u64::from(link) + padding,
         prints,
     })
+}
+
+/// What is counted, where [`LINK`] stands.
+fn counts(unread: Unread) -> u64 {
+    let counts: u32 = match unread {
+        Unread::Nothing => 1,
+        Unread::Data => 2,
+    };
+    let mut bytes = [0; 8];
+    bytes[4..].copy_from_slice(&counts.to_ne_bytes());
+    u64::from_ne_bytes(bytes)
 }
 
 /// The two 32-bit halves of a word, in the order in which they lie in memory.
