@@ -126,12 +126,15 @@ pub(crate) struct Encrypted {
 
 impl Encrypted {
     /// Whether `flow` is of encrypted lookups, as far as is known by now; `app` is what its ends said.
+    #[inline]
     pub(crate) fn of(flow: &Flow, app: Option<&App>, announced: &Announced) -> Option<Self> {
         // Most of what is read is none of the protocols below.
         let may_carry = |app: &App| matches!(app.protocol, "tls" | "quic" | "http2" | "dnscrypt");
-        if !app.is_none_or(may_carry) {
-            return None;
-        }
+        if app.is_none_or(may_carry) { Self::told(flow, app, announced) } else { None }
+    }
+
+    #[inline(never)]
+    fn told(flow: &Flow, app: Option<&App>, announced: &Announced) -> Option<Self> {
         let transport = flow.key.protocol();
         let server = server(flow);
         let end = flow.key.endpoint(server);

@@ -51,6 +51,8 @@ pub struct Keep {
     pub answers: usize,
     /// Count a message that passes several interfaces on the first of them only.
     pub once: bool,
+    /// Nobody shows what addresses are called: that is not learned.
+    pub nameless: bool,
 }
 
 /// DNS messages of one table.
@@ -91,7 +93,7 @@ impl Lookups {
     pub(crate) fn note(&mut self, origin: Origin, protocol: &'static str, ip: &Ip, message: &Outline<'_>) {
         let asked = message.asked().map(|asked| (hash_name(&self.seed, asked.name), asked.kind));
         let is_dns = protocol == DNS;
-        if protocol == NBNS {
+        if protocol == NBNS && !self.keep.nameless {
             self.learn_netbios(origin, ip, message);
         }
         if is_dns {
@@ -162,6 +164,9 @@ impl Lookups {
             let own = if asked.is_none() { Some(names.of(&address)) } else { None };
             let name = || own.as_ref().unwrap_or_else(|| asked_name.get_or_init(|| message.name()));
             names_private |= is_private(addr) && is_public_name(name(), addr);
+            if self.keep.nameless {
+                continue;
+            }
             let said = asked.unwrap_or_else(|| hash_name(&self.seed, name().as_bytes()));
             if self.told.len() >= MAX_TOLD {
                 self.told.clear();

@@ -94,7 +94,11 @@ impl Openings {
         }
         let flow = flows.get(number);
         if let Some(protocol) = o.spoken {
-            if !flow.heed.is_told() {
+            if flow.more == 0 && !flow.heed.is_told() && !flow.heed.is_pending() {
+                // As below, where nothing is known yet.
+                flows.set_app(number, self.bare(protocol));
+                flows.get_mut(number).heed.told(!o.segment.is_some(), false);
+            } else if !flow.heed.is_told() {
                 let verdict = Verdict { app: App::of(protocol), then: Then::Next };
                 self.settle(flows, number, o, Some(verdict), false);
             }

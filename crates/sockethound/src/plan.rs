@@ -126,12 +126,13 @@ fn job(args: &ReportArgs, live: bool, events: bool) -> Job {
         events,
         live: None,
     };
+    let shows_names = events || args.resolve || args.group == Some(GroupBy::Name);
     Job {
         options: Options {
             decap: !args.no_decap,
             max_flows: args.max_flows as usize,
-            keep: Keep { all: config.events, answers: config.dns_lines, once: live },
-            depth: if config.events { Depth::All } else { Depth::Names },
+            keep: Keep { all: events, answers: config.dns_lines, once: live, nameless: !shows_names },
+            depth: if events { Depth::All } else { Depth::Names },
             live: live.then_some(Timeouts {
                 tcp_closed: args.tcp_closed,
                 tcp_idle: args.tcp_idle,

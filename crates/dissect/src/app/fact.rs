@@ -66,6 +66,13 @@ pub struct Name {
 impl Name {
     /// The name alone, without a port. `None` for an address, which names nothing.
     pub fn host(&self) -> Option<Arc<str>> {
+        // Of most, two looks tell that they are neither an address nor have a port.
+        let bytes = self.name.as_bytes();
+        if bytes.last().is_some_and(|last| !last.is_ascii_digit())
+            && memchr::memchr2(b':', b'[', bytes).is_none()
+        {
+            return Some(Arc::clone(&self.name));
+        }
         let host = without_port(&self.name);
         let is_address = [host, &self.name].into_iter().any(is_address);
         if host.is_empty() || host.starts_with('[') || is_address {

@@ -61,13 +61,16 @@ impl Openings {
                 }
                 Arc::new(whole.kept())
             }
-            None if app.names.is_empty() && app.fields.is_empty() => {
-                Arc::clone(self.bare.entry(app.protocol).or_insert_with(|| Arc::new(app)))
-            }
+            None if app.names.is_empty() && app.fields.is_empty() => self.bare(app.protocol),
             None => Arc::new(app.kept()),
         };
         flows.set_app(number, app);
         self.look_for_lookups(flows, number, o);
+    }
+
+    /// What is known of a flow of which the ends said no more than what protocol they speak.
+    pub(super) fn bare(&mut self, protocol: &'static str) -> Arc<App> {
+        Arc::clone(self.bare.entry(protocol).or_insert_with(|| Arc::new(App::of(protocol))))
     }
 
     /// Learns of encrypted resolvers that were announced elsewhere, perhaps after flows to them had been read.

@@ -3,7 +3,9 @@
 //! `httparse` reads what is whole and well-formed. Heads that were cut off and those that it refuses are read line by
 //! line: the name of who was asked stands in them all the same.
 
-use httparse::{EMPTY_HEADER, Request, Status};
+use std::mem::MaybeUninit;
+
+use httparse::{Request, Status};
 
 /// Header fields of a head that are read.
 const MAX_FIELDS: usize = 64;
@@ -126,9 +128,9 @@ fn is_method(byte: u8) -> bool {
 
 /// Reads a request's head at the start of `bytes`, of which [`start`] says the same.
 pub(super) fn request<'a>(bytes: &'a [u8], method: &'a str, target: &'a str, minor: u8) -> RequestHead<'a> {
-    let mut headers = [EMPTY_HEADER; MAX_FIELDS];
-    let mut request = Request::new(&mut headers);
-    if let Ok(Status::Complete(len)) = request.parse(bytes) {
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut request = Request::new(&mut []);
+    if let Ok(Status::Complete(len)) = request.parse_with_uninit_headers(bytes, &mut headers) {
         let mut fields = Fields::default();
         request.headers.iter().for_each(|header| fields.take(header.name.as_bytes(), header.value));
         return RequestHead { method, target, minor, fields, len: Some(len) };

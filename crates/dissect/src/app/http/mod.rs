@@ -46,13 +46,17 @@ impl AppDissector for Http {
     fn dissect(&self, opening: &Opening<'_>) -> Reading {
         let mut app = App::of("http");
         let (mut is_told, mut is_whole, mut is_over) = (false, true, false);
+        let (mut is_silent, mut is_enough) = (false, false);
         let mut tunnel = [None; 2];
         for (tunnel, (end, said)) in tunnel.iter_mut().zip(opening.sides()) {
             match message(&mut app, end, said, opening.is_last) {
+                Heard::Nothing => is_silent = true,
                 Heard::Other => {}
                 Heard::Cut => is_whole = false,
                 Heard::Part => (is_told, is_whole) = (true, false),
                 Heard::Whole => is_told = true,
+                // Of the other end, no more than a code may be missing, or a request that can be read alone.
+                Heard::Enough => (is_told, is_enough) = (true, opening.depth == Depth::Names),
                 Heard::Switch => (is_told, is_over) = (true, true),
                 Heard::Tunnel(len) => {
                     is_told = true;
@@ -60,6 +64,7 @@ impl AppDissector for Http {
                 }
             }
         }
+        is_whole &= !is_silent || is_enough;
         match (is_told, is_whole || opening.is_last) {
             (true, _) if is_over => Reading::Last(app),
             (true, true) => match tunnelled(opening, tunnel) {
@@ -118,14 +123,18 @@ fn in_tunnel(inner: &Opening<'_>, app: App) -> Reading {
 
 /// What the bytes of one end are.
 enum Heard {
+    /// It has said nothing.
+    Nothing,
     /// Another protocol's.
     Other,
-    /// Nothing, or too few bytes to tell.
+    /// Too few bytes to tell.
     Cut,
     /// HTTP, and more bytes would say more.
     Part,
     /// HTTP, and all that is wanted.
     Whole,
+    /// The same, and what follows is HTTP, whatever the other end says to it.
+    Enough,
     /// A response behind which both ends speak another protocol.
     Switch,
     /// A request for a tunnel, which begins behind so many bytes.
@@ -135,7 +144,7 @@ enum Heard {
 fn message(app: &mut App, end: End, said: Said<'_>, is_last: bool) -> Heard {
     let bytes = said.bytes();
     match head::start(bytes) {
-        _ if bytes.is_empty() => Heard::Cut,
+        _ if bytes.is_empty() => Heard::Nothing,
         Start::Cut => match head::begun_request(bytes).filter(|_| is_last) {
             Some(method) => {
                 if said.depth() == Depth::All {
@@ -151,7 +160,7 @@ fn message(app: &mut App, end: End, said: Said<'_>, is_last: bool) -> Heard {
         }
         Start::Other => Heard::Other,
         Start::Response { code: 101, .. } => switch(bytes),
-        Start::Response { .. } if said.depth() == Depth::Names => Heard::Whole,
+        Start::Response { .. } if said.depth() == Depth::Names => Heard::Enough,
         Start::Response { minor, code } => {
             app.set("http.response.status_code", Value::Number(code.into()));
             if app.get("http.version").is_none() {
@@ -203,6 +212,7 @@ fn past(bytes: &[u8]) -> Option<Past> {
 fn requests<'a>(app: &mut App, end: End, said: Said<'a>, mut start: Start<'a>) -> Heard {
     let mut bytes = said.bytes();
     let whole = bytes.len();
+    let mut may_switch = false;
     loop {
         let (method, target, minor) = match start {
             Start::Request { method, target, minor } => (method, target, minor),
@@ -211,10 +221,12 @@ fn requests<'a>(app: &mut App, end: End, said: Said<'a>, mut start: Start<'a>) -
                 http2::requests(app, end, bytes);
                 return Heard::Part;
             }
+            Start::Cut if !may_switch => return Heard::Enough,
             _ => return Heard::Whole,
         };
         let request = head::request(bytes, method, target, minor);
         name(app, end, &request);
+        may_switch |= request.fields.upgrade.is_some();
         if said.depth() == Depth::All && app.get("http.request.method").is_none() {
             describe(app, &request);
         }
@@ -249,6 +261,9 @@ fn authority<'a>(request: &RequestHead<'a>) -> Option<&'a str> {
     let name = if request.method == "CONNECT" {
         request.target
     } else {
+        if request.target.starts_with('/') {
+            return None;
+        }
         let (scheme, rest) = request.target.split_once("://")?;
         if scheme.contains(['/', '?']) {
             return None;

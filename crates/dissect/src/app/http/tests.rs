@@ -33,6 +33,28 @@ fn a_request_and_its_response_tell_all() {
 }
 
 #[test]
+fn where_only_names_are_wanted_a_whole_request_is_enough() {
+    let read = |client: &[u8]| {
+        let initiator = Said::stream(client).to(Depth::Names);
+        Http.dissect(&Opening { transport: 6, initiator, depth: Depth::Names, ..Opening::default() })
+    };
+    let Reading::Is(app) = read(GET) else { panic!("the response has no name") };
+    assert_eq!(names(&app), ["www.example.com"]);
+    assert!(matches!(read(OK), Reading::Is(_)), "the request can be read alone");
+    let Reading::Is(app) = read(&[GET, GET].concat()) else { panic!("both are whole") };
+    assert_eq!(names(&app), ["www.example.com"]);
+    let [cut, body, upgrade, tunnel] = [
+        "GET / HTTP/1.1\r\nHost: a.example\r\n",
+        "PUT / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 9\r\n\r\nhalf",
+        "GET / HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\n\r\n",
+        "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n",
+    ];
+    for waiting in [cut, body, upgrade, tunnel] {
+        assert!(matches!(read(waiting.as_bytes()), Reading::Partly(_)), "{waiting}");
+    }
+}
+
+#[test]
 fn a_server_may_be_seen_first_or_be_the_initiator() {
     let Reading::Partly(only_server) = read(b"", OK) else { panic!("the request is to come") };
     assert!(only_server.names.is_empty());
