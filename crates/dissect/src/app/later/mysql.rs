@@ -4,7 +4,7 @@
 use super::{Before, HELLO, Later};
 use crate::app::cursor::Cursor;
 use crate::app::opening::span;
-use crate::app::{Opening, Port};
+use crate::app::{Mark, Opening, Port};
 
 /// First bytes of messages of plausible lengths; the greeting is not shorter.
 static FIRST: [u8; 224] = span(32);
@@ -13,7 +13,7 @@ pub(in crate::app) static MYSQL: Later = Later {
     name: "mysql",
     ports: &[Port::Tcp(3306)],
     begins: &FIRST,
-    mark: None,
+    mark: Some(Mark::new(HEADER, &[VERSION])),
     before,
     server: Some(("mysql.server.version", version)),
 };

@@ -14,6 +14,7 @@ pub(super) const ALL: &[Signature] = &[
             h.bytes.le32(0).is_some_and(|len| (17..48_000_001).contains(&len) && len >= h.bytes.len());
         Tells::when(is_length)
     })
+    .mark(3, b"\0\x01\x02")
     .at_least(16),
     // Kafka's protocol guide: a request's length, key, version, correlation, and its client's name.
     Signature::new("kafka", TCP, &[Port::Tcp(9092)], b"\0", kafka).at_least(14),

@@ -4,7 +4,7 @@ use super::{ANY, BOTH, Heard, Port, Signature, Tells, UDP};
 
 pub(super) const ALL: &[Signature] = &[
     // RFC 1002, section 4.2: a DNS-like header, then a name of 32 letters from A to P (RFC 1001, section 14.1).
-    Signature::new("nbns", UDP, &[Port::Udp(137)], ANY, nbns).at_least(45),
+    Signature::new("nbns", UDP, &[Port::Udp(137)], ANY, nbns).mark(4, b"\0").at_least(45),
     // RFC 1002, section 4.4.1: a type, the sender's address and its port, which is 138.
     Signature::new("nbdgm", UDP, &[Port::Udp(138)], b"\x10\x11\x12\x13\x14\x15\x16", |h| {
         let is_flags = h.bytes.u8(1).is_some_and(|flags| flags & 0xf0 == 0);

@@ -8,6 +8,7 @@ pub(super) const ALL: &[Signature] = &[
         .at_least(28)
         .with(|h, app| program(h, app, 4)),
     Signature::new("rpc", UDP, &[Port::Udp(111)], ANY, |h| onc(h, 0))
+        .mark(4, b"\0")
         .at_least(24)
         .with(|h, app| program(h, app, 0)),
     Signature::new("nfs", BOTH, &[Port::Tcp(2049), Port::Udp(2049)], b"", |_| Tells::No),
