@@ -162,7 +162,7 @@ fn opening(target: &str, bytes: &[u8]) {
 
 /// A capture's packets through a table into a collector: the ledger closes, and it does not matter when deltas are taken.
 pub fn flows(bytes: &[u8]) {
-    let keep = Keep { all: true, answers: 5, once: false };
+    let keep = Keep { all: true, answers: 5, once: false, nameless: false };
     let options = Options { keep, depth: app::Depth::All, ..Options::default() };
     let config = || Config { rows: usize::MAX, ..Config::default() };
     let (mut once, mut often, mut few) = (

@@ -7,6 +7,7 @@ use dissect::Mac;
 use crate::ledger::{CaptureRecord, InterfaceId};
 use crate::lookup::LookupDelta;
 use crate::opening::NameEvent;
+use crate::parts::Parts;
 use crate::store::{FlowParts, FlowStore};
 use crate::totals::Totals;
 
@@ -14,7 +15,7 @@ use crate::totals::Totals;
 #[derive(Debug, Default)]
 pub struct Delta {
     /// What the flows that stay in the table counted.
-    pub(crate) changed: Vec<FlowParts>,
+    pub(crate) changed: Parts,
     /// How many of those began since the previous delta.
     pub(crate) begun: usize,
     /// The whole table, when it hands out its last delta.

@@ -30,6 +30,7 @@ mod offload;
 mod opening;
 mod owner;
 mod pace;
+mod parts;
 mod path;
 mod pattern;
 mod rank;

@@ -11,6 +11,7 @@ use crate::encrypted::{Encrypted, Heard};
 use crate::flow::Flow;
 use crate::index::Index;
 use crate::key::{FlowKey, Side};
+use crate::parts::Parts;
 use crate::path::Prints;
 use crate::record::TunnelHeader;
 
@@ -270,10 +271,7 @@ impl FlowStore {
     }
 
     /// Adds copies of the flows that counted something since the last call; their counters start again at zero.
-    pub(crate) fn take_changed(&mut self, changed: &mut Vec<FlowParts>) {
-        /// Of more flows, many are silent, and room for all would be too much.
-        const MOST: usize = 1 << 14;
-        changed.reserve(self.len().min(MOST));
+    pub(crate) fn take_changed(&mut self, changed: &mut Parts) {
         for number in 0..self.flows.len() as u32 {
             changed.extend(self.take_one(number));
         }
@@ -282,10 +280,10 @@ impl FlowStore {
 
     /// The same of these flows alone. They have long left the processor's cache: those that come next are read while one is
     /// taken, so that their cache misses overlap.
-    pub(crate) fn take_those(&mut self, numbers: &[u32]) -> Vec<FlowParts> {
+    pub(crate) fn take_those(&mut self, numbers: &[u32]) -> Parts {
         /// About as many cache misses as a core can wait for at once, at four a flow.
         const AHEAD: usize = 8;
-        let mut changed = Vec::with_capacity(numbers.len());
+        let mut changed = Parts::expecting(numbers.len());
         for some in numbers.chunks(AHEAD) {
             black_box(some.iter().fold(0, |read, &number| read ^ self.warm_whole(number)));
             changed.extend(some.iter().filter_map(|&number| self.take_one(number)));

@@ -438,6 +438,7 @@ impl FlowTable {
     /// Takes what changed since the last delta; flows stay, with their counters at zero.
     pub fn take_delta(&mut self) -> Delta {
         let mut delta = self.take_events();
+        delta.changed.expect(self.tally.flows.len());
         self.tally.flows.take_changed(&mut delta.changed);
         delta
     }

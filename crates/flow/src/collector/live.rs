@@ -11,6 +11,7 @@ use hashbrown::HashSet;
 use super::Collector;
 use crate::delta::Delta;
 use crate::live::AHEAD;
+use crate::parts::Parts;
 use crate::path::Place;
 use crate::store::FlowParts;
 
@@ -42,7 +43,7 @@ impl Collector {
         &mut self,
         ended: Vec<FlowParts>,
         evicted: Vec<FlowParts>,
-        mut changed: Vec<FlowParts>,
+        changed: Parts,
         last: impl Iterator<Item = FlowParts>,
     ) {
         let mut ends: Vec<((u32, Place), bool)> = Vec::new();
@@ -59,10 +60,12 @@ impl Collector {
                 collector.add_live(part);
             }
         };
-        for some in changed.chunks_mut(AHEAD) {
-            self.read_ahead(some);
-            for part in some {
-                add(self, part);
+        for mut piece in changed.into_pieces() {
+            for some in piece.chunks_mut(AHEAD) {
+                self.read_ahead(some);
+                for part in some {
+                    add(self, part);
+                }
             }
         }
         last.for_each(|mut part| add(self, &mut part));

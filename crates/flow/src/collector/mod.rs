@@ -226,7 +226,7 @@ impl Collector {
         } else {
             // What was evicted comes first: the same five-tuple may have begun anew since.
             delta.evicted.into_iter().for_each(|part| self.close_evicted(part));
-            for part in delta.changed {
+            for part in delta.changed.into_pieces().flatten() {
                 self.flows.merge(part);
             }
             if self.flows.len() == 0 {
