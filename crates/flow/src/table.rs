@@ -4,6 +4,7 @@ mod behind;
 mod counted;
 mod enclosed;
 mod pieces;
+mod reading;
 mod settled;
 mod untimed;
 
@@ -15,6 +16,7 @@ use dissect::app::Depth;
 use dissect::packet::{Plain, Registry, Take};
 use dissect::{Dissection, Ip, LinkType, Packet, Stop, Tcp, Timestamp};
 
+use self::reading::{Reading, Run};
 use crate::delta::Delta;
 use crate::encrypted::Announcement;
 use crate::expiry::{Expiry, Timeouts};
@@ -87,18 +89,6 @@ pub struct FlowTable {
     neighbours: Neighbours,
     /// By interface: the longest IP packet that passes its wire, if it splits longer ones.
     splits_at: Vec<u32>,
-}
-
-/// The capture that is being read.
-#[derive(Clone, Debug)]
-struct Reading {
-    path: Arc<str>,
-    first_interface: u16,
-    frames: u64,
-    packets: u64,
-    bytes: u64,
-    start: Timestamp,
-    end: Timestamp,
 }
 
 impl FlowTable {
@@ -561,45 +551,4 @@ fn observe_packet<'a, const LIVE: bool>(
     observe::<LIVE>(o, packet.bytes, ip, tcp, flow, how);
     (o.at, o.frame_bytes) = (packet.timestamp, packet.wire_len);
     o.note_direction(packet.direction);
-}
-
-/// Packets of one interface, one after the other.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    interface: u32,
-    seen: Frames,
-    start: Timestamp,
-    end: Timestamp,
-}
-
-impl Default for Run {
-    /// Before the first packet, which is earlier than this end.
-    fn default() -> Self {
-        let never = Timestamp(i64::MAX);
-        Run { interface: 0, seen: Frames::default(), start: never, end: never }
-    }
-}
-
-impl Run {
-    /// Notes when a packet passed that is the first one, or earlier than one before it.
-    #[cold]
-    fn turn_back(&mut self, at: Timestamp) {
-        self.start = self.start.min(at);
-        if self.seen.packets == 0 {
-            self.end = at;
-        }
-    }
-}
-
-impl Reading {
-    /// The number within the run of an interface of this capture.
-    #[inline]
-    fn interface(&self, number: u32) -> InterfaceId {
-        InterfaceId(self.first_interface.saturating_add(u16::try_from(number).unwrap_or(u16::MAX)))
-    }
-
-    fn new(path: Arc<str>, first_interface: u16) -> Self {
-        let (start, end) = (Timestamp(i64::MAX), Timestamp(i64::MIN));
-        Reading { path, first_interface, frames: 0, packets: 0, bytes: 0, start, end }
-    }
 }
