@@ -128,6 +128,27 @@ struct cred {
 	kuid_t euid;
 } CORE;
 
+struct kernfs_node {
+	__u64 id;
+} CORE;
+
+struct cgroup {
+	struct kernfs_node *kn;
+} CORE;
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+} CORE;
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+} CORE;
+
+struct files_struct {
+	struct fdtable *fdt;
+} CORE;
+
 struct task_struct {
 	unsigned int flags;
 	int pid;
@@ -136,6 +157,8 @@ struct task_struct {
 	struct task_struct *group_leader;
 	__u64 start_boottime;
 	const struct cred *cred;
+	struct files_struct *files;
+	struct css_set *cgroups;
 	char comm[16];
 	__u64 self_exec_id;
 } CORE;

@@ -80,8 +80,8 @@ struct owned {
 	__u32 exec;
 	/* How its owner is known: enum known. */
 	__u8 known;
-	/* SOCK_RAW */
-	__u8 raw;
+	/* SENDS_AT_ONCE, IS_RAW */
+	__u8 nature;
 	/* IP version of `any`; 0 if there is none. */
 	__u8 any_version;
 	/* Others may be bound to the same port: SO_REUSEPORT. */
@@ -97,10 +97,16 @@ struct owned {
 	__u64 netns;
 	__u64 changed;
 	__u64 told[TOLD];
+	/* A process that sends its packets without having it: it had let them wait. */
+	__u32 stranger;
 	__u32 next;
 	/* Of what the kernel says that it has dropped, how much is counted. */
 	__u32 dropped;
 };
+
+/* Whoever sends a packet does so while it asks for it: not so with TCP, which may have to wait. */
+#define SENDS_AT_ONCE 1
+#define IS_RAW 2
 
 enum known {
 	/* It came from a listening socket, whose owner this is. */
@@ -339,6 +345,13 @@ static __always_inline void count_drops(struct owned *o, const void *sk)
 
 	if (now != before && __sync_val_compare_and_swap(&o->dropped, before, now) == before)
 		__sync_fetch_and_add(&o->passed.drops, now - before);
+}
+
+static __always_inline __u8 nature_of(__u32 type, __u32 protocol)
+{
+	if (type == SOCK_RAW)
+		return SENDS_AT_ONCE | IS_RAW;
+	return type == SOCK_DGRAM || protocol == IPPROTO_SCTP ? SENDS_AT_ONCE : 0;
 }
 
 static __always_inline int gets_datagrams(__u32 type)

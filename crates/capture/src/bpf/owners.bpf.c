@@ -3,7 +3,8 @@
 // Who owns which socket, and which five-tuples it has. Each program loads by
 // itself; where one is refused, the others tell less, but nothing wrong.
 //
-// What runs in softIRQ never asks for the current task: it is somebody else's.
+// What may run in softIRQ never takes the current task for a socket's user unless
+// it has the socket: it is somebody else's turn that is used.
 #include "ends.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
@@ -83,36 +84,47 @@ static __always_inline int is_user(const struct owned *o, struct task_struct *ta
 	return o->known == KNOWN_USED && is_owner(o, task);
 }
 
-/* The current process uses the socket: from now on it is its owner. */
-static __always_inline void use(struct owned *o, struct task_struct *task)
+/* Whether the process, which uses the socket, is to become its owner now. */
+static __always_inline int is_next(struct owned *o, struct task_struct *task)
+{
+	__u64 now;
+
+	if (is_user(o, task) || task->flags & PF_KTHREAD)
+		return 0;
+	if (o->changes < CHANGES) {
+		o->changes++;
+		return 1;
+	}
+	/* Many processes share it, and take turns. */
+	now = bpf_ktime_get_ns();
+	if (now - o->changed < CHANGE_AFTER)
+		return 0;
+	o->changed = now;
+	return 1;
+}
+
+static __always_inline void take(struct owned *o, struct task_struct *task)
 {
 	int same = is_owner(o, task);
 	__u8 before = o->known;
-	__u64 now;
 
-	if (same && before == KNOWN_USED)
-		return;
-	if (task->flags & PF_KTHREAD)
-		return;
-	if (o->changes >= CHANGES) {
-		/* Many processes share it, and take turns. */
-		now = bpf_ktime_get_ns();
-		if (now - o->changed < CHANGE_AFTER)
-			return;
-		o->changed = now;
-	} else {
-		o->changes++;
-	}
 	if (!same) {
 		add_up(o);
 		o->sk = 0;
 		current(&o->owner, task);
-		o->owner.cgroup = bpf_get_current_cgroup_id();
+		o->owner.cgroup = task->cgroups->dfl_cgrp->kn->id;
 	}
 	o->known = KNOWN_USED;
 	/* Nobody was told of the old owner where no five-tuple was told. */
 	if (o->told[0] && (!same || before == KNOWN_INHERITED))
 		tell_owner(o);
+}
+
+/* The current process uses the socket: from now on it is its owner. */
+static __always_inline void use(struct owned *o, struct task_struct *task)
+{
+	if (is_next(o, task))
+		take(o, task);
 }
 
 /* ---- made, connected, closed: in the process that does it ---- */
@@ -149,6 +161,7 @@ static __always_inline int makes(struct bpf_sock *sk, int plain)
 		return 1;
 	o->cookie = bpf_get_socket_cookie(sk);
 	o->netns = bpf_get_netns_cookie(sk);
+	o->nature = nature_of(sk->type, sk->protocol);
 	if (plain) {
 		uses(o, plain, KNOWN_MADE);
 		return 1;
@@ -228,6 +241,68 @@ static __always_inline int is_own(struct __sk_buff *skb, const struct owned *o, 
 	return 0;
 }
 
+/* So many files of a process are looked at. */
+#define FILES 512
+
+/* Whether a process has a socket among its files; of one that has very many, so it is taken to be. */
+static __always_inline int has(struct task_struct *task, const struct owned *o)
+{
+	const struct sock *sk = (const void *)o->sk;
+	struct fdtable *fdt = task->files->fdt;
+	struct file *sought = BPF_CORE_READ(sk, sk_socket, file), *file;
+	__u32 files = fdt->max_fds;
+	struct file **fd = fdt->fd;
+
+	/* No process has it any more. */
+	if (!sought)
+		return 0;
+	for (__u32 i = 0; i < FILES; i++) {
+		if (i >= files)
+			return 0;
+		if (!bpf_probe_read_kernel(&file, sizeof(file), fd + i) && file == sought)
+			return 1;
+	}
+	return 1;
+}
+
+/*
+ * Somebody else than its user sends a packet, or so it seems: whoever lets one go on that had waited for a verdict (NFQUEUE), or
+ * is interrupted by what sends one, does not have the socket.
+ */
+static __always_inline void sends_first(struct owned *o)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	if (o->stranger == (__u32)task->tgid)
+		return;
+	if (!is_user(o, task)) {
+		if (!is_next(o, task))
+			return;
+		if (!is_owner(o, task) && !has(task, o)) {
+			o->stranger = task->tgid;
+			return;
+		}
+		take(o, task);
+	}
+	o->pid = o->owner.pid;
+	o->exec = o->owner.exec;
+}
+
+/* Whoever sends a packet at once is the socket's owner from now on. */
+static __always_inline void sender(struct owned *o, struct bpf_sock *sk)
+{
+	struct task_struct *task;
+
+	if (!(o->nature & SENDS_AT_ONCE))
+		return;
+	task = bpf_get_current_task_btf();
+	/* Nearly always: whoever used it last uses it again. */
+	if (o->pid == (__u32)task->tgid && o->exec == (__u32)task->self_exec_id)
+		return;
+	o->sk = (__u64)sk;
+	sends_first(o);
+}
+
 static __always_inline int packet(struct __sk_buff *skb, int sent, int plain)
 {
 	struct bpf_sock *sk = skb->sk;
@@ -243,17 +318,20 @@ static __always_inline int packet(struct __sk_buff *skb, int sent, int plain)
 	told = o->round == this_round();
 	if (!told)
 		settle(o, bpf_get_socket_cookie(skb));
+	if (sent && !plain)
+		sender(o, sk);
 	if (counting)
 		count(o, sent, skb->len);
 	/* The five-tuple of a connected socket stays what it is until it is connected again. */
-	if (told && sk->dst_port && !o->raw)
+	if (told && sk->dst_port && !(o->nature & IS_RAW))
 		return 1;
-	if (told && !plain && !sk->dst_port && !o->raw && o->any_port == sk->src_port && is_own(skb, o, sent))
+	if (told && !plain && !sk->dst_port && !(o->nature & IS_RAW) && o->any_port == sk->src_port && is_own(skb, o, sent))
 		return 1;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
 		return 1;
-	o->raw = sk->type == SOCK_RAW;
+	/* Known by now. Without this, clang 14 spills registers in a way that is only allowed with CAP_PERFMON. */
+	o->nature = nature_of(sk->type, sk->protocol);
 	/* What is being accepted has a socket of its own soon. */
 	if (sk->protocol == IPPROTO_TCP && sk->state == TCP_LISTEN)
 		return 1;
@@ -263,7 +341,7 @@ static __always_inline int packet(struct __sk_buff *skb, int sent, int plain)
 	if (!(plain ? dissect_plain(skb, &ends, sent) : dissect(skb, &ends, sent)))
 		return 1;
 	/* Whatever passes an unconnected socket's own end is its: to tell each far end would say no more. */
-	if (!sk->dst_port && !o->shared && !o->raw && (ends.protocol == IPPROTO_UDP || ends.protocol == IPPROTO_UDPLITE)) {
+	if (!sk->dst_port && !o->shared && !(o->nature & IS_RAW) && (ends.protocol == IPPROTO_UDP || ends.protocol == IPPROTO_UDPLITE)) {
 		ends.remote_port = 0;
 		__builtin_memset(ends.remote, 0, sizeof(ends.remote));
 		__builtin_memcpy(o->any, ends.local, sizeof(o->any));
@@ -309,6 +387,7 @@ static __always_inline struct owned *of_file(struct sock *sk)
 		if (!o)
 			return 0;
 		o->netns = sk->__sk_common.skc_net.net->net_cookie;
+		o->nature = nature_of(sk->sk_type, sk->sk_protocol);
 		o->dropped = drops_of(sk);
 	}
 	settle(o, bpf_get_socket_cookie(sk));
@@ -333,7 +412,6 @@ static __always_inline int io(struct sock *sk)
 	if (counting && gets_datagrams(sk->sk_type))
 		count_drops(o, sk);
 	use(o, task);
-	o->raw = sk->sk_type == SOCK_RAW;
 	if (o->told[0] && is_user(o, task)) {
 		o->pid = o->owner.pid;
 		o->exec = o->owner.exec;
@@ -348,8 +426,16 @@ static __always_inline int io(struct sock *sk)
 	return 0;
 }
 
+/* Where no packet tells who sends it: `sent` is not there, or the next one. */
 SEC("tp_btf/sock_send_length")
 int sock_send_length(__u64 *ctx)
+{
+	return io((struct sock *)ctx[0]);
+}
+
+/* Where they do, but for those of TCP. Linux 6.16. */
+SEC("tp_btf/tcp_sendmsg_locked")
+int tcp_sendmsg_locked(__u64 *ctx)
 {
 	return io((struct sock *)ctx[0]);
 }
@@ -469,6 +555,7 @@ int there(struct bpf_iter__task_file *ctx)
 		o->dropped = drops_of(sk);
 	settle(o, bpf_get_socket_cookie(sk));
 	o->netns = sk->__sk_common.skc_net.net->net_cookie;
+	o->nature = nature_of(sk->sk_type, sk->sk_protocol);
 	o->shared = reuses_port(sk);
 	o->any_version = 0;
 	if (o->known != KNOWN_USED && holds_better(o, task)) {

@@ -35,17 +35,23 @@ enum At {
 
 const HOOKS: &[Hook] = &[
     Hook { name: "sock_create", instead: Some("sock_create_plain"), at: At::Cgroup },
-    Hook { name: "sock_send_length", instead: None, at: At::Tracepoint },
-    Hook { name: "sock_recv_length", instead: None, at: At::Tracepoint },
     Hook { name: "connect4", instead: Some("connect4_plain"), at: At::Cgroup },
     Hook { name: "connect6", instead: Some("connect6_plain"), at: At::Cgroup },
     Hook { name: "inet_sock_set_state", instead: None, at: At::Tracepoint },
-    Hook { name: "sent", instead: Some("sent_plain"), at: At::Cgroup },
+    Hook { name: PACKETS, instead: Some("sent_plain"), at: At::Cgroup },
+    Hook { name: SENDS, instead: None, at: At::Tracepoint },
+    Hook { name: "sock_recv_length", instead: None, at: At::Tracepoint },
     Hook { name: "received", instead: Some("received_plain"), at: At::Cgroup },
     Hook { name: "sock_release", instead: Some("sock_release_plain"), at: At::Cgroup },
     Hook { name: "tcp_retransmit_skb", instead: None, at: At::Tracepoint },
     Hook { name: "sched_process_exec", instead: None, at: At::Tracepoint },
 ];
+
+/// Sees who sends; and what sees it of TCP alone, which costs less: of all else [`PACKETS`] tells it. Older kernels lack the
+/// second tracepoint.
+const SENDS: &str = "sock_send_length";
+const SENDS_OF_TCP: &str = "tcp_sendmsg_locked";
+const PACKETS: &str = "sent";
 
 /// The one that only counts, beside all that see packets.
 const COUNTING: [&str; 1] = ["tcp_retransmit_skb"];
@@ -156,6 +162,11 @@ impl Hooks {
         &self.refused
     }
 
+    /// Whether whoever sends is seen.
+    pub fn sees_senders(&self) -> bool {
+        self.attached.contains(&SENDS) || self.attached.contains(&SENDS_OF_TCP)
+    }
+
     /// The root of the cgroups, whose folders' inodes are [`Process::cgroup`].
     pub fn cgroup(&self) -> Option<BorrowedFd<'_>> {
         self.cgroup.as_ref().map(AsFd::as_fd)
@@ -232,7 +243,7 @@ fn attach(
     counting: bool,
     refused: &mut Vec<Refusal>,
 ) -> Vec<&'static str> {
-    let mut attached = Vec::new();
+    let mut attached: Vec<&str> = Vec::new();
     for hook in HOOKS.iter().filter(|hook| counting || !COUNTING.contains(&hook.name)) {
         let mut attach = |name: &'static str| {
             let place = match (&hook.at, cgroup) {
@@ -242,6 +253,10 @@ fn attach(
             };
             object.attach(name, place)
         };
+        if hook.name == SENDS && attached.contains(&PACKETS) && attach(SENDS_OF_TCP).is_ok() {
+            attached.push(SENDS_OF_TCP);
+            continue;
+        }
         match attach(hook.name) {
             Ok(()) => attached.push(hook.name),
             Err(refusal) => {

@@ -39,7 +39,7 @@ impl Rung {
         };
         let has = |names: &[&str]| names.iter().all(|name| hooks.attached().contains(name));
         let packets = has(&["sent", "received"]) || has(&["sent_plain", "received_plain"]);
-        let used = has(&["sock_send_length", "sock_recv_length"]);
+        let used = hooks.sees_senders() && has(&["sock_recv_length"]);
         let (letter, lacks) = match (packets, used) {
             (true, true) => ('A', ""),
             (false, true) => ('B', "of UDP sockets without a peer, raw sockets, and those that send nothing"),

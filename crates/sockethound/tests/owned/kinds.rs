@@ -54,6 +54,8 @@ fn root_every_kind_of_client() {
         ("udplite", "udplite"),
         ("inherited", "tcp"),
         ("passed", "tcp"),
+        ("inherited-udp", "udp"),
+        ("passed-udp", "udp"),
         ("uring", "tcp"),
         ("uring-thread", "tcp"),
     ] {
@@ -193,6 +195,33 @@ fn root_a_client_in_another_namespace_and_cgroup() {
     let flow = flow(&run, "tcp", lab.at(&format!("10.N.1.1:{port}")));
     told(flow, pid.parse().unwrap(), "in-container");
     assert_eq!(flow["container"]["id"], id.as_str(), "{flow:#}");
+}
+
+/// Who lets a packet go on (NFQUEUE) runs when it is sent, but it is not who sends it.
+#[test]
+fn root_a_packet_that_waits_for_a_verdict() {
+    let (Some(lab), Some(user)) = (Lab::pair(), User::new()) else { return };
+    let rule = "-A OUTPUT -p udp -j NFQUEUE --queue-num 7";
+    let mut command = Command::new("iptables-legacy");
+    command.args(rule.split(' '));
+    if !lab.within("a", move || command.status()).is_ok_and(|status| status.success()) {
+        return eprintln_skipped("needs iptables with NFQUEUE");
+    }
+    let judge = user.serve(&lab, "a", "the-judge", "verdicts 10.N.1.1 7");
+    let running = Running::start(&lab, "a", "-i va");
+    let mut made = Vec::new();
+    for (kind, name) in [("udp", "one"), ("unconnected", "two"), ("inherited-udp", "three")] {
+        made.push((name, user.run(&lab, "a", name, &format!("{kind} 10.N.1.2 9"))[0]));
+    }
+    settle();
+    let run = running.stop();
+    drop(judge);
+    for (name, made) in made {
+        let flow = flow(&run, "udp", lab.at(&format!("10.N.1.1:{}", made.port)));
+        assert_eq!(flow["process"]["name"], name, "{flow:#}");
+    }
+    let judges = |r: &&Value| r["kind"] == "process" && r["process"]["name"] == "the-judge";
+    assert_eq!(run.records.iter().find(judges), None);
 }
 
 #[allow(clippy::print_stderr)]

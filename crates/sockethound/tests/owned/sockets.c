@@ -27,6 +27,9 @@
 
 #define UDPLITE 136
 
+/* verdicts.c */
+void verdicts(int queue);
+
 static struct sockaddr_storage peer;
 static socklen_t peer_length;
 
@@ -167,9 +170,9 @@ static void ping(int type)
 /* ---- sockets that change hands ---- */
 
 /* The child uses what its parent connected. */
-static void inherited(void)
+static void inherited(int type)
 {
-	int fd = connected(SOCK_STREAM, 0), pid = checked(fork(), "fork");
+	int fd = connected(type, 0), pid = checked(fork(), "fork");
 
 	if (pid == 0) {
 		say(fd);
@@ -208,7 +211,7 @@ static int receive_fd(int over)
 }
 
 /* The child is passed what its parent connected afterwards. */
-static void passed(void)
+static void passed(int type)
 {
 	int pair[2], fd, pid;
 
@@ -218,7 +221,7 @@ static void passed(void)
 		say(receive_fd(pair[1]));
 		_exit(0);
 	}
-	fd = connected(SOCK_STREAM, 0);
+	fd = connected(type, 0);
 	send_fd(pair[0], fd);
 	waitpid(pid, 0, 0);
 	told(pid, own_port(fd));
@@ -559,9 +562,13 @@ int main(int argc, char **argv)
 	else if (!strcmp(kind, "ping"))
 		ping(SOCK_DGRAM);
 	else if (!strcmp(kind, "inherited"))
-		inherited();
+		inherited(SOCK_STREAM);
+	else if (!strcmp(kind, "inherited-udp"))
+		inherited(SOCK_DGRAM);
 	else if (!strcmp(kind, "passed"))
-		passed();
+		passed(SOCK_STREAM);
+	else if (!strcmp(kind, "passed-udp"))
+		passed(SOCK_DGRAM);
 	else if (!strcmp(kind, "executed"))
 		executed(argv[4]);
 	else if (!strcmp(kind, "closed-before"))
@@ -590,6 +597,8 @@ int main(int argc, char **argv)
 		deaf();
 	else if (!strcmp(kind, "crowd"))
 		crowd(atoi(argv[4]));
+	else if (!strcmp(kind, "verdicts"))
+		verdicts(port);
 	else if (!strcmp(kind, "many"))
 		many(atoi(argv[4]), atof(argv[5]));
 	else {

@@ -1,4 +1,4 @@
-//! Processes that use sockets: `sockets.c`, built once, run under names that the test knows.
+//! Processes that use sockets: `sockets.c` and `verdicts.c`, built once, run under names that the test knows.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -32,9 +32,10 @@ impl User {
     #[allow(clippy::print_stderr)]
     pub(crate) fn new() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/owned/sockets.c");
+        let sources = ["sockets.c", "verdicts.c"]
+            .map(|name| format!("{}/tests/owned/{name}", env!("CARGO_MANIFEST_DIR")));
         let built = folder.path().join("sockets");
-        let done = Command::new("cc").args(["-O1", "-o"]).arg(&built).arg(source).output();
+        let done = Command::new("cc").args(["-O1", "-o"]).arg(&built).args(sources).output();
         match done {
             Ok(output) if output.status.success() => Some(Self { folder }),
             Ok(output) => panic!("{}", String::from_utf8_lossy(&output.stderr)),
