@@ -142,6 +142,10 @@ pub struct SettledCount {
     pub ip_bytes: u64,
     /// Their wire lengths.
     pub frame_bytes: u64,
+    /// How many more they become where an interface splits them itself.
+    pub split: u64,
+    /// What those repeat of the headers, in bytes.
+    pub split_bytes: u64,
     /// What the first ones keep on their way, as in [`KernelCount`].
     pub prints: [u32; 4],
 }

@@ -113,6 +113,7 @@ impl Stage {
                 self.progress.clear();
                 say(&line);
             }
+            Output::Asked => {}
         }
         self.tell_failures();
         self.sinks.iter().any(Sink::is_open)
@@ -167,6 +168,10 @@ impl Signals {
         flag::register(SIGUSR1, Arc::clone(&watch.report))?;
         flag::register(SIGHUP, Arc::clone(&signals.reopen))?;
         flag::register(SIGWINCH, Arc::clone(&signals.resized))?;
+        // Behind these, so that whoever looks finds them.
+        for signal in [SIGHUP, SIGWINCH] {
+            flag::register(signal, Arc::clone(&watch.asked))?;
+        }
         Ok(signals)
     }
 }

@@ -17,8 +17,6 @@
 /* Places, and how many of them a flow may be at. */
 #define SETTLED (1 << 15)
 #define WAYS 2
-/* Bit of an interface's number. */
-#define SENT (1U << 31)
 
 /* A directed five-tuple on an interface, in one cache line. */
 struct settled {
@@ -28,27 +26,36 @@ struct settled {
 	__u64 counted;
 	/* What their frames had behind the IP packet. */
 	__u64 padding;
+	/* Packets that become of these where the interface splits them, beyond their own number, and the bytes of what each of
+	   those repeats of the headers; in one word, too. */
+	__u64 split;
 	/* CLOCK_MONOTONIC. */
 	__u64 last;
 	/* Of the first packets of an epoch, what they keep on their way. */
-	__u32 epoch;
-	__u32 printed;
 	__u32 prints[PRINTS];
-	/* What their frames had before the IP packet, each. */
-	__u32 link;
-	/* Written by the reader: what is counted. */
+	/* That epoch, and in its last bits how many there are. */
+	__u32 printed;
+	/* Written by the reader: what is counted. Above, what their frames had before the IP packet, each. */
 	__u32 counts;
 };
 
-/* Datagrams and segments that carry nothing; data that goes on. */
+/* Segments that carry nothing, as long as nothing has begun or ended a connection since that was told; data that goes on. */
 #define COUNTS_NOTHING 1
 #define COUNTS_DATA 2
+#define UNTOUCHED 4
+/* Above those bits. */
+#define LINK 8
+/* Above the number of prints. */
+#define EPOCH 3
 
 _Static_assert(sizeof(struct settled) == 64, "settled");
 
-/* Where packets are in that word: above 1 TiB. When so many wait, further ones go their usual way. */
+/* Where packets are in those words: above 1 TiB, and above 64 GiB of headers. When so many wait, further ones go their usual
+   way. */
 #define PACKETS 40
 #define MANY_PACKETS (1ULL << 22)
+#define SPLIT 36
+#define MANY_SPLIT (1ULL << 27)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -58,82 +65,8 @@ struct {
 	__type(value, struct settled);
 } late_settled SEC(".maps");
 
+#include "plain.h"
 #include "stream.h"
-
-/* How a packet begins: its EtherType, IP headers, and what follows them. */
-struct start {
-	__u16 unused;
-	__u16 type;
-	__u32 ip[15];
-};
-
-/* Reads it, as far as it is there; zeros behind. Gives where IP begins, or -1. Of IPv4 no more than TCP needs: what lies further
-   is often not where the packet begins, and takes longer to fetch. */
-INLINE int read_start(struct __sk_buff *skb, struct start *st)
-{
-	__u32 most = skb->protocol == bpf_htons(0x86dd) ? sizeof(st->ip) : 40;
-	__u32 number = skb->ifindex & (LINKS - 1), n = skb->len;
-	struct link *l = bpf_map_lookup_elem(&late_links, &number);
-
-	if (!l || l->ifindex != skb->ifindex || n < 28)
-		return -1;
-	if (l->kind == KIND_BARE) {
-		st->type = 0;
-		if (n > most)
-			n = most;
-		return load(skb, 0, st->ip, n) ? -1 : 0;
-	}
-	if (l->kind != KIND_ETHERNET || n < 14 + 28)
-		return -1;
-	n -= 12;
-	if (n > most + 2)
-		n = most + 2;
-	return load(skb, 12, &st->type, n) ? -1 : 14;
-}
-
-/* What is common to IPv4 without options and IPv6 without extension headers; the ports, which follow a header of so many
-   words. */
-INLINE int read_plain(struct __sk_buff *skb, const struct start *st, struct key *k, struct facts *f)
-{
-	/* What has a tag in front of it has another EtherType there. */
-	__u16 type = bpf_ntohs(st->type);
-	const __u32 *h = st->ip;
-	__u32 ports;
-
-	if ((h[0] & bpf_htonl(0xff000000)) == bpf_htonl(0x45000000)) {
-		if ((f->ip && type != 0x0800) || (h[1] & bpf_htonl(0x3fff)))
-			return 0;
-		k->type = 0x0800;
-		k->version = 4;
-		k->protocol = bpf_ntohl(h[2]) >> 16;
-		k->src[0] = h[3];
-		k->dst[0] = h[4];
-		f->ip_bytes = bpf_ntohl(h[0]) & 0xffff;
-		f->behind = f->ip + 20;
-		ports = h[5];
-	} else if ((h[0] & bpf_htonl(0xf0000000)) == bpf_htonl(0x60000000)) {
-		if (f->ip && type != 0x86dd)
-			return 0;
-		k->type = 0x86dd;
-		k->version = 6;
-		k->protocol = bpf_ntohl(h[1]) >> 8;
-		k->src[0] = (__u64)h[3] << 32 | h[2];
-		k->src[1] = (__u64)h[5] << 32 | h[4];
-		k->dst[0] = (__u64)h[7] << 32 | h[6];
-		k->dst[1] = (__u64)h[9] << 32 | h[8];
-		f->ip_bytes = 40 + (bpf_ntohl(h[1]) >> 16);
-		f->behind = f->ip + 40;
-		ports = h[10];
-	} else {
-		return 0;
-	}
-	k->sport = ports;
-	k->dport = ports >> 16;
-	k->ifindex = skb->ifindex;
-	if (skb->pkt_type == 4)
-		k->ifindex |= SENT;
-	return f->ip + f->ip_bytes <= skb->len;
-}
 
 /* Whether somebody may read a datagram's payload, whatever was said before: it begins as another opening does, or as a
    message of DNS (dissect/app/interest.rs, dissect/app/dns). */
@@ -179,32 +112,51 @@ INLINE struct settled *settled_of(__u64 h, __u32 *place)
 	return 0;
 }
 
-/* One that is split later is several: the ring's reader knows how many. And no more are counted than there is room for. */
-INLINE int is_odd(struct __sk_buff *skb, const struct settled *p)
+/* No more are counted than there is room for. */
+INLINE int is_full(const struct settled *p)
 {
-	return skb->gso_segs > 1 || p->counted >> PACKETS >= MANY_PACKETS;
+	return p->counted >> PACKETS >= MANY_PACKETS || p->split >> SPLIT >= MANY_SPLIT;
 }
 
-/* Counts a packet; of the first ones of an epoch, prints are kept. */
-INLINE void add_settled(struct __sk_buff *skb, const struct state *s, struct settled *p, const struct packet *pk, __u64 now)
+/* What one packet becomes more, of which each part has so many bytes of headers. */
+INLINE __u64 split(struct __sk_buff *skb, __u32 headers)
+{
+	__u32 segments = skb->gso_segs;
+
+	return segments > 1 ? (segments - 1) * ((1ULL << SPLIT) + headers) : 0;
+}
+
+/* Notes what a packet keeps on its way, if it is one of the first of an epoch. */
+INLINE void keep_print(struct __sk_buff *skb, const struct state *s, struct settled *p, const struct packet *pk)
+{
+	__u32 epoch = s->epoch << EPOCH, printed = p->printed, n;
+
+	if ((printed ^ epoch) >> EPOCH)
+		printed = epoch;
+	n = printed & ((1 << EPOCH) - 1);
+	if (n < PRINTS) {
+		p->prints[n & (PRINTS - 1)] = print(skb, &pk->key, &pk->facts);
+		p->printed = printed + 1;
+	}
+}
+
+/* Counts a packet, of which the last `payload` bytes are divided among what it becomes. */
+INLINE void add_settled(struct __sk_buff *skb, const struct state *s, struct settled *p, const struct packet *pk, __u32 payload,
+			__u64 now)
 {
 	const struct facts *f = &pk->facts;
-	__u32 epoch = s->epoch, padding = skb->len - f->ip - (__u32)f->ip_bytes, n;
+	__u32 padding = skb->len - f->ip - (__u32)f->ip_bytes;
+	__u64 more = split(skb, skb->len - payload);
 
-	p->link = f->ip;
+	if (p->counts >> LINK != f->ip)
+		__sync_fetch_and_or(&p->counts, f->ip << LINK);
 	p->last = now;
 	if (padding)
 		__sync_fetch_and_add(&p->padding, padding);
+	if (more)
+		__sync_fetch_and_add(&p->split, more);
 	__sync_fetch_and_add(&p->counted, (1ULL << PACKETS) + f->ip_bytes);
-	if (p->epoch != epoch) {
-		p->epoch = epoch;
-		p->printed = 0;
-	}
-	n = p->printed;
-	if (n < PRINTS) {
-		p->prints[n & (PRINTS - 1)] = print(skb, &pk->key, f);
-		p->printed = n + 1;
-	}
+	keep_print(skb, s, p, pk);
 }
 
 /* The place of a packet's flow. */
@@ -213,8 +165,8 @@ INLINE struct settled *place_of(const struct state *s, const struct key *k, __u3
 	return settled_of(hash_settled(k, s->seed), place);
 }
 
-/* Reads the header of a segment that begins at this word. One that is `odd` is not counted. */
-INLINE struct segment read_segment(const __u32 *tcp, const struct facts *f, int odd)
+/* Reads the header of a segment that begins at this word; one for which there is no `room` is not counted. */
+INLINE struct segment read_segment(const __u32 *tcp, const struct facts *f, int room)
 {
 	__u32 header = f->behind - f->ip, word = bpf_ntohl(tcp[3]);
 	__u32 behind = (word >> 28) * 4;
@@ -223,7 +175,7 @@ INLINE struct segment read_segment(const __u32 *tcp, const struct facts *f, int 
 		.len = 1,
 		.flags = word >> 16,
 		.is_known = f->ip_bytes >= header + behind && behind >= 20,
-		.is_plain = word & 0xffff && !odd,
+		.is_plain = word & 0xffff && room,
 	};
 
 	if (g.is_known)
@@ -235,6 +187,11 @@ INLINE struct segment read_segment(const __u32 *tcp, const struct facts *f, int 
 INLINE int is_pure_ack(const struct segment *g)
 {
 	return !g->len && g->flags == 0x10 && g->is_plain;
+}
+
+INLINE int counts_nothing(const struct settled *p)
+{
+	return (p->counts & (COUNTS_NOTHING | UNTOUCHED)) == (COUNTS_NOTHING | UNTOUCHED);
 }
 
 INLINE void stop_way(struct state *s, const struct key *k)
@@ -254,7 +211,7 @@ INLINE void see_way(struct state *s, const struct key *k)
 
 	if (!p)
 		return;
-	__sync_fetch_and_and(&p->counts, ~COUNTS_NOTHING);
+	__sync_fetch_and_and(&p->counts, ~UNTOUCHED);
 	if (p->counts & COUNTS_DATA)
 		stop_stream(s, place);
 }
@@ -320,12 +277,12 @@ INLINE int count_segment(struct __sk_buff *skb, struct state *s, const __u32 *tc
 	p = place_of(s, &pk->key, &place);
 	if (!p)
 		return 0;
-	g = read_segment(tcp, &pk->facts, is_odd(skb, p));
+	g = read_segment(tcp, &pk->facts, !is_full(p));
 	pk->facts.tcp = pk->facts.behind;
 	if (is_pure_ack(&g)) {
-		if (!(p->counts & COUNTS_NOTHING))
+		if (!counts_nothing(p))
 			return 0;
-		add_settled(skb, s, p, pk, bpf_ktime_get_ns());
+		add_settled(skb, s, p, pk, 0, bpf_ktime_get_ns());
 		return 1;
 	}
 	t = p->counts & COUNTS_DATA ? goes_on(s, place, &g) : 0;
@@ -333,7 +290,7 @@ INLINE int count_segment(struct __sk_buff *skb, struct state *s, const __u32 *tc
 		return 0;
 	now = bpf_ktime_get_ns();
 	t->last = now;
-	add_settled(skb, s, p, pk, now);
+	add_settled(skb, s, p, pk, g.len, now);
 	return 1;
 }
 
@@ -341,12 +298,13 @@ INLINE int count_segment(struct __sk_buff *skb, struct state *s, const __u32 *tc
 INLINE int count_datagram(struct __sk_buff *skb, struct state *s, const __u32 *udp, struct packet *pk)
 {
 	const struct facts *f = &pk->facts;
-	__u32 header = f->behind - f->ip, place;
+	__u32 header = f->behind - f->ip, place, len = f->ip_bytes - header;
 	struct settled *p = place_of(s, &pk->key, &place);
 
-	if (!p || is_odd(skb, p) || f->ip_bytes < header || may_be_read(s, udp, f->ip_bytes - header))
+	if (!p || is_full(p) || f->ip_bytes < header || may_be_read(s, udp, len))
 		return 0;
-	add_settled(skb, s, p, pk, bpf_ktime_get_ns());
+	/* A datagram of less than its own header is read. */
+	add_settled(skb, s, p, pk, len - 8, bpf_ktime_get_ns());
 	return 1;
 }
 

@@ -83,7 +83,7 @@ struct segment {
 	__u32 len;
 	__u8 flags;
 	__u8 is_known;
-	/* It may be counted: its window is open, and it is not split later. */
+	/* It may be counted: its window is open, and there is room for it. */
 	__u8 is_plain;
 };
 

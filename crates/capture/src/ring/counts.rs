@@ -112,24 +112,21 @@ impl RingSource {
         Ok(counts)
     }
 
-    /// Has the kernel count packets that pass this way: those that are `unread` do not go into the ring any more. Of data, once
-    /// it is known where it is to go on: see [`Self::count_streams`].
+    /// Has the kernel count packets that pass this way: those that are `unread` do not go into the ring any more. Of TCP, once
+    /// all before has been read: see [`Self::count_streams`].
     ///
     /// All may go on as before: where the kernel does not count, or has no place for more flows.
     pub fn settle(&mut self, way: Way, unread: Unread) {
         if let (Some(late), Some(ifindex)) = (&mut self.late, self.known.ifindex(way.interface as usize)) {
             // What is in the ring, and in the block that is being filled.
-            let since = match unread {
-                Unread::Nothing => 0,
-                Unread::Data => self.given_back + self.blocks.full(self.at) as u64 + 1,
-            };
+            let since = self.given_back + self.blocks.full(self.at) as u64 + 1;
             late.settle(way, ifindex, unread, since);
         }
     }
 
-    /// Has data of flows counted that goes on behind all that was lent; `next` says where that is: the sequence number behind
-    /// the last byte of a flow, if it is still there.
-    pub fn count_streams(&mut self, next: impl FnMut(&Way) -> Option<u32>) {
+    /// Has segments of TCP counted that come behind all that was lent; `next` says where that is: the sequence number behind
+    /// the last byte of a flow, if these still need not be seen.
+    pub fn count_streams(&mut self, next: impl FnMut(&Way, Unread) -> Option<u32>) {
         if let Some(late) = &mut self.late {
             late.count_streams(self.given_back, next);
         }

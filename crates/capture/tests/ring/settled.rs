@@ -1,6 +1,6 @@
 //! Flows that nobody reads any more: the kernel counts their datagrams beside the ring.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 
 use capture::ring::RingSource;
 use dissect::{Direction, Endpoint, FiveTuple, SettledCount, Unread, Way};
@@ -8,7 +8,7 @@ use dissect::{Direction, Endpoint, FiveTuple, SettledCount, Unread, Way};
 use crate::frames::{framed, ipv4, ipv6, tcp, udp};
 use crate::lab::{Lab, drain};
 use crate::late::counting;
-use crate::sys::{RawSender, within};
+use crate::sys::{RawSender, send_segmented, within};
 
 /// How frames.rs addresses its packets.
 fn tuple(version: u8, src_port: u16, dst_port: u16) -> FiveTuple {
@@ -85,6 +85,28 @@ fn root_settled_flows_pass_the_ring_by() {
     }
 }
 
+/// What the interface makes datagrams of later is one packet, whose parts are told.
+#[test]
+fn root_datagrams_sent_together_are_counted_with_their_parts() {
+    let Some((lab, _, mut source)) = lab() else { return };
+    let bind = |side, at| within(&lab.path(side), move || UdpSocket::bind(at).unwrap());
+    let (socket, _server) = (bind("a", "10.9.0.1:40000"), bind("b", "10.9.0.2:7000"));
+    socket.connect("10.9.0.2:7000").unwrap();
+    send_segmented(&socket, 100);
+    let end = |socket: std::net::SocketAddr| Endpoint { addr: socket.ip(), port: socket.port() };
+    let [src, dst] = [socket.local_addr(), socket.peer_addr()].map(|addr| end(addr.unwrap()));
+    let way = Way { tuple: FiveTuple { src, dst, protocol: 17 }, ..way(4) };
+    source.settle(way, Unread::Nothing);
+    for len in [100, 101, 1000, 1001] {
+        socket.send(&vec![0x5a; len]).unwrap();
+    }
+    drain(&mut source);
+    let counts = taken(&mut source);
+    let (ip_bytes, split) = (2202 + 4 * 28, 1 + 9 + 10);
+    assert_eq!(sum(&counts), (4, ip_bytes, ip_bytes + 4 * 14));
+    assert_eq!((counts[0].split, counts[0].split_bytes), (split, split * 42));
+}
+
 /// What may begin an opening or a message, and what is not the flow's, is in the ring as if nothing were settled.
 #[test]
 fn root_what_somebody_may_read_does_not() {
@@ -121,46 +143,55 @@ fn root_what_somebody_may_read_does_not() {
     assert_eq!(sum(&taken(&mut source)).0, others.len() as u64);
 }
 
-/// Of TCP, segments that carry nothing: all others say something.
+/// Of TCP, segments that carry nothing: all others say something. Behind the end of a connection those are seen too, also if it
+/// came between the telling and the counting.
 #[test]
 fn root_of_connections_acknowledgements_settle() {
+    const ACK: u8 = 0x10;
     let Some((_lab, sender, mut source)) = lab() else { return };
     for version in [4, 6] {
         let mut way = way(version);
         way.tuple.protocol = 6;
-        source.settle(way, Unread::Nothing);
-        let segment = |flags, len, window: u16| {
+        let send = |flags, len, window: u16| {
             let mut tcp = tcp(40_000, 7000, flags, b"", len);
             tcp[14..16].copy_from_slice(&window.to_be_bytes());
-            framed(&if version == 4 { ipv4(6, 0, &tcp) } else { ipv6(6, &tcp) })
+            sender.send(&framed(&if version == 4 { ipv4(6, 0, &tcp) } else { ipv6(6, &tcp) }));
         };
-        let others = [
-            (0x10, 1, 9),
-            (0x18, 0, 9),
-            (0x11, 0, 9),
-            (0x12, 0, 9),
-            (0x14, 0, 9),
-            (0x10, 0, 0),
-            (0x50, 0, 9),
-        ];
-        let others = others.map(|(flags, len, window)| segment(flags, len, window));
-        for frame in &others {
-            sender.send(frame);
-            // Behind the end of a connection they are read, until they settle again.
+        let others =
+            [(ACK, 1, 9), (0x18, 0, 9), (0x11, 0, 9), (0x12, 0, 9), (0x14, 0, 9), (ACK, 0, 0), (0x50, 0, 9)];
+        for (flags, len, window) in others {
+            let is_control = flags & 0x07 != 0;
             source.settle(way, Unread::Nothing);
-            sender.send(&segment(0x10, 0, 1));
-            sender.send(&segment(0x10, 0, 256));
+            send(ACK, 0, 1);
+            assert_eq!(drain(&mut source).len(), 1, "there may be others before");
+            let mut asked = Vec::new();
+            source.count_streams(|way, unread| {
+                asked.push((*way, unread));
+                Some(0)
+            });
+            assert_eq!(asked, [(way, Unread::Nothing)]);
+            send(ACK, 0, 1);
+            send(ACK, 0, 256);
+            assert_eq!(drain(&mut source).len(), 0);
+            send(flags, len, window);
+            send(ACK, 0, 256);
+            assert_eq!(drain(&mut source).len(), 1 + usize::from(is_control), "{flags}");
+            let counts = taken(&mut source);
+            let each = if version == 4 { 20 + 32 } else { 40 + 32 };
+            let packets = if is_control { 2 } else { 3 };
+            assert_eq!(sum(&counts), (packets, packets * each, packets * (each + 14)));
+            assert_eq!(counts[0].way, way);
         }
-        let in_ring: Vec<_> = drain(&mut source).into_iter().map(|captured| captured.bytes).collect();
-        assert_eq!(in_ring, others);
-        let counts = taken(&mut source);
-        let each = if version == 4 { 20 + 32 } else { 40 + 32 };
-        let packets = 2 * others.len() as u64;
-        assert_eq!(sum(&counts), (packets, packets * each, packets * (each + 14)));
-        assert_eq!(counts[0].way, way);
-        sender.send(&segment(0x11, 0, 1));
-        sender.send(&segment(0x10, 0, 1));
-        assert_eq!(drain(&mut source).len(), 2);
+        for (flags, is_still_settled, seen) in [(0x11, true, 1), (ACK, false, 1), (ACK, true, 0)] {
+            source.settle(way, Unread::Nothing);
+            send(flags, 0, 1);
+            drain(&mut source);
+            source.count_streams(|_, _| is_still_settled.then_some(0));
+            send(ACK, 0, 1);
+            assert_eq!(drain(&mut source).len(), seen, "{flags} {is_still_settled}");
+        }
+        drain(&mut source);
+        taken(&mut source);
     }
 }
 

@@ -11,7 +11,7 @@ use dissect::{Direction, Endpoint, FiveTuple, Pause, Stretch, Unread, Way};
 use crate::frames::{framed, ipv4, ipv6, tagged, tcp};
 use crate::lab::Lab;
 use crate::late::counting;
-use crate::sys::{RawSender, within};
+use crate::sys::{RawSender, large, within};
 
 const LEN: u32 = 100;
 const ACK: u8 = 0x10;
@@ -68,7 +68,7 @@ impl Wire {
         self.send(first.wrapping_sub(LEN), ACK, LEN);
         assert_eq!(self.read(), (1, vec![]));
         let mut asked = 0;
-        self.source.count_streams(|one| {
+        self.source.count_streams(|one, _| {
             asked += 1;
             (*one == way).then_some(first)
         });
@@ -132,6 +132,42 @@ fn root_what_goes_on_passes_the_ring_by() {
         let (packets, pauses) = wire.read();
         assert_eq!((packets, stretches(&pauses)), (3, vec![(Some((at(106), at(107))), true)]));
         assert_eq!(wire.counted(), 2);
+    }
+}
+
+/// What the interface splits later is counted whole, and so is what that makes of it.
+#[test]
+fn root_large_segments_are_counted_with_their_parts() {
+    let Some((lab, mut wire)) = lab() else { return };
+    let sender = within(&lab.path("a"), || RawSender::open_large("va"));
+    for (version, ip) in [(4, 20), (6, 40)] {
+        wire.version = version;
+        let send = |seq: u32, len: u16, each: u16| {
+            let frame = frame(version, &segment(seq, ACK, usize::from(len)));
+            sender.send(&[large(ip, each), frame].concat());
+        };
+        wire.begin(0);
+        let (mut at, mut sum) = (LEN, (0, 0, 0, 0));
+        let headers = u64::from(ip) + 32;
+        for (len, each, parts) in [(101, 100, 2), (5000, 1000, 5), (60_000, 1400, 43), (9001, 1500, 7)] {
+            send(at, len, each);
+            at += u32::from(len);
+            let (len, further) = (u64::from(len), parts - 1);
+            sum = (sum.0 + 1, sum.1 + len + headers, sum.2 + further, sum.3 + further * (14 + headers));
+        }
+        assert_eq!(wire.read(), (0, vec![]));
+        let mut counted = (0, 0, 0, 0);
+        wire.source.take_settled(|count| {
+            assert_eq!(count.frame_bytes, count.ip_bytes + 14 * count.packets);
+            counted = (count.packets, count.ip_bytes, count.split, count.split_bytes);
+        });
+        assert_eq!(counted, sum);
+        // Sent again.
+        send(at - 9001, 9001, 1500);
+        let (packets, pauses) = wire.read();
+        assert_eq!((packets, stretches(&pauses)), (1, vec![(Some((LEN, at)), false)]));
+        wire.send(at, ACK | 0x01, 0);
+        wire.read();
     }
 }
 

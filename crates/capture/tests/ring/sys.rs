@@ -5,6 +5,7 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
@@ -21,6 +22,26 @@ pub(crate) fn within<T: Send>(namespace: &Path, body: impl FnOnce() -> T + Send)
         body()
     };
     std::thread::scope(|scope| scope.spawn(inside).join().unwrap())
+}
+
+fn set(socket: &impl AsRawFd, level: i32, option: i32, value: i32) {
+    let (at, size) = ((&raw const value).cast(), size_of::<i32>() as u32);
+    // SAFETY: the kernel reads one live integer.
+    check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, at, size) }).unwrap();
+}
+
+/// Whatever the socket sends is datagrams of so many bytes, in one packet as far as the interface goes.
+pub(crate) fn send_segmented(socket: &UdpSocket, each: i32) {
+    set(socket, libc::SOL_UDP, libc::UDP_SEGMENT, each);
+}
+
+/// What says of a segment of TCP that it is to be split, where IP has a header of so many bytes (`struct virtio_net_hdr`).
+pub(crate) fn large(ip: u16, each: u16) -> Vec<u8> {
+    const NEEDS_CHECKSUM: u8 = 1;
+    let protocol = if ip == 20 { 1 } else { 4 };
+    let (start, of_checksum) = (14 + ip, 16);
+    let words = [start + 32, each, start, of_checksum];
+    [vec![NEEDS_CHECKSUM, protocol], words.iter().flat_map(|word| word.to_ne_bytes()).collect()].concat()
 }
 
 /// Sends frames as they are.
@@ -41,6 +62,13 @@ impl RawSender {
             check(unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) }).unwrap();
         // SAFETY: `fd` was just opened and nobody else knows it.
         Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, ifindex }
+    }
+
+    /// The same; what is sent begins with [`large`].
+    pub(crate) fn open_large(interface: &str) -> Self {
+        let sender = Self::open(interface);
+        set(&sender.fd, libc::SOL_PACKET, libc::PACKET_VNET_HDR, 1);
+        sender
     }
 
     pub(crate) fn send(&self, frame: &[u8]) {

@@ -82,9 +82,14 @@ impl FlowTable {
         observation
     }
 
+    /// Whether this interface splits packets itself.
+    pub(super) fn splits(&self, number: u32) -> bool {
+        self.splits_at.get(number as usize).is_some_and(|&at| at < u32::MAX)
+    }
+
     /// Estimates what an interface that splits packets itself counts more than these.
     fn note_split_count(&mut self, count: &KernelCount<'_>, d: &Dissection<'_>, interface: InterfaceId) {
-        let splits = self.splits_at.get(count.first.interface as usize).is_some_and(|&at| at < u32::MAX);
+        let splits = self.splits(count.first.interface);
         let headers = offload::headers(d, count.first.wire_len).filter(|_| splits && count.split > 0);
         if let Some(headers) = headers {
             let more = Frames { packets: count.split, bytes: count.split * u64::from(headers) };

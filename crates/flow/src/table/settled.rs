@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use dissect::{Pause, SettledCount, Timestamp, Way};
+use dissect::{Pause, SettledCount, Timestamp, Unread, Way};
 
 use super::{FlowTable, Run};
 use crate::key::{FlowKey, Side};
@@ -22,10 +22,10 @@ impl FlowTable {
         }
     }
 
-    /// How far the data of a flow has come that is sent this way, as a sequence number, if the source may count it.
-    pub fn next_of(&self, way: &Way) -> Option<u32> {
+    /// How far the data of a flow has come that is sent this way, as a sequence number, if the source may count what is `unread`.
+    pub fn next_of(&self, way: &Way, unread: Unread) -> Option<u32> {
         let (key, hash, side) = self.flow_of_way(way);
-        self.tally.next_of(hash, &key, side)
+        self.tally.next_of((hash, &key, side), unread)
     }
 
     /// Data was seen that the source does not count. To be told before any packet is that comes behind what was counted.
@@ -46,7 +46,12 @@ impl FlowTable {
         let seen = Frames { packets: count.packets, bytes: count.frame_bytes };
         self.close_run(Run { interface: number, seen, start: at, end: at });
         let how = self.how(self.capture.interface(number));
-        self.totals.interface(how.interface).settled += seen;
+        let splits = self.splits(number);
+        let totals = self.totals.interface(how.interface);
+        totals.settled += seen;
+        if splits {
+            totals.offload += Frames { packets: count.split, bytes: count.split_bytes };
+        }
         let mut o = Observation::default();
         (o.key, o.hash, o.side) = self.flow_of_way(&count.way);
         (o.at, o.interface) = (at, how.interface.0);

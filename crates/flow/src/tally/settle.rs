@@ -168,10 +168,10 @@ impl Tally {
         }
     }
 
-    /// How far a flow's data has come in this direction, if the source may count it.
-    pub(crate) fn next_of(&self, hash: u32, key: &FlowKey, side: Side) -> Option<u32> {
+    /// How far a flow's data has come in this direction, if the source may count what is `unread`.
+    pub(crate) fn next_of(&self, (hash, key, side): (u32, &FlowKey, Side), unread: Unread) -> Option<u32> {
         let flow = self.flows.get(self.flows.find(hash, key)?);
-        flow.next(side).filter(|_| flow.settled.is_told(side) && flow.settled.has(side, Unread::Data))
+        flow.next(side).filter(|_| flow.settled.is_told(side) && flow.settled.has(side, unread))
     }
 
     /// What the source has counted of a flow's data comes before the next that is seen to go on behind it.

@@ -5,7 +5,7 @@ use dissect::app::Depth;
 use flow::{Config, Options, Snapshot, Timeouts};
 
 use crate::kept::{Kept, captures};
-use crate::source::Source;
+use crate::source::{LONGEST, Source};
 use crate::wire::Capture;
 
 /// Everything that is told of flows, in an order of its own.
@@ -20,6 +20,8 @@ fn told(snapshot: &Snapshot) -> Vec<String> {
 fn replay(packets: &[Kept], settles: bool, interfaces: u32) -> (Snapshot, u64, u64) {
     let options = Options { live: Some(Timeouts::default()), depth: Depth::All, ..Options::default() };
     let mut capture = Capture::new(&options, Config { rows: usize::MAX, ..Config::default() }, 1);
+    // Of several, one does not.
+    (0..interfaces.min(2)).for_each(|interface| capture.split(interface, LONGEST));
     let (mut source, mut counted) = (Source::default(), 0);
     for (n, kept) in packets.iter().enumerate() {
         for interface in 0..interfaces {
@@ -51,6 +53,7 @@ pub(crate) fn compare(packets: &[Kept], interfaces: u32) -> (u64, u64) {
     assert_eq!((ours.total, ours.first, ours.last), (seen.total, seen.first, seen.last));
     for (ours, theirs) in ours.ledger.interfaces.iter().zip(&seen.ledger.interfaces) {
         assert_eq!((ours.seen, ours.counted, ours.not_ip), (theirs.seen, theirs.counted, theirs.not_ip));
+        assert_eq!(ours.live.as_ref().unwrap().offload, theirs.live.as_ref().unwrap().offload);
     }
     let settled = ours.ledger.interfaces.iter().map(|one| one.live.as_ref().unwrap().settled.0);
     assert_eq!((settled.sum::<u64>(), none), (some, 0));

@@ -14,11 +14,15 @@ use crate::wire::Capture;
 /// Packets of a block of the ring, and blocks that wait to be read.
 const BLOCK: usize = 5;
 const BLOCKS: usize = 3;
+/// What interfaces split is longer.
+pub(crate) const LONGEST: u32 = 290;
 
 #[derive(Default)]
 pub(crate) struct Source<'a> {
     ways: Vec<(Way, Unread)>,
     streams: Vec<Stream>,
+    /// Segments of TCP that carry nothing: the reader must have had so many blocks before they are counted, and has.
+    acks: Vec<(Way, usize, bool)>,
     counts: Vec<SettledCount>,
     ring: VecDeque<Packet<'a>>,
     /// Blocks that were read.
@@ -63,7 +67,10 @@ impl<'a> Source<'a> {
             self.heed(capture);
             self.done += 1;
             for stream in self.streams.iter_mut().filter(|s| s.least.is_none() && s.since <= self.done) {
-                stream.least = capture.table().next_of(&stream.way);
+                stream.least = capture.table().next_of(&stream.way, Unread::Data);
+            }
+            for (way, since, counted) in &mut self.acks {
+                *counted |= *since <= self.done && capture.table().next_of(way, Unread::Nothing).is_some();
             }
         }
     }
@@ -73,18 +80,23 @@ impl<'a> Source<'a> {
             match settle {
                 Settle::Begin(way, unread) => {
                     self.ways.push((way, unread));
-                    if unread == Unread::Data {
-                        let since = self.done + self.ring.len().div_ceil(BLOCK) + 1;
+                    let since = self.done + self.ring.len().div_ceil(BLOCK) + 1;
+                    if unread == Unread::Nothing {
+                        self.acks.retain(|(one, ..)| *one != way);
+                        self.acks.push((way, since, false));
+                    } else {
                         self.streams.retain(|stream| stream.way != way);
                         self.streams.push(Stream { way, since, least: None, next: None, counted: None });
                     }
                 }
                 Settle::End(way) => {
                     self.ways.retain(|(one, _)| *one != way);
+                    self.acks.retain(|(one, ..)| *one != way);
                     self.stop(|one| *one == way);
                 }
                 Settle::EndAll => {
                     self.ways.clear();
+                    self.acks.clear();
                     self.stop(|_| true);
                 }
             }
@@ -112,7 +124,7 @@ impl<'a> Source<'a> {
         let FiveTuple { src, dst, protocol } = way.tuple;
         let back = FiveTuple { src: dst, dst: src, protocol };
         let both = |one: &Way| one.interface == way.interface && [way.tuple, back].contains(&one.tuple);
-        self.ways.retain(|(one, unread)| *unread != Unread::Nothing || !both(one));
+        self.acks.retain(|(one, ..)| !both(one));
         self.stop(both);
     }
 
@@ -144,7 +156,7 @@ impl<'a> Source<'a> {
         };
         let (is_plain, is_empty) = (tcp.window > 0, tcp.payload_len == 0);
         if is_whole && is_plain && is_empty && tcp.flags == TcpFlags(TcpFlags::ACK) {
-            return has(Unread::Nothing).then_some(way);
+            return self.acks.iter().any(|&(one, _, counted)| counted && one == way).then_some(way);
         }
         let control = tcp.flags.has(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST);
         if control {
@@ -176,11 +188,15 @@ impl<'a> Source<'a> {
                 packets: 0,
                 ip_bytes: 0,
                 frame_bytes: 0,
+                split: 0,
+                split_bytes: 0,
                 prints: none,
             });
             self.counts.len() - 1
         });
+        let (split, split_bytes) = split(packet);
         let count = &mut self.counts[at];
+        (count.split, count.split_bytes) = (count.split + split, count.split_bytes + split_bytes);
         if let Some(print) = count.prints.get_mut(count.packets as usize) {
             *print = flow::print(packet);
         }
@@ -207,6 +223,16 @@ impl Stream {
         }
         false
     }
+}
+
+/// How many more a packet becomes on a wire for IP packets of [`LONGEST`] bytes, as the kernel says, and their headers' bytes.
+fn split(packet: &Packet<'_>) -> (u64, u64) {
+    let plain = Plain::of(packet, Registry::global()).unwrap();
+    let header = if plain.ip.version == 4 { 20 } else { 40 };
+    let payload = plain.tcp.as_ref().map_or(plain.ip.bytes - header - 8, |tcp| tcp.payload_len);
+    let room = LONGEST - (plain.ip.bytes - payload);
+    let further = u64::from(payload.saturating_sub(1) / room);
+    (further, further * u64::from(packet.wire_len - payload))
 }
 
 fn way_of(packet: &Packet<'_>, ip: &Ip) -> Way {

@@ -20,6 +20,8 @@ const URG: u8 = 0x20;
 enum Turn {
     /// Sends so many segments, each where the one before ended.
     On(u8),
+    /// Sends so much in one segment, which the interface splits, and as much again.
+    Large(u16),
     /// Leaves out so many bytes.
     Lose(u16),
     /// Sends bytes again that lie so far behind.
@@ -40,6 +42,7 @@ enum Turn {
 fn turn() -> impl Strategy<Value = Turn> {
     prop_oneof![
         12 => (1..40u8).prop_map(Turn::On),
+        6 => (1..20_000u16).prop_map(Turn::Large),
         2 => (1..3000u16).prop_map(Turn::Lose),
         3 => (1..3000u16, 1..4u8).prop_map(|(behind, count)| Turn::Again(behind, count)),
         1 => Just(Turn::KeepAlive),
@@ -93,6 +96,14 @@ impl Wire {
                     self.now += 300_000;
                 }
                 self.next[side] = next.wrapping_add(u32::from(count) * LEN);
+            }
+            Turn::Large(len) => {
+                let len = u32::from(len);
+                for seq in [next, next.wrapping_add(len)] {
+                    self.send(side, seq, ACK, len as usize);
+                    self.now += 300_000;
+                }
+                self.next[side] = next.wrapping_add(2 * len);
             }
             Turn::Lose(bytes) => self.next[side] = next.wrapping_add(u32::from(bytes)),
             Turn::Again(behind, count) => {
@@ -175,6 +186,7 @@ proptest! {
 fn most_of_a_stream_is_counted() {
     let turns: Vec<_> = (0..60)
         .map(|n| match n % 6 {
+            3 => (false, Turn::Large(2000)),
             4 => (true, Turn::Acknowledge),
             5 => (false, Turn::Again(500, 2)),
             _ => (false, Turn::On(20)),

@@ -1,6 +1,7 @@
 //! This machine's interfaces: a worker a ring, and a collector that learns owners meanwhile.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::Scope;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -97,7 +98,7 @@ impl Live {
         }
         let events = job.config.events;
         super::start(scope, "collect", move || {
-            drop(collect(desk, began.filter(|_| events), &incoming, &outputs));
+            drop(collect(desk, began.filter(|_| events), watch, &incoming, &outputs));
         });
     }
 }
@@ -106,6 +107,7 @@ impl Live {
 fn collect(
     mut desk: Desk,
     began: Option<Began>,
+    watch: &Watch,
     incoming: &Receiver<Box<News>>,
     outputs: &SyncSender<Output>,
 ) -> Result<(), Gone> {
@@ -120,6 +122,9 @@ fn collect(
             Ok(news) => desk.take(*news).into_iter().try_for_each(put)?,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
+        }
+        if watch.asked.swap(false, Ordering::Acquire) {
+            put(Output::Asked)?;
         }
         for notice in desk.ask().into_iter().chain(desk.take_notices()) {
             put(Output::Notice(notice))?;

@@ -86,6 +86,8 @@ pub struct Watch {
     pub stop: Arc<AtomicBool>,
     /// Set to get a snapshot now.
     pub report: Arc<AtomicBool>,
+    /// Set, live, to get [`Output::Asked`].
+    pub asked: Arc<AtomicBool>,
 }
 
 /// What comes out at the end of the path.
@@ -104,13 +106,15 @@ pub enum Output {
     },
     /// Something that the user should know, and that is no fault: one line.
     Notice(String),
+    /// Whoever takes outputs is to look at what else is asked of it ([`Watch::asked`]).
+    Asked,
 }
 
 /// The other side is gone: nobody wants the rest.
 struct Gone;
 
 /// Counts what comes from `input`, and gives what comes out to `each`, until that says to stop by `false`; `idle` is
-/// called now and then.
+/// called behind each, and while captures are read now and then.
 pub fn run(
     input: Input,
     job: &Job,
@@ -123,13 +127,20 @@ pub fn run(
     for name in &job.names {
         collector.give_name(name.addr, &name.name, NamedBy::Hosts);
     }
+    // Live, the collector looks at the clock anyway: a thread that wakes for it alone costs as much as thousands of packets.
+    let looks = matches!(input, Input::Files(_));
     thread::scope(|scope| {
         match input {
             Input::Files(files) => files.spawn(scope, job, watch, collector, outputs),
             Input::Live(live) => live.spawn(scope, job, watch, collector, outputs),
         }
         loop {
-            match results.recv_timeout(PATIENCE) {
+            let next = if looks {
+                results.recv_timeout(PATIENCE)
+            } else {
+                results.recv().map_err(RecvTimeoutError::from)
+            };
+            match next {
                 Ok(output) => {
                     if !each(output) {
                         break;

@@ -216,7 +216,7 @@ impl<'a> Worker<'a> {
                 Settle::EndAll => self.ring.unsettle_all(),
             }
         }
-        self.ring.count_streams(|way| self.table.next_of(way));
+        self.ring.count_streams(|way, unread| self.table.next_of(way, unread));
     }
 
     /// Counts what the kernel has counted of settled flows.

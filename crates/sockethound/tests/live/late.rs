@@ -197,6 +197,8 @@ fn root_counts_are_taken_while_they_grow() {
     let before = lab.counters("b", "vb");
     let running = Running::start(&lab, "b", "-i vb --ring 1 -t 0.1");
     let (over, rounds) = (AtomicBool::new(false), AtomicU64::new(0));
+    // Else all flows might settle before the ring is full for the first time.
+    running.signal(Signal::STOP);
     std::thread::scope(|scope| {
         for _ in 0..SENDERS {
             scope.spawn(|| {

@@ -74,6 +74,15 @@ impl Running {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
+        if signal == Signal::STOP {
+            wait_until("all threads stand still", || self.stands_still());
+        }
+    }
+
+    fn stands_still(&self) -> bool {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid().as_raw_nonzero())).unwrap();
+        let mut states = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("stat")).unwrap());
+        states.all(|state| state.rsplit(')').next().is_some_and(|rest| rest.starts_with(" T")))
     }
 
     /// Waits until it has ended by itself.

@@ -47,26 +47,33 @@ fn root_settled_flows_are_counted_to_the_byte() {
 }
 
 /// Data and acknowledgements of a stream are counted by the kernel; what is told of the connection is what is told where all of
-/// it is read, also of what was sent again.
+/// it is read, also of what was sent again. Whether segments are split before they pass or later.
 #[test]
 fn root_a_stream_settles() {
     let Some(lab) = Lab::pair() else { return };
-    let running = ["-i vb -t 1", "-i vb -t 1 --no-bpf"].map(|words| Running::start(&lab, "b", words));
-    let from = bulk(&lab, "a", ("b", "10.N.1.2:7000"), || sleep(3 * INTERVAL));
-    sleep(INTERVAL);
-    let [counts, reads] = running.map(Running::stop);
-    let [ours, theirs] = [&counts, &reads].map(|run| run.flow("tcp", [from, lab.at("10.N.1.2:7000")]));
-    let (sent, acknowledged) = packets(ours);
-    let settled = settled(&counts, "vb");
-    assert!(2 * settled > sent + acknowledged, "{settled} of {sent} + {acknowledged}");
-    for end in ["source", "destination"] {
-        assert_eq!(ours[end], theirs[end]);
+    for offloads in ["off", "on"] {
+        for (side, dev) in [("a", "va"), ("b", "vb")] {
+            lab.exec(side, &format!("ethtool -K {dev} tso {offloads} gso {offloads} gro {offloads}"));
+        }
+        let running = ["-i vb -t 1", "-i vb -t 1 --no-bpf"].map(|words| Running::start(&lab, "b", words));
+        let from = bulk(&lab, "a", ("b", "10.N.1.2:7000"), || sleep(3 * INTERVAL));
+        sleep(INTERVAL);
+        let [counts, reads] = running.map(Running::stop);
+        let [ours, theirs] = [&counts, &reads].map(|run| run.flow("tcp", [from, lab.at("10.N.1.2:7000")]));
+        let (sent, acknowledged) = packets(ours);
+        let settled = settled(&counts, "vb");
+        assert!(2 * settled > sent + acknowledged, "{offloads}: {settled} of {sent} + {acknowledged}");
+        let mean = ours["source"]["bytes"].as_u64().unwrap() / sent;
+        assert_eq!(mean > 1500, offloads == "on", "{mean}");
+        for end in ["source", "destination"] {
+            assert_eq!(ours[end], theirs[end]);
+        }
+        let [ours, theirs] = [ours, theirs].map(|flow| &flow["sockethound"]["tcp"]);
+        for fact in ["state", "history", "retransmits"] {
+            assert_eq!(ours[fact], theirs[fact], "{offloads}");
+        }
+        assert_eq!(counts.in_flows(), counts.in_ledgers());
     }
-    let [ours, theirs] = [ours, theirs].map(|flow| &flow["sockethound"]["tcp"]);
-    for fact in ["state", "history", "retransmits"] {
-        assert_eq!(ours[fact], theirs[fact]);
-    }
-    assert_eq!(counts.in_flows(), counts.in_ledgers());
 }
 
 /// A lookup between the datagrams of a flow that has settled, at a port that is nobody's.

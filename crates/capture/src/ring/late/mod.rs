@@ -26,6 +26,7 @@
 //! wait until nobody uses this one, and have it for ourselves. Whatever finds no
 //! place in a generation is added up by interface, which is never set back.
 
+mod acks;
 mod entry;
 mod extended;
 mod memory;
@@ -45,6 +46,7 @@ use aya::programs::{ProgramError, SocketFilter};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 use dissect::{Pause, SettledCount, Unread, Way};
 
+use self::acks::Acks;
 pub(super) use self::entry::Entry;
 use self::extended::{Charge, Maps};
 use self::memory::{ENTRY, LINKS, REST, RESTS, STATE, USE};
@@ -77,6 +79,7 @@ const RESERVE: usize = 3;
 /// How long programs that still use a generation are waited for; they take some microseconds.
 const TRIES: usize = 50;
 const PAUSE: Duration = Duration::from_micros(20);
+const TCP: u8 = 6;
 
 /// How blocks of the ring relate to positions.
 ///
@@ -149,6 +152,7 @@ pub(super) struct Late {
     told: Vec<(u64, u64)>,
     settled: Settled,
     streams: Streams,
+    acks: Acks,
     /// The kernel forgets what is called when nobody holds this.
     _calls: MapData,
     _ebpf: Ebpf,
@@ -252,6 +256,7 @@ impl Loader {
             told: vec![(0, 0); RESTS],
             settled,
             streams,
+            acks: Acks::default(),
             _calls: calls,
             _ebpf: ebpf,
         })
@@ -338,9 +343,11 @@ impl Late {
     /// now is in the ring behind its block number `since`.
     pub(super) fn settle(&mut self, way: Way, ifindex: u32, unread: Unread, since: u64) {
         let state = self.state.all();
-        let place = self.settled.add(way, ifindex, unread, state);
-        if let Some(place) = place.filter(|_| unread == Unread::Data) {
-            self.streams.watch(place, way, since, state);
+        let Some(place) = self.settled.add(way, ifindex, unread, state) else { return };
+        match unread {
+            Unread::Data => self.streams.watch(place, way, since, state),
+            Unread::Nothing if way.tuple.protocol == TCP => self.acks.watch(place, way, since),
+            Unread::Nothing => {}
         }
     }
 
@@ -361,11 +368,16 @@ impl Late {
         self.settled.remove_all(ifindex, |place| self.streams.stop(place));
     }
 
-    /// Has data counted of streams of whose packets before none is left, now that `done` blocks of the ring were read; `next`
+    /// Has segments counted of flows of whose packets before none is left, now that `done` blocks of the ring were read; `next`
     /// says how far one has come.
-    pub(super) fn count_streams(&mut self, done: u64, mut next: impl FnMut(&Way) -> Option<u32>) {
+    pub(super) fn count_streams(&mut self, done: u64, mut next: impl FnMut(&Way, Unread) -> Option<u32>) {
+        while let Some((place, way)) = self.acks.next_due(done) {
+            if next(&way, Unread::Nothing).is_some() {
+                self.settled.count_nothing(place);
+            }
+        }
         while let Some((place, way)) = self.streams.next_due(done) {
-            match next(&way) {
+            match next(&way, Unread::Data) {
                 Some(next) => self.streams.count(place, next),
                 None => self.streams.stop(place),
             }
@@ -380,7 +392,10 @@ impl Late {
     /// Hands over what was counted of settled flows.
     pub(super) fn take_settled(&mut self, to: impl FnMut(&SettledCount)) {
         let state = self.state.all();
-        self.settled.take(offset(), state, to, |place| self.streams.forget(place, state));
+        self.settled.take(offset(), state, to, |place| {
+            self.streams.forget(place, state);
+            self.acks.forget(place);
+        });
     }
 
     /// Whether no program uses a generation any more, which is not current.

@@ -25,13 +25,21 @@ pub(super) const WORDS: usize = 8;
 const HASH: usize = 0;
 const COUNTED: usize = 1;
 const PADDING: usize = 2;
-const LAST: usize = 3;
-const PRINTED: usize = 4;
+const SPLIT: usize = 3;
+const LAST: usize = 4;
 const PRINTS: usize = 5;
-/// What their frames begin with, in bytes; and, in the second half, what is counted.
-const LINK: usize = 7;
-/// Bits of IP bytes in what is counted, below packets.
+/// Of which epoch the prints are, above how many there are; in the second half, how much their frames begin with, above what
+/// is counted.
+const PRINTED: usize = 7;
+/// Bits of IP bytes in what is counted, and of headers in what is split, below packets.
 const BYTES: u32 = 40;
+const HEADERS: u32 = 36;
+/// Bits of what is counted, and of the number of prints.
+const COUNTS: u32 = 8;
+const COUNTS_NOTHING: u32 = 1;
+const COUNTS_DATA: u32 = 2;
+const UNTOUCHED: u32 = 4;
+const EPOCHS: u32 = 3;
 /// Bit of an interface's number in a key.
 const SENT: u32 = 1 << 31;
 /// A program that has found a place before it became nobody's may still count there, for some microseconds.
@@ -80,7 +88,8 @@ impl Settled {
         }
     }
 
-    /// Has the kernel count these packets from now on, if there is a place for them: gives it.
+    /// Has the kernel count these packets from now on, if there is a place for them: gives it. Segments that carry nothing only
+    /// from [`Self::count_nothing`] on.
     pub(super) fn add(&mut self, way: Way, ifindex: u32, unread: Unread, state: &[AtomicU64]) -> Option<u32> {
         let hash = hash(&way, ifindex, self.seed);
         let mut free = None;
@@ -88,7 +97,10 @@ impl Settled {
             match self.used[place] {
                 0 => free = free.or(Some(place)),
                 mark if mark == mark_of(hash) && self.hash_at(place).load(Relaxed) == hash => {
-                    self.places.all()[place * WORDS + LINK].fetch_or(counts(unread), Release);
+                    if unread == Unread::Nothing {
+                        self.counts_at(place).fetch_and(!in_counts(COUNTS_NOTHING), Relaxed);
+                    }
+                    self.counts_at(place).fetch_or(counts(unread), Release);
                     return Some(place as u32);
                 }
                 _ => {}
@@ -101,7 +113,7 @@ impl Settled {
         }
         self.used[place] = mark_of(hash);
         self.all.push(One { place: place as u32, ifindex, way, left: None });
-        self.places.all()[place * WORDS + LINK].store(counts(unread), Relaxed);
+        self.counts_at(place).store(counts(unread), Relaxed);
         self.hash_at(place).store(hash, Release);
         state[SETTLED_FLOWS].fetch_add(1, Relaxed);
         Some(place as u32)
@@ -111,6 +123,15 @@ impl Settled {
     pub(super) fn warm(&self, way: &Way, ifindex: u32) -> u64 {
         let first = ways(hash(way, ifindex, self.seed)).start;
         u64::from(self.used[first]) ^ self.hash_at(first).load(Relaxed)
+    }
+
+    /// Has segments that carry nothing counted at `place`, if nothing has begun or ended a connection since it was told of.
+    pub(super) fn count_nothing(&self, place: u32) {
+        self.counts_at(place as usize).fetch_or(in_counts(COUNTS_NOTHING), Release);
+    }
+
+    fn counts_at(&self, place: usize) -> &AtomicU64 {
+        &self.places.all()[place * WORDS + PRINTED]
     }
 
     fn hash_at(&self, place: usize) -> &AtomicU64 {
@@ -188,16 +209,19 @@ impl Settled {
 
 /// What a place has counted since it was last taken, if anything.
 fn take(way: Way, words: &[AtomicU64], epoch: u32, offset: i64) -> Option<SettledCount> {
-    if words[COUNTED].load(Acquire) == 0 && words[PADDING].load(Relaxed) == 0 {
+    let is_any = |word: usize| words[word].load(Acquire) != 0;
+    if !is_any(COUNTED) && !is_any(PADDING) && !is_any(SPLIT) {
         return None;
     }
+    let take = |word: usize| if is_any(word) { words[word].swap(0, AcqRel) } else { 0 };
     // First: what is counted meanwhile may have filled up its frame already, which is told now, and itself the next time.
-    let counted = words[COUNTED].swap(0, AcqRel);
-    let padding = words[PADDING].swap(0, AcqRel);
-    let (packets, ip_bytes) = (counted >> BYTES, counted & ((1 << BYTES) - 1));
-    let [link, _] = halves(words[LINK].load(Relaxed));
-    let [of_epoch, printed] = halves(words[PRINTED].load(Relaxed));
-    let printed = if of_epoch == epoch { printed as usize } else { 0 };
+    let counted = take(COUNTED);
+    let (padding, split) = (take(PADDING), take(SPLIT));
+    let (packets, ip_bytes) = parts(counted, BYTES);
+    let (split, split_bytes) = parts(split, HEADERS);
+    let [printed, link] = halves(words[PRINTED].load(Relaxed));
+    let (of_epoch, printed) = (printed >> EPOCHS, printed & ((1 << EPOCHS) - 1));
+    let printed = if of_epoch == epoch & (u32::MAX >> EPOCHS) { printed as usize } else { 0 };
     let [[a, b], [c, d]] = [PRINTS, PRINTS + 1].map(|at| halves(words[at].load(Relaxed)));
     let mut prints = [a, b, c, d];
     prints.iter_mut().skip(printed).for_each(|print| *print = 0);
@@ -206,17 +230,28 @@ fn take(way: Way, words: &[AtomicU64], epoch: u32, offset: i64) -> Option<Settle
         last: Timestamp((words[LAST].load(Relaxed) as i64).saturating_add(offset)),
         packets,
         ip_bytes,
-        frame_bytes: ip_bytes + packets * u64::from(link) + padding,
+        frame_bytes: ip_bytes + packets * u64::from(link >> COUNTS) + padding,
+        split,
+        split_bytes,
         prints,
     })
 }
 
-/// What is counted, where [`LINK`] stands.
+/// A word's upper bits, and the lower ones.
+fn parts(word: u64, lower: u32) -> (u64, u64) {
+    (word >> lower, word & ((1 << lower) - 1))
+}
+
+/// What is told of a place.
 fn counts(unread: Unread) -> u64 {
-    let counts: u32 = match unread {
-        Unread::Nothing => 1,
-        Unread::Data => 2,
-    };
+    match unread {
+        Unread::Nothing => in_counts(UNTOUCHED),
+        Unread::Data => in_counts(COUNTS_DATA),
+    }
+}
+
+/// Bits of what is counted, as they stand beside [`PRINTED`].
+fn in_counts(counts: u32) -> u64 {
     let mut bytes = [0; 8];
     bytes[4..].copy_from_slice(&counts.to_ne_bytes());
     u64::from_ne_bytes(bytes)
