@@ -9,6 +9,10 @@ mod sys;
 
 /// What memory comes in.
 const LINE: usize = 64;
+/// Lines that a runner asks for at each packet: most packets and what stands before the next one lie in so many.
+const LINES: usize = 6;
+/// How far beyond a packet's beginning a runner asks for more.
+const FURTHEST: usize = 12 * LINE;
 
 /// Asks for what a short packet and what stands before it take, wherever in it `at` is.
 #[inline]
@@ -42,6 +46,8 @@ pub(crate) struct Stride {
 pub(crate) struct Runner<'a> {
     rest: &'a [u8],
     stride: Stride,
+    /// So much of what `rest` begins with has been asked for.
+    asked: usize,
 }
 
 impl<'a> Runner<'a> {
@@ -49,7 +55,7 @@ impl<'a> Runner<'a> {
     #[inline]
     pub(crate) fn new(rest: &'a [u8], stride: Stride) -> Self {
         sys::prefetch(rest, 0);
-        Self { rest, stride }
+        Self { rest, stride, asked: 0 }
     }
 
     /// Goes one packet further. Nothing hangs on what is read here: damage sends the runner nowhere.
@@ -59,12 +65,15 @@ impl<'a> Runner<'a> {
         let Some(length) = self.rest.get(length_at..).and_then(|length| length.first_chunk()) else { return };
         let length = if big_endian { u32::from_be_bytes(*length) } else { u32::from_le_bytes(*length) };
         // A claim may be more than a processor of 32 bits can address.
-        let next = usize::try_from(u64::from(length) + more as u64).ok();
-        self.rest = next.and_then(|next| self.rest.get(next..)).unwrap_or_default();
-        // Record header, and those of link, network and transport; and, behind short packets, of which most are, those of
-        // further ones, which so have the time of several packets to come.
-        for line in [0, 1, 2, 6, 7] {
-            sys::prefetch(self.rest, line * LINE);
+        let next = usize::try_from(u64::from(length) + more as u64).unwrap_or(usize::MAX);
+        self.rest = self.rest.get(next..).unwrap_or_default();
+        // Record header, and those of link, network and transport; and, behind short packets, of which most are, further
+        // ones, which so have the time of several packets to come. What was asked for is not asked for again: a processor
+        // waits for few lines at once.
+        let from = self.asked.saturating_sub(next).min(FURTHEST);
+        for line in 0..LINES {
+            sys::prefetch(self.rest, from + line * LINE);
         }
+        self.asked = from + LINES * LINE;
     }
 }

@@ -6,4 +6,4 @@
 
 mod sys;
 
-pub use self::sys::{LargePages, give_back, keep_freed, make_ready};
+pub use self::sys::{LargePages, give_back, keep_freed, make_ready, share_heap};

@@ -52,9 +52,13 @@ unsafe impl Send for Mapping {}
 impl Mapping {
     /// Maps `len` bytes (not 0) from `offset`, a multiple of the page size, and has them read from the disk.
     ///
-    /// What the disk cannot give is an error here, and what it gave stays in memory (`mlock`), so that touching the bytes
-    /// never ends the process: else they might be thrown out for want of memory, and a disk that fails then is a SIGBUS.
-    /// Where the user may lock less (`RLIMIT_MEMLOCK`; 8 MiB since Linux 5.16), that is an error, too.
+    /// What the disk cannot give is an error here. What it gave stays in the page cache for the milliseconds until it is
+    /// looked at, if anything does: only if it were thrown out by then, and the disk failed when it is read once more, would the
+    /// kernel end the process (SIGBUS). To lock it (`mlock`) takes as long again as to map it, since each page goes from list to
+    /// list and back.
+    ///
+    /// Kernels before 5.14 can read pages in only if they lock them: there, too, where the user may lock less
+    /// (`RLIMIT_MEMLOCK`), it is an error.
     pub(super) fn new(file: &File, offset: u64, len: usize) -> io::Result<Self> {
         let offset = i64::try_from(offset).map_err(io::Error::other)?;
         // SAFETY: a new mapping at a place of the kernel's choice touches no memory of ours.
@@ -66,8 +70,15 @@ impl Mapping {
         }
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         let mapping = Self { start, len };
-        // SAFETY: the range is the mapping that was just made; reading pages in and keeping them changes nothing of what
-        // is in them. Unmapping them gives them free.
+        // SAFETY: the range is the mapping that was just made; reading pages in changes nothing of what is in them.
+        if unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_POPULATE_READ) } == 0 {
+            return Ok(mapping);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::InvalidInput {
+            return Err(error);
+        }
+        // SAFETY: the same; unmapping them gives them free.
         let read = unsafe { libc::mlock(start.as_ptr().cast(), len) };
         if read < 0 { Err(io::Error::last_os_error()) } else { Ok(mapping) }
     }
