@@ -39,6 +39,7 @@ pub fn run(plan: Plan) -> anyhow::Result<Exit> {
     let signals = Signals::listen(&watch).context("cannot listen to signals")?;
     let (input, total) = match source {
         Source::Files(files) => {
+            capture::memory::share_heap();
             if let Err(refusal) = start::confine_to(&files, &writes, quiet, no_sandbox) {
                 return Ok(refused(refusal));
             }

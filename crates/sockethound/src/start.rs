@@ -116,7 +116,6 @@ pub(crate) fn confine_to(
     quiet: bool,
     no_sandbox: bool,
 ) -> Result<(), Refusal> {
-    capture::memory::share_heap();
     let reads: Vec<&Path> = files.paths.iter().map(PathBuf::as_path).collect();
     let keep = capabilities::FILES;
     give_up(&Confinement { writes, reads: &reads, keep, stay: true, no_sandbox }, quiet)
