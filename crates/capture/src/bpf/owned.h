@@ -354,6 +354,11 @@ static __always_inline __u8 nature_of(__u32 type, __u32 protocol)
 	return type == SOCK_DGRAM || protocol == IPPROTO_SCTP ? SENDS_AT_ONCE : 0;
 }
 
+static __always_inline int reuses_port(struct sock *sk)
+{
+	return BPF_CORE_READ_BITFIELD(&sk->__sk_common, skc_reuseport);
+}
+
 static __always_inline int gets_datagrams(__u32 type)
 {
 	return type == SOCK_DGRAM || type == SOCK_RAW;
