@@ -167,7 +167,7 @@ impl Hooks {
         self.attached.contains(&SENDS) || self.attached.contains(&SENDS_OF_TCP)
     }
 
-    /// The root of the cgroups, whose folders' inodes are [`Process::cgroup`].
+    /// The root of the cgroups, whose folders' inodes are [`Process::cgroup`](super::Process::cgroup).
     pub fn cgroup(&self) -> Option<BorrowedFd<'_>> {
         self.cgroup.as_ref().map(AsFd::as_fd)
     }

@@ -10,7 +10,7 @@
 //!   position. If that is beyond the limit that the reader has set, the packet
 //!   does not go into the ring: a tail call has it counted.
 //!
-//! How the position relates to blocks of the ring is told in [`super::Room`].
+//! How the position relates to blocks of the ring is told in [`super::room`].
 
 use std::os::fd::RawFd;
 

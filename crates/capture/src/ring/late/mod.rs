@@ -29,94 +29,40 @@
 mod acks;
 mod entry;
 mod extended;
+mod loader;
 mod memory;
+mod room;
 mod settled;
 mod streams;
 mod sys;
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::time::Duration;
 
-use aya::maps::{Map, MapData};
-use aya::programs::{ProgramError, SocketFilter};
-use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
+use aya::Ebpf;
+use aya::maps::MapData;
 use dissect::{Pause, SettledCount, Unread, Way};
 
 use self::acks::Acks;
 pub(super) use self::entry::Entry;
-use self::extended::{Charge, Maps};
-use self::memory::{ENTRY, LINKS, REST, RESTS, STATE, USE};
+use self::loader::RESERVE;
+pub(super) use self::loader::{Loader, Ring};
+use self::memory::{ENTRY, LINKS, REST, USE};
+use self::room::Room;
 use self::settled::Settled;
 use self::streams::Streams;
-use super::block::HEADER_OF_BLOCK;
 use super::link::{Links, arphrd, start};
-use super::program::Instruction;
 use super::sys::{Blocks, Socket};
-use crate::bpf::{Refusal, Words};
+use crate::bpf::Words;
 
-static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/late.bpf.o");
-/// The program that counts what there may be no room for, by its name in the object; and the one that a packet meets first.
-const COUNT: &str = "late_count";
-const SETTLE: &str = "late_settle";
-/// Where programs are called.
-const CALL_COUNT: u32 = 0;
-const CALL_FILTER: u32 = 1;
-
-/// Places in the index for each entry: then few are looked at in vain.
-const PLACES: usize = 4;
-/// Bytes of the ring for each byte of one generation's entries.
-const SHARE: usize = 16;
-/// Entries of one generation, at most and at least: 64 MiB and 64 KiB of both.
-const MOST: usize = 1 << 17;
-const LEAST: usize = 1 << 7;
-/// Blocks that are left out of account: the one that is being filled, one that time may close before the program charges
-/// for it, and one for packets that have been charged, but are not in the ring yet.
-const RESERVE: usize = 3;
 /// How long programs that still use a generation are waited for; they take some microseconds.
 const TRIES: usize = 50;
 const PAUSE: Duration = Duration::from_micros(20);
 const TCP: u8 = 6;
-
-/// How blocks of the ring relate to positions.
-///
-/// A block is closed when a packet does not fit any more, so it is never quite full. A packet that takes up to `plain`
-/// bytes leaves at most so many unused: that is taken off every block. A larger one is charged twice, for itself and for
-/// what it may leave unused. Then blocks hold at least `block` charged bytes, whatever packets come.
-///
-/// A block is also closed when its time is over, however little is in it. Time runs out once in a period, so a whole
-/// block is charged for every period in which packets came, and another one where there was a pause behind them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Room {
-    block: u64,
-    charge: Charge,
-}
-
-impl Room {
-    /// Of blocks of `size` bytes that are handed over after `period`, where the kernel counts time by `tick`; both in
-    /// nanoseconds.
-    fn new(size: usize, period: i64, tick: i64) -> Self {
-        let (period, tick) = (period.max(1), tick.max(1));
-        let plain = size as u64 / 64;
-        // Packets and blocks begin at multiples of 8.
-        let block = (size as u64).saturating_sub(HEADER_OF_BLOCK + plain + 8);
-        // So many ticks are surely not longer than a period, wherever in a tick they begin.
-        let ticks = (period / tick - 1).max(1);
-        let closed = ((ticks + 1) * tick) as u64;
-        let closed = closed.div_ceil(period as u64);
-        let charge = Charge {
-            most: size as u32,
-            plain: plain as u32,
-            ticks: ticks as u32,
-            soon: closed * block,
-            later: (closed + 1) * block,
-        };
-        Self { block, charge }
-    }
-}
 
 /// What was counted.
 #[derive(Debug, Default)]
@@ -164,102 +110,6 @@ impl fmt::Debug for Late {
             .field("room", &self.room)
             .field("entries", &self.entries)
             .finish_non_exhaustive()
-    }
-}
-
-/// What a ring is like.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ring {
-    pub(super) block_size: usize,
-    pub(super) blocks: usize,
-    /// How long a block is filled at most.
-    pub(super) patience: Duration,
-}
-
-/// Loads the programs of rings.
-pub(super) struct Loader(EbpfLoader<'static>);
-
-impl Loader {
-    /// To be made once: it reads the kernel's types, though these programs want none of them. Before there is a ring, since
-    /// for a moment that takes nearly as much memory.
-    pub(super) fn new() -> Self {
-        let mut loader = EbpfLoader::new();
-        loader.btf(None).verifier_log_level(VerifierLogLevel::STATS);
-        crate::memory::give_back();
-        Self(loader)
-    }
-
-    /// Loads programs that decide as `decisions` does, and if `chosen`, of interfaces that are chosen.
-    ///
-    /// # Errors
-    /// What the kernel refused.
-    pub(super) fn load(
-        &mut self,
-        decisions: &[Instruction],
-        chosen: bool,
-        ring: Ring,
-    ) -> Result<Late, Refusal> {
-        let loader = &mut self.0;
-        let bytes = ring.block_size * ring.blocks;
-        let entries = (bytes / SHARE / (ENTRY * 8)).clamp(LEAST, MOST).next_power_of_two().min(MOST);
-        let places = entries * PLACES;
-        loader.map_max_entries("late_entries", 2 * entries as u32);
-        loader.map_max_entries("late_index", 2 * places as u32);
-        let mut ebpf = loader.load(OBJECT).map_err(|e| Refusal::of("", &e))?;
-        let words = |ebpf: &Ebpf, name, count| Words::map(map(ebpf, name)?, count).map_err(refused(name));
-        let state = words(&ebpf, "late_state", STATE)?;
-        let (index, counts) =
-            (words(&ebpf, "late_index", 2 * places)?, words(&ebpf, "late_entries", 2 * entries * ENTRY)?);
-        let (generations, rests) =
-            (words(&ebpf, "late_generations", 2 * USE)?, words(&ebpf, "late_rests", RESTS * REST)?);
-        let links = words(&ebpf, "late_links", LINKS)?;
-        let settled = words(&ebpf, "late_settled", settled::PLACES * settled::WORDS)?;
-        let data = words(&ebpf, "late_streams", settled::PLACES * streams::WORDS)?;
-        let streams = Streams::new(data, words(&ebpf, "late_pauses", settled::PLACES * streams::PAUSE)?);
-        let calls = take_calls(&mut ebpf)?;
-        let room = Room::new(ring.block_size, ring.patience.as_nanos() as i64, sys::tick());
-        let maps = Maps {
-            state: map(&ebpf, "late_state")?.as_raw_fd(),
-            links: map(&ebpf, "late_links")?.as_raw_fd(),
-            calls: calls.fd().as_fd().as_raw_fd(),
-        };
-        let program = extended::program(decisions, chosen, &room.charge, &maps)
-            .ok_or_else(|| Refusal::of("filter", &io::Error::other("it cannot be translated")))?;
-        let filter = sys::load(c"sockethound", &program, c"Dual MIT/GPL").map_err(refused("filter"))?;
-        let (count, first) = (load(&mut ebpf, COUNT)?, load(&mut ebpf, SETTLE)?);
-        for (place, program) in [(CALL_COUNT, &count), (CALL_FILTER, &filter)] {
-            sys::set_call(calls.fd().as_fd(), place, program.as_fd()).map_err(refused("late_calls"))?;
-        }
-        let words = state.all();
-        words[memory::SEED]
-            .store(std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0), Relaxed);
-        words[memory::ENTRIES].store(entries as u64, Relaxed);
-        words[memory::MASK].store(places as u64 - 1, Relaxed);
-        // The first packet is charged for all the time before it.
-        let free = ring.blocks.saturating_sub(RESERVE) as u64;
-        words[memory::LIMIT].store(free * room.block + room.charge.later, Release);
-        let settled = Settled::new(settled, words);
-        Ok(Late {
-            first,
-            filter,
-            chosen,
-            room,
-            entries,
-            state,
-            generations,
-            index,
-            counts,
-            rests,
-            links,
-            taken: 0,
-            behind: None,
-            told: vec![(0, 0); RESTS],
-            settled,
-            streams,
-            acks: Acks::default(),
-            _calls: calls,
-            _ebpf: ebpf,
-        })
     }
 }
 
@@ -438,39 +288,9 @@ impl Late {
     }
 }
 
-fn take_calls(ebpf: &mut Ebpf) -> Result<MapData, Refusal> {
-    match ebpf.take_map("late_calls") {
-        Some(Map::ProgramArray(data)) => Ok(data),
-        _ => Err(Refusal::of("late_calls", &io::Error::other("it is missing"))),
-    }
-}
-
-/// Loads one of the object's programs.
-fn load(ebpf: &mut Ebpf, name: &str) -> Result<OwnedFd, Refusal> {
-    let refused = |e: ProgramError| Refusal::of(name, &e);
-    let missing = || Refusal::of(name, &io::Error::other("it is missing"));
-    let program: &mut SocketFilter =
-        ebpf.program_mut(name).ok_or_else(missing)?.try_into().map_err(refused)?;
-    program.load().map_err(refused)?;
-    let descriptor = program.fd().map_err(refused)?;
-    descriptor.as_fd().try_clone_to_owned().map_err(|e| Refusal::of(name, &e))
-}
-
-fn map<'a>(ebpf: &'a Ebpf, name: &str) -> Result<BorrowedFd<'a>, Refusal> {
-    match ebpf.map(name) {
-        Some(Map::Array(data)) => Ok(data.fd().as_fd()),
-        _ => Err(Refusal::of(name, &io::Error::other("it is missing"))),
-    }
-}
-
 /// From the monotonic clock to that of packets, in nanoseconds.
 fn offset() -> i64 {
     sys::time(libc::CLOCK_REALTIME) - sys::time(libc::CLOCK_MONOTONIC)
-}
-
-fn refused(what: &str) -> impl Fn(io::Error) -> Refusal {
-    let what = what.to_owned();
-    move |error| Refusal::of(&what, &error)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::*;
 use crate::file::FileSource;
 use crate::ring::filter::{self, Snaplen};
 use crate::ring::link::arphrd;
+use crate::ring::program::Instruction;
 use crate::ring::program::machine::{Seen, run};
 use crate::{Next, PacketSource};
 use dissect::LinkType;
