@@ -44,9 +44,8 @@ int there(struct bpf_iter__task_file *ctx)
 	o = bpf_sk_storage_get(&owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!o)
 		return 0;
-	/* What it had dropped before is no account of ours. */
 	if (!o->cookie)
-		o->dropped = drops_of(sk);
+		begin_older(o, sk, bpf_get_socket_cookie(sk));
 	settle(o, bpf_get_socket_cookie(sk));
 	o->netns = sk->__sk_common.skc_net.net->net_cookie;
 	o->nature = nature_of(sk->sk_type, sk->sk_protocol);

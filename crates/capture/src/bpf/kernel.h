@@ -109,15 +109,7 @@ struct socket {
 
 struct tcp_sock {
 	__u32 srtt_us;
-} CORE;
-
-struct sk_buff {
-	char cb[48];
-} CORE;
-
-/* <net/tcp.h>: what TCP keeps in `cb` of a packet that it sends. */
-struct tcp_skb_cb {
-	__u16 tcp_gso_segs;
+	__u32 total_retrans;
 } CORE;
 
 typedef struct {

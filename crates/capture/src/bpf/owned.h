@@ -100,8 +100,9 @@ struct owned {
 	/* A process that sends its packets without having it: it had let them wait. */
 	__u32 stranger;
 	__u32 next;
-	/* Of what the kernel says that it has dropped, how much is counted. */
+	/* Of what the kernel says that it has dropped, or sent again, how much is counted. */
 	__u32 dropped;
+	__u32 retransmitted;
 };
 
 /* Whoever sends a packet does so while it asks for it: not so with TCP, which may have to wait. */
@@ -347,6 +348,16 @@ static __always_inline void count_drops(struct owned *o, const void *sk)
 		__sync_fetch_and_add(&o->passed.drops, now - before);
 }
 
+/* The same of segments that were sent again: what could not be sent is not among them. A socket that connects anew begins at 0. */
+static __always_inline void count_retransmits(struct owned *o, const void *sk)
+{
+	const struct tcp_sock *tcp = sk;
+	__u32 before = *(volatile __u32 *)&o->retransmitted, now = BPF_CORE_READ(tcp, total_retrans);
+
+	if (now != before && __sync_val_compare_and_swap(&o->retransmitted, before, now) == before)
+		__sync_fetch_and_add(&o->passed.retransmits, now > before ? now - before : now);
+}
+
 static __always_inline __u8 nature_of(__u32 type, __u32 protocol)
 {
 	if (type == SOCK_RAW)
@@ -393,6 +404,7 @@ static __always_inline void settle(struct owned *o, __u64 cookie)
 		return;
 	/* What its listener counted is its listener's. */
 	__builtin_memset(&o->passed, 0, sizeof(o->passed));
+	o->retransmitted = 0;
 	o->cookie = cookie;
 	o->known = KNOWN_INHERITED;
 	o->changes = 0;
@@ -401,6 +413,17 @@ static __always_inline void settle(struct owned *o, __u64 cookie)
 	o->next = 0;
 	o->any_version = 0;
 	__builtin_memset(o->told, 0, sizeof(o->told));
+}
+
+/* Begins with a socket that may be older: what it had dropped and sent again before is no account of ours. */
+static __always_inline void begin_older(struct owned *o, struct sock *sk, __u64 cookie)
+{
+	const struct tcp_sock *tcp = (const void *)sk;
+
+	settle(o, cookie);
+	o->dropped = drops_of(sk);
+	if (sk->sk_protocol == IPPROTO_TCP)
+		o->retransmitted = BPF_CORE_READ(tcp, total_retrans);
 }
 
 #endif

@@ -206,7 +206,7 @@ static __always_inline struct owned *of_file(struct sock *sk)
 			return 0;
 		o->netns = sk->__sk_common.skc_net.net->net_cookie;
 		o->nature = nature_of(sk->sk_type, sk->sk_protocol);
-		o->dropped = drops_of(sk);
+		begin_older(o, sk, bpf_get_socket_cookie(sk));
 	}
 	settle(o, bpf_get_socket_cookie(sk));
 	return o;
@@ -296,15 +296,17 @@ int inet_sock_set_state(__u64 *ctx)
 
 /* ---- segments sent again: in softIRQ, mostly ---- */
 
+/* Linux 6.18 tells also of those that cannot be sent. */
 SEC("tp_btf/tcp_retransmit_skb")
 int tcp_retransmit_skb(__u64 *ctx)
 {
-	struct owned *o = bpf_sk_storage_get(&owners, (struct sock *)ctx[0], 0, 0);
-	struct tcp_skb_cb *cb = (void *)&((struct sk_buff *)ctx[1])->cb;
+	struct sock *sk = (struct sock *)ctx[0];
+	struct owned *o = bpf_sk_storage_get(&owners, sk, 0, 0);
 
-	/* A packet that is split later is several: the namespace counts them all (RetransSegs). */
-	if (o)
-		__sync_fetch_and_add(&o->passed.retransmits, BPF_CORE_READ(cb, tcp_gso_segs));
+	if (!o)
+		return 0;
+	settle(o, bpf_get_socket_cookie(sk));
+	count_retransmits(o, sk);
 	return 0;
 }
 
