@@ -192,6 +192,9 @@ impl FlowTable {
                     frames += 1;
                     continue;
                 }
+                if self.untimed {
+                    self.begin_time(at);
+                }
                 run.turn_back(at);
             } else {
                 run.end = at;
@@ -228,7 +231,6 @@ impl FlowTable {
         self.capture.frames = frames + run.seen.packets;
         self.close_run(run);
         self.tally.flush(&mut group);
-        self.begin_time();
     }
 
     fn how(&self, interface: InterfaceId) -> How {
