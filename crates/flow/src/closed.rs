@@ -4,7 +4,7 @@ use dissect::Timestamp;
 use hashbrown::HashMap;
 
 use crate::collector::Resolvers;
-use crate::flow::Counters;
+use crate::counters::Counters;
 use crate::group::{Group, GroupKey};
 use crate::rank::Top;
 use crate::record::FlowRecord;

@@ -128,7 +128,7 @@ fn base64(digest: &[u8; 20]) -> [u8; LEN] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::Counters;
+    use crate::counters::Counters;
     use dissect::{Endpoint, Icmp, Timestamp};
 
     fn id(protocol: u8, src: &str, dst: &str, a: u16, b: u16) -> String {

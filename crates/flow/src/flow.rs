@@ -1,47 +1,15 @@
-//! One flow's counters: what every packet touches, and nothing else.
+//! One flow: what packets change of it, in the order of how many do.
 
-use dissect::{Icmp, Stretch, TcpFlags, Timestamp, Unread};
+mod heed;
+mod settled;
 
+use dissect::{Icmp, Stretch, TcpFlags, Timestamp};
+
+use self::heed::Heed;
+use self::settled::Settled;
+use crate::counters::Counters;
 use crate::key::{FlowKey, Side};
 use crate::tcp::{Course, Segment, TcpEvents, TcpFacts, TcpState};
-
-/// Packets and bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Packets.
-    pub packets: u64,
-    /// IP bytes: IPv4 total length; IPv6 40 + payload length.
-    pub ip_bytes: u64,
-    /// Bytes on the wire, from the link header on.
-    pub frame_bytes: u64,
-}
-
-impl std::ops::AddAssign for Counters {
-    #[inline]
-    fn add_assign(&mut self, other: Self) {
-        self.packets += other.packets;
-        self.ip_bytes += other.ip_bytes;
-        self.frame_bytes += other.frame_bytes;
-    }
-}
-
-impl std::ops::SubAssign for Counters {
-    #[inline]
-    fn sub_assign(&mut self, other: Self) {
-        self.packets -= other.packets;
-        self.ip_bytes -= other.ip_bytes;
-        self.frame_bytes -= other.frame_bytes;
-    }
-}
-
-impl std::ops::Add for Counters {
-    type Output = Self;
-
-    fn add(mut self, other: Self) -> Self {
-        self += other;
-        self
-    }
-}
 
 /// The earliest and the latest time of packets, unless none of them had one.
 pub(crate) fn span(first: Timestamp, last: Timestamp) -> Option<(Timestamp, Timestamp)> {
@@ -50,198 +18,6 @@ pub(crate) fn span(first: Timestamp, last: Timestamp) -> Option<(Timestamp, Time
 
 /// The end that the source of packets knows to be on its own host.
 pub(crate) const LOCAL: [u8; 2] = [1, 2];
-
-/// Which of a flow's payloads somebody wants to read, and how far that has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Heed(u8);
-
-impl Heed {
-    /// Both ends' payloads are wanted.
-    const BOTH: u8 = 0b11;
-    /// The flow's opening has been read: what is wanted may begin another.
-    const TOLD: u8 = 1 << 2;
-    /// Its opening is read in parts.
-    const PENDING: u8 = 1 << 3;
-    /// Its protocol is one of which openings follow each other.
-    const RECURS: u8 = 1 << 4;
-    /// All its payloads are counted: it is of encrypted lookups.
-    const COUNTED: u8 = 1 << 5;
-    /// The payload at hand lies far from what its side said before, in a flow that is told.
-    const ASTRAY: u8 = 1 << 6;
-    /// What it says may have been counted where it passed: then sequence numbers are caught up with first.
-    const ELSEWHERE: u8 = 1 << 7;
-
-    /// Of a flow that begins.
-    fn of(protocol: u8) -> Self {
-        Heed(if matches!(protocol, 6 | 17) { Self::BOTH } else { Self::TOLD })
-    }
-
-    /// Whether `side`'s payloads are wanted.
-    #[inline]
-    pub(crate) fn wants(self, side: Side) -> bool {
-        self.0 >> side.index() & 1 != 0
-    }
-
-    /// Whether what `side` says next is read, whatever it begins with.
-    pub(crate) fn hears(self, side: Side) -> bool {
-        self.wants(side) && (self.0 & Self::TOLD == 0 || self.0 & (Self::PENDING | Self::RECURS) != 0)
-    }
-
-    pub(crate) fn is_told(self) -> bool {
-        self.0 & Self::TOLD != 0
-    }
-
-    pub(crate) fn is_pending(self) -> bool {
-        self.0 & Self::PENDING != 0
-    }
-
-    pub(crate) fn recurs(self) -> bool {
-        self.0 & Self::RECURS != 0
-    }
-
-    pub(crate) fn is_counted(self) -> bool {
-        self.0 & Self::COUNTED != 0
-    }
-
-    /// Whether it is told, and a payload is only wanted if it begins another opening.
-    #[inline]
-    pub(crate) fn is_at_rest(self) -> bool {
-        self.0 & (Self::TOLD | Self::PENDING | Self::COUNTED | Self::ASTRAY) == Self::TOLD
-    }
-
-    /// Whether nobody has a use for what `side` says next, unless it begins another opening.
-    pub(crate) fn is_done_with(self, side: Side) -> bool {
-        let unwanted = self.0 & (Self::PENDING | Self::COUNTED) == 0 && !self.wants(side);
-        unwanted || self.is_at_rest() && !self.recurs()
-    }
-
-    /// From now on, all its payloads are counted.
-    pub(crate) fn count(&mut self) {
-        self.0 |= Self::COUNTED | Self::BOTH;
-    }
-
-    /// Its opening is read in parts, whichever end they are of.
-    pub(crate) fn pend(&mut self) {
-        self.0 |= Self::PENDING | Self::BOTH;
-    }
-
-    pub(crate) fn is_astray(self) -> bool {
-        self.0 & Self::ASTRAY != 0
-    }
-
-    /// What a side says now lies far from what it said before: the beginning of another connection may not have been captured.
-    #[cold]
-    fn stray(&mut self) {
-        if self.is_told() {
-            self.0 |= Self::ASTRAY | if self.is_pending() { 0 } else { Self::BOTH };
-        } else {
-            self.begin_again();
-        }
-    }
-
-    /// What was said astray has been looked at.
-    pub(crate) fn go_on(&mut self) {
-        if self.is_astray() {
-            let wanted = self.0 & (Self::RECURS | Self::COUNTED | Self::PENDING) != 0;
-            self.0 &= !(Self::ASTRAY | if wanted { 0 } else { Self::BOTH });
-        }
-    }
-
-    /// Another connection begins, whose opening has not been read.
-    #[cold]
-    pub(crate) fn begin_again(&mut self) {
-        self.0 = self.0 & (Self::COUNTED | Self::ELSEWHERE) | Self::BOTH;
-    }
-
-    /// The opening was read. Another protocol's may follow, or another one of the same, if it `recurs`.
-    pub(crate) fn told(&mut self, another_s: bool, recurs: bool) {
-        let both = if another_s || recurs || self.is_counted() { Self::BOTH } else { 0 };
-        let kept = self.0 & (Self::COUNTED | Self::ELSEWHERE);
-        self.0 = Self::TOLD | both | kept | if recurs { Self::RECURS } else { 0 };
-    }
-
-    #[inline]
-    pub(crate) fn is_elsewhere(self) -> bool {
-        self.0 & Self::ELSEWHERE != 0
-    }
-
-    /// Whether what it says may be counted where it passes, from now on.
-    pub(crate) fn set_elsewhere(&mut self, is_elsewhere: bool) {
-        self.0 = self.0 & !Self::ELSEWHERE | if is_elsewhere { Self::ELSEWHERE } else { 0 };
-    }
-
-    /// What `side` says next is not wanted.
-    pub(crate) fn ignore(&mut self, side: Side) {
-        if !self.is_counted() {
-            self.0 &= !(1 << side.index());
-        }
-    }
-
-    /// Nobody knows what `side` says. If nobody knows the other one's either, the flow is told, and another protocol's
-    /// opening may follow, as above.
-    pub(crate) fn nothing_known(&mut self, side: Side, another_s: bool) {
-        self.ignore(side);
-        if self.0 & Self::BOTH == 0 {
-            self.told(another_s, false);
-        }
-    }
-}
-
-/// Which packets of a flow the source was told to count itself, by side.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Settled(u8);
-
-impl Settled {
-    const NOTHING: u8 = 1;
-    const DATA: u8 = 1 << 2;
-    /// The source has been told of the side, and not to forget it.
-    const TOLD: u8 = 1 << 4;
-
-    fn bit(unread: Unread) -> u8 {
-        match unread {
-            Unread::Nothing => Self::NOTHING,
-            Unread::Data => Self::DATA,
-        }
-    }
-
-    pub(crate) fn is_none(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Whether the source has been told to count these.
-    pub(crate) fn has(self, side: Side, unread: Unread) -> bool {
-        self.0 >> side.index() & Self::bit(unread) != 0
-    }
-
-    /// Whether it has been told of this side.
-    pub(crate) fn is_told(self, side: Side) -> bool {
-        self.0 >> side.index() & Self::TOLD != 0
-    }
-
-    /// Whether it may count anything of either side, or has counted data with which the flow has not caught up.
-    pub(crate) fn has_any(self) -> bool {
-        self.0 & (0b11 * (Self::NOTHING | Self::DATA)) != 0
-    }
-
-    pub(crate) fn set(&mut self, side: Side, unread: Unread) {
-        self.0 |= (Self::bit(unread) | Self::TOLD) << side.index();
-    }
-
-    /// What carries nothing is seen again, from both sides.
-    pub(crate) fn see(&mut self) {
-        self.0 &= !(0b11 * Self::NOTHING);
-    }
-
-    /// The flow has caught up with data of this side.
-    pub(crate) fn catch_up(&mut self, side: Side) {
-        self.0 &= !(Self::DATA << side.index());
-    }
-
-    /// The source is told to forget this side; what data it has counted is still to be caught up with.
-    pub(crate) fn forget(&mut self, side: Side) {
-        self.0 &= !((Self::NOTHING | Self::TOLD) << side.index());
-    }
-}
 
 /// One flow, in three cache lines.
 ///
@@ -301,7 +77,7 @@ impl Flow {
 
     /// What its TCP headers told; `None` where there was none.
     pub(crate) fn tcp(&self) -> Option<TcpFacts> {
-        self.tcp.began().then_some(TcpFacts { state: self.tcp, events: self.tcp_events })
+        self.tcp.seen.began().then_some(TcpFacts { state: self.tcp, events: self.tcp_events })
     }
 
     /// Whether it is one, and not the place of one that is gone.
@@ -334,12 +110,12 @@ impl Flow {
 
     /// Whether bytes that `side` sent before others have not come yet.
     pub(crate) fn misses_earlier(&self, side: Side) -> bool {
-        self.tcp.misses_earlier(side)
+        self.tcp.seen.misses_earlier(side)
     }
 
     /// Whether a TCP handshake was seen, or a part of one.
     pub(crate) fn began_here(&self) -> bool {
-        self.tcp.saw_syn()
+        self.tcp.seen.saw_syn()
     }
 
     /// Adds what one segment told; gives whether it is the SYN that the flow's first one answers. Where it begins another
@@ -357,12 +133,12 @@ impl Flow {
 
     /// Whether segments of TCP from `side` that carry nothing say nothing new any more.
     pub(crate) fn acknowledges(&self, side: Side) -> bool {
-        self.tcp.acknowledges(side)
+        self.tcp.seen.acknowledges(side)
     }
 
     /// Whether data of TCP from `side` says nothing new any more, but where the next begins.
     pub(crate) fn goes_on(&self, side: Side) -> bool {
-        self.tcp.goes_on(side)
+        self.tcp.seen.goes_on(side)
     }
 
     /// The sequence number that the next data of `side` is to have, if there was any.
@@ -384,7 +160,7 @@ impl Flow {
 
     /// Whether `side` sent a SYN.
     pub(crate) fn asked(&self, side: Side) -> bool {
-        self.tcp.asked(side)
+        self.tcp.seen.asked(side)
     }
 
     /// Notes that `side` sent these flags, in segments of which no more is known.
@@ -429,7 +205,7 @@ impl Flow {
             self.interface = part.interface;
         }
         self.initiator = asker.unwrap_or(self.initiator);
-        if of_tcp && part.tcp.began() {
+        if of_tcp && part.tcp.seen.began() {
             (self.tcp, self.tcp_events) = (part.tcp, part.tcp_events);
         }
         self.last = self.last.max(part.last);

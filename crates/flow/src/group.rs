@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use dissect::Timestamp;
 
-use crate::flow::{Counters, Flow};
+use crate::counters::Counters;
+use crate::flow::Flow;
 use crate::ledger::InterfaceId;
 use crate::sockets::{RoundTrips, SocketCounts};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dissect::Timestamp;
 
-use crate::flow::Counters;
+use crate::counters::Counters;
 
 /// Number of an interface over all sources of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -11,6 +11,7 @@ mod attribution;
 mod closed;
 mod collector;
 pub mod community_id;
+mod counters;
 mod delta;
 mod dns;
 mod encrypted;
@@ -47,11 +48,11 @@ mod totals;
 
 pub use attribution::{Answer, Attributed, Change, End, Evidence, Protocol, Question, Reason};
 pub use collector::{Collector, Config, LiveConfig};
+pub use counters::Counters;
 pub use delta::Delta;
 pub use dns::{DnsEvent, DnsFacts, DnsTotals};
 pub use encrypted::{Announcement, DnsBy, DnsKind, EncryptedDns, ResolverTotals};
 pub use expiry::{LATE, ROUNDS, Timeouts};
-pub use flow::Counters;
 pub use group::{Group, GroupBy, GroupKey};
 pub use key::Seed;
 pub use ledger::{

@@ -16,7 +16,8 @@ use dissect::{Dissection, Ip, Packet, Tcp, Timestamp};
 
 use self::few::Few;
 use self::gone::Gone;
-use crate::flow::{Counters, Flow};
+use crate::counters::Counters;
+use crate::flow::Flow;
 use crate::key::Side;
 use crate::ledger::InterfaceId;
 

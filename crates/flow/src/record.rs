@@ -9,8 +9,9 @@ use dissect::packet::Registry;
 use dissect::{Dissection, Endpoint, FiveTuple, Icmp, LinkType, Mac, Packet, Timestamp};
 
 use crate::attribution::Answer;
+use crate::counters::Counters;
 use crate::encrypted::EncryptedDns;
-use crate::flow::{Counters, Flow, span};
+use crate::flow::{Flow, span};
 use crate::key::Side;
 use crate::name::{Called, Cause};
 use crate::pace::Pace;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use dissect::Timestamp;
 
+use crate::counters::Counters;
 use crate::dns::{DnsEvent, DnsTotals};
 use crate::encrypted::ResolverTotals;
-use crate::flow::Counters;
 use crate::group::Group;
 use crate::ledger::{CaptureRecord, InterfaceId, InterfaceName, Ledger};
 use crate::opening::NameEvent;

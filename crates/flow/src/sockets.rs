@@ -8,7 +8,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 use crate::attribution::Answer;
-use crate::flow::Counters;
+use crate::counters::Counters;
 use crate::owner::Owner;
 
 /// Processes that are told apart; what is beyond adds up under one without an owner.

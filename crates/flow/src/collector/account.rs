@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Collector;
 use crate::attribution::{Answer, Reason};
-use crate::flow::Counters;
+use crate::counters::Counters;
 use crate::ledger::{InterfaceId, InterfaceLedger, InterfaceName, Ledger, LiveLedger};
 use crate::live::Facts;
 use crate::path::Place;

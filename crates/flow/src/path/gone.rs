@@ -6,7 +6,7 @@
 use dissect::Timestamp;
 
 use super::{Place, Strands, fuller};
-use crate::flow::Counters;
+use crate::counters::Counters;
 use crate::ledger::InterfaceId;
 
 /// Strands of interfaces that are gone and are told apart all the same: with few of them there is nothing to gain.

@@ -8,7 +8,7 @@ use dissect::packet::{Claim, Registry};
 use dissect::{Dissection, Ip, KernelCount, TcpFlags};
 
 use super::{FlowTable, Run, observe_packet};
-use crate::flow::Counters;
+use crate::counters::Counters;
 use crate::ledger::InterfaceId;
 use crate::offload;
 use crate::tally::Observation;

@@ -1,3 +1,8 @@
+use std::time::Duration;
+
+use dissect::Tcp;
+
+use super::letters::KINDS;
 use super::*;
 
 const MS: i64 = 1_000_000;
@@ -171,7 +176,7 @@ fn sequence_numbers_wrap() {
 fn history_holds_every_letter_of_both_sides() {
     let mut t = TcpFacts::default();
     for side in [A, B] {
-        for letter in 0..LETTERS.len() as u8 {
+        for letter in 0..KINDS as u8 {
             t.state.note(&mut t.events, side, letter);
         }
     }
