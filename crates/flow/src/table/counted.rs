@@ -10,7 +10,6 @@ use dissect::{Dissection, Ip, KernelCount, TcpFlags};
 use super::{FlowTable, Run, observe_packet};
 use crate::counters::Counters;
 use crate::ledger::InterfaceId;
-use crate::offload;
 use crate::tally::Observation;
 use crate::totals::{Frames, NoFlow};
 
@@ -80,21 +79,6 @@ impl FlowTable {
             Counters { packets: count.packets, ip_bytes: count.ip_bytes, frame_bytes: count.frame_bytes };
         self.tally.add_many(&observation, sum, count.last, count.prints);
         observation
-    }
-
-    /// Whether this interface splits packets itself.
-    pub(super) fn splits(&self, number: u32) -> bool {
-        self.splits_at.get(number as usize).is_some_and(|&at| at < u32::MAX)
-    }
-
-    /// Estimates what an interface that splits packets itself counts more than these.
-    fn note_split_count(&mut self, count: &KernelCount<'_>, d: &Dissection<'_>, interface: InterfaceId) {
-        let splits = self.splits(count.first.interface);
-        let headers = offload::headers(d, count.first.wire_len).filter(|_| splits && count.split > 0);
-        if let Some(headers) = headers {
-            let more = Frames { packets: count.split, bytes: count.split * u64::from(headers) };
-            self.totals.interface(interface).offload += more;
-        }
     }
 }
 

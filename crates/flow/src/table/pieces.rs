@@ -1,4 +1,4 @@
-//! Packets in pieces: what they say as a whole.
+//! Packets in pieces: whose they are, and what they say as a whole.
 //!
 //! Each piece is counted as it comes, to the flow of the first one. What its beginning says is read at once: the rest may
 //! never come, as where captures are filtered by ports. What the whole packet says is read when it is there.
@@ -8,7 +8,7 @@ use dissect::{Dissection, Fragment, Ip, LinkType, Packet, Timestamp};
 
 use super::{FlowTable, observe_packet};
 use crate::fragment::payload_around;
-use crate::key::FlowKey;
+use crate::key::{FlowKey, Side};
 use crate::ledger::InterfaceId;
 use crate::message::Origin;
 use crate::tally::Observation;
@@ -36,6 +36,27 @@ fn piece<'d>(d: &'d Dissection<'_>, packet: &'d [u8]) -> Option<Piece<'d>> {
 }
 
 impl FlowTable {
+    /// Whose the packet is: a later fragment follows its first one, to the flow of the header that was cut up.
+    #[inline(always)]
+    pub(super) fn flow_of(&mut self, d: &Dissection<'_>, ip: &Ip, at: Timestamp) -> (FlowKey, Side) {
+        let whole = |ip: Option<&Ip>| ip.is_none_or(|ip| ip.fragment.is_none());
+        if whole(d.ip.as_ref()) && whole(d.outer.as_ref()) {
+            return FlowKey::of(ip);
+        }
+        self.flow_of_fragment(d, ip, at)
+    }
+
+    #[inline(never)]
+    fn flow_of_fragment(&mut self, d: &Dissection<'_>, ip: &Ip, at: Timestamp) -> (FlowKey, Side) {
+        for ip in [d.ip.as_ref(), d.outer.as_ref()].into_iter().flatten() {
+            if let Some(fragment) = ip.fragment.filter(|f| f.offset == 0) {
+                self.firsts.note(ip, fragment, at, FlowKey::of(ip));
+            }
+        }
+        let known = ip.fragment.filter(|f| f.offset > 0).and_then(|f| self.firsts.flow_of(ip, f, at));
+        known.unwrap_or_else(|| FlowKey::of(ip))
+    }
+
     /// Adds a piece; gives the protocol of the message in the packet that it completes, if it is one, else that packet, from
     /// its IP header on.
     #[cold]

@@ -46,7 +46,7 @@ impl FlowTable {
         let seen = Frames { packets: count.packets, bytes: count.frame_bytes };
         self.close_run(Run { interface: number, seen, start: at, end: at });
         let how = self.how(self.capture.interface(number));
-        let splits = self.splits(number);
+        let splits = self.splits.has(number);
         let totals = self.totals.interface(how.interface);
         totals.settled += seen;
         if splits {
