@@ -114,7 +114,7 @@ impl Told {
     /// Begins with the sockets that are there.
     pub(crate) fn new(kernel: Box<dyn Kernel>) -> Self {
         let facts = Facts::new(kernel.cgroups());
-        let table = Table::new();
+        let table = Table::default();
         let accounts = Accounts::default();
         let mut told = Self {
             kernel,

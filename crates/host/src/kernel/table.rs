@@ -3,67 +3,27 @@
 //! Sockets and five-tuples stand in two arenas and know each other by their places there; two indices find them, by cookie
 //! and by five-tuple. An event costs one look into each, and no allocation once there was room for as many.
 
+mod sockets;
+mod tuples;
+
 use std::collections::VecDeque;
-use std::hash::BuildHasher;
 use std::time::{Duration, Instant};
 
-use foldhash::fast::RandomState;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
-
-use super::arena::Arena;
+use self::sockets::{Socket, Sockets};
+use self::tuples::{Tuple, Tuples};
 use super::ends::Ends;
 use super::tasks::Tasks;
 use super::{Event, Kind, Known, Process};
 use crate::Protocol;
 
-/// Sockets known at once; beyond, those that ended are forgotten first, then no further ones are learned.
-const MAX_SOCKETS: usize = 262_144;
-/// Five-tuples known at once.
-const MAX_TUPLES: usize = 524_288;
 /// How long what has ended is remembered, in nanoseconds: flows are asked about later than they begin.
 const AFTERLIFE: u64 = 30_000_000_000;
 /// Changes that wait to be told; beyond, they are not.
 const MAX_CHANGES: usize = 65_536;
-/// Flows of one unconnected socket that are remembered to have been answered for.
-const MAX_ANSWERED: usize = 64;
 /// Sockets and five-tuples for which there is room from the beginning: to make more has all of them read again.
 const FEW: usize = 14_336;
 /// No place in an arena.
 const NONE: u32 = u32::MAX;
-
-#[derive(Debug)]
-struct Socket {
-    cookie: u64,
-    namespace: u64,
-    /// Number in `tasks`.
-    task: u32,
-    /// The snapshot that it was last seen in or after.
-    seen: u32,
-    /// The latest of its five-tuples.
-    first: u32,
-    known: Known,
-    ended: bool,
-    asked: Option<Instant>,
-    /// The flows for which an answer named its owner, though only its own end was told.
-    answered: Vec<Ends>,
-}
-
-/// A five-tuple in a namespace.
-#[derive(Debug)]
-struct Tuple {
-    ends: Ends,
-    namespace: u64,
-    /// The latest socket that has it.
-    socket: u32,
-    /// Its neighbours among that socket's.
-    before: u32,
-    after: u32,
-    /// The same ends in another namespace.
-    beside: u32,
-    /// An answer named its owner.
-    answered: bool,
-}
 
 /// An end that was answered for has another owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,12 +58,8 @@ pub(super) struct Found {
 /// What was told of sockets.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    hasher: RandomState,
-    sockets: Arena<Socket>,
-    by_cookie: HashTable<u32>,
-    tuples: Arena<Tuple>,
-    /// The first of those with the same ends.
-    by_ends: HashTable<u32>,
+    sockets: Sockets,
+    tuples: Tuples,
     tasks: Tasks,
     /// When sockets ended.
     ended: VecDeque<(u64, u64)>,
@@ -112,11 +68,6 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new() -> Self {
-        let (by_cookie, by_ends) = (HashTable::with_capacity(FEW), HashTable::with_capacity(FEW));
-        Self { by_cookie, by_ends, ..Self::default() }
-    }
-
     /// Notes what happened to a socket.
     pub(super) fn take(&mut self, event: &Event) {
         self.forget_old(event.at);
@@ -144,33 +95,11 @@ impl Table {
 
     /// The place of an event's socket, which is made if it is not known; `None` if there is no room, or only its end is told.
     fn socket_of(&mut self, event: &Event) -> Option<u32> {
-        let hash = self.hasher.hash_one(event.cookie);
-        if let Some(number) = self.find_cookie(hash, event.cookie) {
-            return Some(number);
+        let known = self.sockets.find(event.cookie);
+        if known.is_some() || event.kind == Kind::End || self.sockets.is_full() && !self.forget_one() {
+            return known;
         }
-        if event.kind == Kind::End || self.sockets.len() >= MAX_SOCKETS && !self.forget_one() {
-            return None;
-        }
-        let number = self.sockets.insert(Socket {
-            cookie: event.cookie,
-            namespace: event.namespace,
-            task: NONE,
-            seen: self.snapshots,
-            first: NONE,
-            known: event.known,
-            ended: false,
-            asked: None,
-            answered: Vec::new(),
-        });
-        let (sockets, hasher) = (&self.sockets, &self.hasher);
-        let rehash = |number: &u32| sockets.get(*number).map_or(0, |socket| hasher.hash_one(socket.cookie));
-        self.by_cookie.insert_unique(hash, number, rehash);
-        Some(number)
-    }
-
-    fn find_cookie(&self, hash: u64, cookie: u64) -> Option<u32> {
-        let is_it = |number: &u32| self.sockets.get(*number).is_some_and(|socket| socket.cookie == cookie);
-        self.by_cookie.find(hash, is_it).copied()
+        Some(self.sockets.insert(Socket::new(event, self.snapshots)))
     }
 
     /// Notes who has a socket.
@@ -205,13 +134,7 @@ impl Table {
     fn enter(&mut self, number: u32, ends: Ends) {
         let Some(Socket { namespace, cookie, .. }) = self.sockets.get(number) else { return };
         let (namespace, cookie) = (*namespace, *cookie);
-        let hash = self.hasher.hash_one(ends);
-        let Some(place) = self.find_in(hash, &ends, namespace) else {
-            if self.tuples.len() < MAX_TUPLES {
-                self.insert(number, namespace, hash, ends);
-            }
-            return;
-        };
+        let Some(place) = self.tuples.place_of(ends, namespace) else { return };
         let Some(tuple) = self.tuples.get(place) else { return };
         let (had, answered) = (tuple.socket, tuple.answered);
         if had == number {
@@ -227,30 +150,12 @@ impl Table {
         {
             let flows = socket.answered.extract_if(.., |flow| flow.is_own_end_of(&ends)).collect::<Vec<_>>();
             self.change(&flows, cookie, true);
-            for flow in flows {
-                self.note_flow(number, flow);
+            if let Some(socket) = self.sockets.get_mut(number) {
+                for flow in flows {
+                    socket.note_flow(flow);
+                }
             }
         }
-    }
-
-    fn insert(&mut self, number: u32, namespace: u64, hash: u64, ends: Ends) {
-        let tuple =
-            Tuple { ends, namespace, socket: NONE, before: NONE, after: NONE, beside: NONE, answered: false };
-        let place = self.tuples.insert(tuple);
-        let (tuples, hasher) = (&self.tuples, &self.hasher);
-        let is_it = |place: &u32| tuples.get(*place).is_some_and(|tuple| tuple.ends == ends);
-        let rehash = |place: &u32| tuples.get(*place).map_or(0, |tuple| hasher.hash_one(tuple.ends));
-        let beside = match self.by_ends.entry(hash, is_it, rehash) {
-            Entry::Occupied(mut first) => std::mem::replace(first.get_mut(), place),
-            Entry::Vacant(empty) => {
-                empty.insert(place);
-                NONE
-            }
-        };
-        if let Some(tuple) = self.tuples.get_mut(place) {
-            tuple.beside = beside;
-        }
-        self.link(place, number);
     }
 
     /// Puts a five-tuple before a socket's others.
@@ -265,7 +170,7 @@ impl Table {
         }
     }
 
-    /// Takes a five-tuple from the socket that has it.
+    /// Takes a five-tuple from the socket that has it, if one does.
     fn unlink(&mut self, place: u32) {
         let Some(Tuple { socket, before, after, .. }) = self.tuples.get(place) else { return };
         let (socket, before, after) = (*socket, *before, *after);
@@ -279,22 +184,6 @@ impl Table {
         }
     }
 
-    /// The place of these ends in a namespace.
-    fn find_in(&self, hash: u64, ends: &Ends, namespace: u64) -> Option<u32> {
-        self.places(hash, ends).find(|(_, tuple)| tuple.namespace == namespace).map(|(place, _)| place)
-    }
-
-    /// These ends, in each namespace that has them.
-    fn places(&self, hash: u64, ends: &Ends) -> impl Iterator<Item = (u32, &Tuple)> {
-        let is_it = |place: &u32| self.tuples.get(*place).is_some_and(|tuple| tuple.ends == *ends);
-        let mut next = self.by_ends.find(hash, is_it).copied().unwrap_or(NONE);
-        std::iter::from_fn(move || {
-            let (place, tuple) = (next, self.tuples.get(next)?);
-            next = tuple.beside;
-            Some((place, tuple))
-        })
-    }
-
     /// Ends that have another owner than was answered.
     pub(super) fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
@@ -305,26 +194,15 @@ impl Table {
         let Some(tuple) = self.tuples.get_mut(held.tuple) else { return };
         if tuple.ends == ends {
             tuple.answered = true;
-        } else {
-            let number = tuple.socket;
-            self.note_flow(number, ends);
-        }
-    }
-
-    fn note_flow(&mut self, number: u32, ends: Ends) {
-        if let Some(socket) = self.sockets.get_mut(number)
-            && socket.answered.len() < MAX_ANSWERED
-            && !socket.answered.contains(&ends)
-        {
-            socket.answered.push(ends);
+        } else if let Some(socket) = self.sockets.get_mut(tuple.socket) {
+            socket.note_flow(ends);
         }
     }
 
     /// The sockets that have these ends: the very five-tuple first, then those that have any far end.
     pub(super) fn look(&self, home: u64, ends: &Ends) -> Found {
         let any = ends.of_any();
-        let exact = self.places(self.hasher.hash_one(ends), ends);
-        let all = exact.chain(self.places(self.hasher.hash_one(any), &any));
+        let all = self.tuples.places(ends).chain(self.tuples.places(&any));
         let (mut here, mut away, mut several) = (None, None, false);
         for (place, tuple) in all {
             if tuple.namespace == home {
@@ -350,7 +228,7 @@ impl Table {
 
     /// Who has a socket, and how that is known.
     pub(super) fn owner(&self, cookie: u64) -> Option<(u32, Known)> {
-        let socket = self.sockets.get(self.find_cookie(self.hasher.hash_one(cookie), cookie)?)?;
+        let socket = self.sockets.get(self.sockets.find(cookie)?)?;
         Some((socket.task, socket.known))
     }
 
@@ -391,45 +269,15 @@ impl Table {
     /// Forgets the socket that ended first; false if none has.
     fn forget_one(&mut self) -> bool {
         let Some((_, cookie)) = self.ended.pop_front() else { return false };
-        let (sockets, hash) = (&self.sockets, self.hasher.hash_one(cookie));
-        let is_it = |number: &u32| sockets.get(*number).is_some_and(|socket| socket.cookie == cookie);
-        let Ok(found) = self.by_cookie.find_entry(hash, is_it) else { return true };
-        let (number, _) = found.remove();
-        let Some(socket) = self.sockets.remove(number) else { return true };
+        let Some(socket) = self.sockets.remove(cookie) else { return true };
         self.tasks.release(socket.task);
         let mut next = socket.first;
         while let Some(tuple) = self.tuples.get(next) {
             let after = tuple.after;
-            self.forget_tuple(next);
+            self.tuples.remove(next);
             next = after;
         }
         true
-    }
-
-    /// Takes a five-tuple out of the index and of the arena.
-    fn forget_tuple(&mut self, place: u32) {
-        let Some(Tuple { ends, beside, .. }) = self.tuples.remove(place) else { return };
-        let hash = self.hasher.hash_one(ends);
-        // It is not in the arena any more, so the first one may be known by its place only.
-        let tuples = &self.tuples;
-        let is_it = |at: &u32| *at == place || tuples.get(*at).is_some_and(|tuple| tuple.ends == ends);
-        let Ok(mut first) = self.by_ends.find_entry(hash, is_it) else { return };
-        if *first.get() == place {
-            if beside == NONE {
-                first.remove();
-            } else {
-                *first.get_mut() = beside;
-            }
-            return;
-        }
-        let mut at = *first.get();
-        while let Some(tuple) = self.tuples.get_mut(at) {
-            if tuple.beside == place {
-                tuple.beside = beside;
-                return;
-            }
-            at = tuple.beside;
-        }
     }
 }
 

@@ -16,14 +16,14 @@ fn tuple(own: u16, other: u16) -> Kind {
 
 #[test]
 fn what_is_forgotten_leaves_nothing_behind() {
-    let mut table = Table::new();
+    let mut table = Table::default();
     // Each socket has ends of its own, and some that the same one in other namespaces and the next socket has, too.
     for cookie in 1..=300 {
         let namespace = cookie % 3;
         table.take(&event(cookie, namespace, cookie as u32 % 7, tuple(cookie as u16, 9)));
         table.take(&event(cookie, namespace, cookie as u32 % 7, tuple(1000 + cookie as u16 / 20, 9)));
     }
-    assert_eq!(table.sockets.len(), 300);
+    assert_eq!(table.sockets.sizes(), (300, 300));
     for cookie in (1..=300).rev() {
         table.take(&event(cookie, cookie % 3, cookie as u32 % 7, Kind::End));
         table.take(&event(cookie, cookie % 3, cookie as u32 % 7, Kind::End));
@@ -31,17 +31,16 @@ fn what_is_forgotten_leaves_nothing_behind() {
     assert_eq!(table.ended.len(), 300, "each ends once");
     assert!(table.look(1, &ends(100, 9)).here.is_some_and(|held| held.ended && held.cookie == 100));
     table.forget_old(301 + AFTERLIFE);
-    assert_eq!((table.sockets.len(), table.tuples.len()), (0, 0));
-    assert_eq!((table.by_cookie.len(), table.by_ends.len()), (0, 0));
+    assert_eq!((table.sockets.sizes(), table.tuples.sizes()), ((0, 0), (0, 0)));
     assert_eq!(table.look(1, &ends(100, 9)).here, None);
     // The end of what nobody knows is no news.
     table.take(&event(7, 0, 1, Kind::End));
-    assert_eq!(table.sockets.len(), 0);
+    assert_eq!(table.sockets.sizes(), (0, 0));
 }
 
 #[test]
 fn the_latest_socket_of_a_namespace_has_the_ends() {
-    let mut table = Table::new();
+    let mut table = Table::default();
     for (cookie, namespace) in [(1, 1), (2, 2), (3, 1), (4, 3)] {
         table.take(&event(cookie, namespace, 10, tuple(53, 9)));
     }
@@ -59,7 +58,7 @@ fn the_latest_socket_of_a_namespace_has_the_ends() {
 
 #[test]
 fn who_takes_over_an_own_end_takes_over_its_flows_alone() {
-    let mut table = Table::new();
+    let mut table = Table::default();
     let any = |own: u16| {
         let (protocol, local, remote) = ends(own, 1).of_any().parts();
         Kind::Tuple { protocol, local, remote }
