@@ -1,15 +1,13 @@
 //! What changes while the program runs, and how it ends.
 
 use std::fs::File;
-use std::io::Read;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, test_kill_process};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::process::Signal;
 
 use crate::lab::{Lab, run as run_program, wait_until};
-use crate::program::{Running, counts, packets, path, program};
+use crate::program::{Ending, Running, children, counts, gone, packets, path, program};
 use crate::traffic::{send, transfer, udp};
 
 #[test]
@@ -158,62 +156,6 @@ fn root_a_report_that_is_asked_for() {
     let run = running.wait();
     assert!(run.status.success(), "{}", run.stderr);
     assert_eq!(run.stdout.matches("Network Traffic Summary").count(), 2, "{}", run.stdout);
-}
-
-/// Numbers of the processes that a process has started.
-fn children(of: Pid) -> Vec<Pid> {
-    let of = of.as_raw_nonzero();
-    let list = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap();
-    list.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap()).collect()
-}
-
-fn gone(pid: Pid) -> bool {
-    let number = pid.as_raw_nonzero();
-    // Nobody has asked for its end yet, but it has ended.
-    let status = std::fs::read_to_string(format!("/proc/{number}/status")).unwrap_or_default();
-    test_kill_process(pid).is_err() || status.contains("State:\tZ")
-}
-
-/// Ends the program with the test.
-struct Ending(Child);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Starts the program on a terminal of its own; the other side of the terminal.
-fn on_terminal(lab: &Lab, words: &[&str]) -> (Ending, File) {
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&terminal).unwrap();
-    unlockpt(&terminal).unwrap();
-    let name = ptsname(&terminal, Vec::new()).unwrap();
-    let name = name.to_str().unwrap();
-    let side = || File::options().read(true).write(true).open(name).unwrap();
-    let mut command = Command::new("setsid");
-    command.arg("--ctty").arg(program().get_program()).args(words);
-    command.stdin(side()).stdout(side()).stderr(side());
-    let child = lab.within("b", move || command.spawn().unwrap());
-    (Ending(child), File::from(terminal))
-}
-
-#[test]
-fn root_a_terminal_that_is_gone() {
-    let Some(lab) = Lab::pair() else { return };
-    let (mut child, mut terminal) = on_terminal(&lab, &["-i", "vb", "-t", "0.5"]);
-    let mut text = Vec::new();
-    while !String::from_utf8_lossy(&text).contains("Network Traffic Summary") {
-        let mut buffer = [0; 4096];
-        let length = terminal.read(&mut buffer).unwrap();
-        text.extend_from_slice(&buffer[..length]);
-    }
-    let pid = Pid::from_child(&child.0);
-    let started = children(pid);
-    drop(terminal);
-    wait_until("the program ends", || child.0.try_wait().unwrap().is_some());
-    wait_until("all that it started ends", || started.iter().all(|pid| gone(*pid)));
 }
 
 /// Killed without a word, it leaves nothing behind either.

@@ -17,6 +17,7 @@ mod resolvers;
 mod settled;
 #[path = "../../../capture/tests/ring/sys.rs"]
 mod sys;
+mod terminal;
 mod traffic;
 mod translated;
 mod ways;
