@@ -236,11 +236,24 @@ impl Pcap {
     /// What follows a packet of `captured` bytes behind its record header of `size`.
     #[inline(always)]
     fn behind<'a>(&self, record: &'a [u8], size: usize, captured: u32) -> Result<&'a [u8], Short> {
-        if captured > self.most {
-            let fault = Fault::TooLong { claimed: captured, snaplen: self.snaplen, most: self.most };
-            return Err(Short::Fault(fault));
+        // One comparison: packets of no bytes are looked at more closely.
+        if captured.wrapping_sub(1) >= self.most {
+            self.check(record, captured).map_err(Short::Fault)?;
         }
         record.get(size + captured as usize..).ok_or(Short::More(More::packet(size, captured)))
+    }
+
+    /// Refuses what cannot be the record of a packet.
+    #[cold]
+    fn check(&self, record: &[u8], captured: u32) -> Result<(), Fault> {
+        if captured > self.most {
+            return Err(Fault::TooLong { claimed: captured, snaplen: self.snaplen, most: self.most });
+        }
+        // Read as a record, its zero fields are the lengths of a packet that was captured in 2055.
+        if matches!(Self::begin(record), Begun::Pcap(..) | Begun::More(_)) {
+            return Err(Fault::Malformed("another pcap file begins there".into()));
+        }
+        Ok(())
     }
 
     /// Lists packets, of whatever form.

@@ -87,6 +87,28 @@ fn the_good_part_of_a_damaged_capture_is_reported() {
     );
 }
 
+/// `cat a.pcap b.pcap`: what of the second one's header looks like a packet is none.
+#[test]
+fn the_first_of_two_captures_in_one_is_reported() {
+    for (first, packets) in [("plain.pcap", 60), ("big-endian-nanos.pcap", 20)] {
+        let alone = run(&["-r", &fixture(first), "--json"]);
+        let both = [first, "plain.pcap"].map(|name| std::fs::read(fixture(name)).unwrap()).concat();
+        let output = run_on(&both, &["-r", "-", "--json"]);
+        let place = format!("packet {}", packets + 1);
+        one_line(&output, 6, &["stdin", &place, "another pcap file begins there"]);
+        let flows = |output: &Output| {
+            of_kind(&records(&output.stdout), "flow").into_iter().cloned().collect::<Vec<_>>()
+        };
+        assert!(!flows(&alone).is_empty());
+        assert_eq!(flows(&output), flows(&alone), "{first}");
+        let capture = of_kind(&records(&output.stdout), "capture")[0].clone();
+        assert_eq!(
+            (capture["sockethound"]["stop"].as_str(), capture["network"]["packets"].as_u64()),
+            (Some("malformed"), Some(packets))
+        );
+    }
+}
+
 #[test]
 fn wrong_usage_is_2() {
     let path = fixture("plain.pcap");
