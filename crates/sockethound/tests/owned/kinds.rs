@@ -229,6 +229,18 @@ fn eprintln_skipped(reason: &str) {
     eprintln!("skipped: {reason}");
 }
 
+/// Of a process with very many files not all are looked at: whoever sends through a socket that is not among the first is taken
+/// to have it.
+#[test]
+fn root_a_socket_among_very_many_files() {
+    let (Some(lab), Some(user)) = (Lab::pair(), User::new()) else { return };
+    let running = Running::start(&lab, "a", "-i va");
+    let made = user.run(&lab, "a", "the-heir", "inherited-far-udp 10.N.1.2 9")[0];
+    settle();
+    let run = running.stop();
+    told(flow(&run, "udp", lab.at(&format!("10.N.1.1:{}", made.port))), made.pid, "the-heir");
+}
+
 /// A five-tuple that another process takes over is another flow.
 #[test]
 fn root_a_port_that_is_used_again() {

@@ -1,4 +1,4 @@
-//! Processes that use sockets: `sockets.c` and `verdicts.c`, built once, run under names that the test knows.
+//! Processes that use sockets: the program in `sockets/`, built once, run under names that the test knows.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -32,8 +32,8 @@ impl User {
     #[allow(clippy::print_stderr)]
     pub(crate) fn new() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let sources = ["sockets.c", "verdicts.c"]
-            .map(|name| format!("{}/tests/owned/{name}", env!("CARGO_MANIFEST_DIR")));
+        let sources = ["main", "clients", "hands", "rings", "servers", "much", "verdicts"]
+            .map(|name| format!("{}/tests/owned/sockets/{name}.c", env!("CARGO_MANIFEST_DIR")));
         let built = folder.path().join("sockets");
         let done = Command::new("cc").args(["-O1", "-o"]).arg(&built).args(sources).output();
         match done {
