@@ -1,13 +1,14 @@
 //! What one packet says.
 
+mod places;
+mod tunnels;
+
+pub use self::tunnels::{MAX_TUNNELS, Tunnel};
 use crate::facts::{Icmp, Ip, Packet, Stop, Tcp};
 use crate::packet::{Claim, DissectorId, Outer, Plain, Registry, Step, Turn};
 
 /// Layers that a dissection keeps; a deeper packet ends in [`Stop::TooDeep`].
 pub const MAX_LAYERS: usize = 20;
-
-/// Enclosing headers that a dissection keeps; further ones are followed but not listed.
-pub const MAX_TUNNELS: usize = 4;
 
 /// One understood layer: who understood it, and where it starts in the packet.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -16,44 +17,6 @@ pub struct Layer {
     pub dissector: DissectorId,
     /// Bytes from the start of the packet.
     pub offset: u16,
-}
-
-/// One enclosing header on the way to the innermost flow.
-#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
-pub struct Tunnel {
-    header: Header,
-    /// The number it carries: VNI, key, TEID, session; `None` where it has none.
-    pub id: Option<u32>,
-    /// Offset of the IP header that carries it, in bytes from the start of the packet.
-    pub ip_at: u16,
-}
-
-impl Tunnel {
-    /// Its type: the name of the dissector that read it, or of the pair of IP versions.
-    pub fn name(&self) -> &'static str {
-        match self.header {
-            Header::Of(dissector) => dissector.name(),
-            Header::Ip(4, 4) => "ipip",
-            Header::Ip(4, _) => "4in6",
-            Header::Ip(_, 4) => "6in4",
-            Header::Ip(..) => "6in6",
-        }
-    }
-}
-
-/// What encloses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Header {
-    /// What this dissector read.
-    Of(DissectorId),
-    /// An IP header, at once: the inner and the outer version.
-    Ip(u8, u8),
-}
-
-impl Default for Header {
-    fn default() -> Self {
-        Header::Of(DissectorId::default())
-    }
 }
 
 /// What one packet says. Lives on the stack, borrows the packet.
@@ -289,114 +252,14 @@ impl<'a> Dissection<'a> {
         true
     }
 
-    /// What was captured from a place of the packet on.
-    pub(crate) fn from(&self, offset: u16) -> &'a [u8] {
-        self.bytes.get(usize::from(offset)..).unwrap_or_default()
-    }
-
     /// Layers, outermost first.
     pub fn layers(&self) -> &[Layer] {
         self.layers.get(..usize::from(self.depth)).unwrap_or_default()
-    }
-
-    /// The headers that enclose [`Self::ip`], outermost first.
-    pub fn tunnels(&self) -> &[Tunnel] {
-        self.first_tunnels(self.tunnels_at_ip)
-    }
-
-    /// Where `bytes`, a part of this packet, begins; in bytes from the packet's start.
-    #[inline]
-    pub fn offset_of(&self, bytes: &[u8]) -> usize {
-        (bytes.as_ptr() as usize).wrapping_sub(self.bytes.as_ptr() as usize).min(self.bytes.len())
-    }
-
-    /// How many bytes the wire carried from `bytes`, a part of this packet, to the packet's end.
-    ///
-    /// Never less than `bytes` itself: a capture may claim a wire length below the captured one.
-    #[inline]
-    pub fn wire_rest(&self, bytes: &[u8]) -> usize {
-        (self.wire_len as usize).saturating_sub(self.offset_of(bytes)).max(bytes.len())
-    }
-
-    /// How many bytes the innermost IP header says there are from `bytes`, inside it, to its end.
-    #[inline]
-    pub fn ip_rest(&self, bytes: &[u8]) -> usize {
-        let Some(ip) = &self.ip else { return bytes.len() };
-        (usize::from(ip.at) + ip.bytes as usize).saturating_sub(self.offset_of(bytes))
-    }
-
-    /// What was captured of the innermost IP packet's payload, transport header included.
-    pub fn ip_payload(&self) -> &'a [u8] {
-        let Some(ip) = &self.ip else { return &[] };
-        let transport = self.layers().get(usize::from(self.transport_depth).wrapping_sub(1));
-        let start = transport.map_or_else(|| self.offset_of(self.payload), |layer| usize::from(layer.offset));
-        let end = (usize::from(ip.at) + ip.bytes as usize).min(self.bytes.len());
-        self.bytes.get(start..end).unwrap_or_default()
-    }
-
-    /// What the innermost flow's application said: the whole payload of TCP or UDP, as far as captured.
-    ///
-    /// `None` for every other protocol, for later fragments, where the transport header was cut short,
-    /// and where the payload was read as another layer (a tunnel).
-    #[inline]
-    pub fn app_payload(&self) -> Option<&'a [u8]> {
-        (self.transport_depth > 0 && self.transport_depth == self.depth).then_some(self.payload)
     }
 
     /// Notes that the current layer is TCP or UDP and its header was whole.
     #[inline]
     pub(crate) fn enter_transport(&mut self) {
         self.transport_depth = self.depth;
-    }
-
-    /// Enters an IP header: it is the innermost one from now on.
-    ///
-    /// An enclosing IP header between which and this one no tunnel was noted is itself the tunnel
-    /// (RFC 2003, RFC 2473, RFC 4213).
-    #[inline]
-    pub fn enter_ip(&mut self, ip: Ip) {
-        if self.ip.is_some() {
-            self.enclose(ip.version);
-        }
-        self.ip = Some(ip);
-        self.tcp = None;
-        self.icmp = None;
-        self.transport_depth = 0;
-        self.tunnels_at_ip = self.tunnel_depth;
-    }
-
-    /// Notes what the IP header so far is to one of `version` behind it.
-    #[inline(never)]
-    fn enclose(&mut self, version: u8) {
-        let Some(enclosing) = &self.ip else { return };
-        let (at, outer) = (enclosing.at, enclosing.version);
-        if self.outer.is_none() {
-            self.outer = self.ip;
-        }
-        let noted = self.first_tunnels(self.tunnel_depth).last();
-        if noted.is_none_or(|tunnel| tunnel.ip_at != at) {
-            self.push_tunnel(Tunnel { header: Header::Ip(version, outer), id: None, ip_at: at });
-        }
-    }
-
-    /// Notes that the current layer, carried by [`Self::ip`], encloses what follows in a tunnel.
-    ///
-    /// Without an IP header there is nothing to note: a link layer is no tunnel.
-    pub fn enter_tunnel(&mut self, id: Option<u32>) {
-        let (Some(layer), Some(ip)) = (self.layers().last(), &self.ip) else { return };
-        let tunnel = Tunnel { header: Header::Of(layer.dissector), id, ip_at: ip.at };
-        self.push_tunnel(tunnel);
-    }
-
-    fn first_tunnels(&self, n: u8) -> &[Tunnel] {
-        self.tunnels.get(..usize::from(n)).unwrap_or_default()
-    }
-
-    #[inline]
-    fn push_tunnel(&mut self, tunnel: Tunnel) {
-        if let Some(slot) = self.tunnels.get_mut(usize::from(self.tunnel_depth)) {
-            *slot = tunnel;
-            self.tunnel_depth += 1;
-        }
     }
 }
