@@ -46,7 +46,8 @@ int there(struct bpf_iter__task_file *ctx)
 		return 0;
 	if (!o->cookie)
 		begin_older(o, sk, bpf_get_socket_cookie(sk));
-	settle(o, bpf_get_socket_cookie(sk));
+	else
+		settle(o, bpf_get_socket_cookie(sk));
 	o->netns = sk->__sk_common.skc_net.net->net_cookie;
 	o->nature = nature_of(sk->sk_type, sk->sk_protocol);
 	o->shared = reuses_port(sk);

@@ -390,6 +390,7 @@ static __always_inline void current(struct owner *o, struct task_struct *task)
 	struct task_struct *leader = task->group_leader;
 
 	o->start = leader->start_boottime;
+	o->cgroup = task->cgroups->dfl_cgrp->kn->id;
 	o->pid = task->tgid;
 	o->parent = leader->real_parent->tgid;
 	o->uid = task->cred->euid.val;

@@ -53,7 +53,6 @@ static __always_inline int makes(struct bpf_sock *sk, int plain)
 	}
 	o->known = KNOWN_MADE;
 	current(&o->owner, bpf_get_current_task_btf());
-	o->owner.cgroup = bpf_get_current_cgroup_id();
 	return 1;
 }
 
@@ -207,6 +206,7 @@ static __always_inline struct owned *of_file(struct sock *sk)
 		o->netns = sk->__sk_common.skc_net.net->net_cookie;
 		o->nature = nature_of(sk->sk_type, sk->sk_protocol);
 		begin_older(o, sk, bpf_get_socket_cookie(sk));
+		return o;
 	}
 	settle(o, bpf_get_socket_cookie(sk));
 	return o;
@@ -327,7 +327,6 @@ int sched_process_exec(__u64 *ctx)
 	x->event.kind = KIND_EXEC;
 	x->event.at = bpf_ktime_get_boot_ns();
 	current(&x->event.owner, task);
-	x->event.owner.cgroup = bpf_get_current_cgroup_id();
 	x->path[0] = 0;
 	bpf_probe_read_kernel_str(x->path, PATH, bprm->filename);
 	bpf_ringbuf_submit(x, wakeup(WAKE_EXEC));

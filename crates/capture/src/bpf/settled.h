@@ -9,10 +9,13 @@
  * another flow long after it has made it nobody's. Of TCP, what goes on where
  * the segment before ended may be counted, too (stream.h).
  *
- * Types and names are those of ring/late/settled.rs; late.bpf.c includes this.
+ * Types and names are those of ring/late/settled.rs.
  */
 #ifndef SOCKETHOUND_SETTLED_H
 #define SOCKETHOUND_SETTLED_H
+
+#include "hash.h"
+#include "print.h"
 
 /* Places, and how many of them a flow may be at. */
 #define SETTLED (1 << 15)

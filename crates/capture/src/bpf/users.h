@@ -46,7 +46,6 @@ static __always_inline void take(struct owned *o, struct task_struct *task)
 		add_up(o);
 		o->sk = 0;
 		current(&o->owner, task);
-		o->owner.cgroup = task->cgroups->dfl_cgrp->kn->id;
 	}
 	o->known = KNOWN_USED;
 	/* Nobody was told of the old owner where no five-tuple was told. */

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use capture::ring::RingSource;
+use capture::ring::{Options, RingSource};
 use capture::{Next, PacketSource};
 use dissect::{Direction, Endpoint, FiveTuple, Pause, Stretch, Unread, Way};
 
@@ -88,7 +88,7 @@ impl Wire {
 fn lab() -> Option<(Lab, Wire)> {
     let lab = Lab::new()?;
     let sender = within(&lab.path("a"), || RawSender::open("va"));
-    let source = counting(&lab.options("b", &["vb"]))?;
+    let source = counting(&Options { ring_bytes: 64 << 20, ..lab.options("b", &["vb"]) })?;
     let mut wire = Wire { sender, source, version: 4 };
     // An interface is known by its packets.
     wire.send(0, ACK, 1);
@@ -232,4 +232,30 @@ fn root_a_stream_is_stopped() {
         assert_eq!((packets, stretches(&pauses)), (1, vec![(Some(stretch), true)]));
         assert_eq!(wire.counted(), 1);
     }
+}
+
+/// What is told first is kept until it is read: pauses that have no room are not told, but what they counted is, and later ones are.
+#[test]
+fn root_pauses_that_have_no_room_are_not_told() {
+    /// Pauses that may wait; of so many streams, each could tell of one.
+    const ROOM: u32 = 1 << 15;
+    const ALL: u32 = ROOM + 100;
+    let Some((_lab, mut wire)) = lab() else { return };
+    wire.begin(0);
+    // A segment that goes on, one that is lost, and one behind it.
+    let pause = |wire: &Wire, n: u32| {
+        let at = (1 + 3 * n) * LEN;
+        wire.send(at, ACK, LEN);
+        wire.send(at + 2 * LEN, ACK, LEN);
+        (Some((at, at + LEN)), false)
+    };
+    let mut told: Vec<_> = (0..ALL).map(|n| pause(&wire, n)).collect();
+    let (packets, pauses) = wire.read();
+    told.truncate(ROOM as usize);
+    assert_eq!(packets, ALL as usize);
+    assert!(stretches(&pauses) == told, "{} pauses, {:?}", pauses.len(), stretches(&pauses).first());
+    assert_eq!(wire.counted(), u64::from(ALL));
+    let next = pause(&wire, ALL);
+    let (packets, pauses) = wire.read();
+    assert_eq!((packets, stretches(&pauses)), (1, vec![next]));
 }

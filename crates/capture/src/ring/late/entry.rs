@@ -1,4 +1,4 @@
-//! One five-tuple's count, as `late.bpf.c` writes it (`struct entry`).
+//! One five-tuple's count, as `bpf/entries.h` writes it (`struct entry`).
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;

@@ -1,4 +1,4 @@
-//! What is shared with the programs: the types and numbers of `late.bpf.c`, as words of 64 bits.
+//! What is shared with the programs: the types and numbers of `bpf/shared.h`, as words of 64 bits.
 
 use dissect::LinkType;
 
