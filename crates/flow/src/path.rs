@@ -113,7 +113,7 @@ impl<'a> Unprinted<'a> {
 /// What `packet` keeps on its way, in a number that is the same wherever it passes: of its outermost IP header, and what
 /// that carries. 0 for what has none.
 ///
-/// The program that counts packets in the kernel has the same (`late.bpf.c`).
+/// The program that counts packets in the kernel has the same (`bpf/print.h`).
 pub fn print(packet: &Packet<'_>) -> u32 {
     let d = Dissection::of(packet, Registry::global());
     let Some(ip) = d.outer.or(d.ip) else { return 0 };
