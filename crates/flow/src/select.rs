@@ -76,6 +76,11 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Whether every flow is shown, whatever it is.
+    pub(crate) fn is_all(&self) -> bool {
+        self.processes.is_empty() && self.own.is_empty() && !self.no_local && !self.exclude_lan
+    }
+
     pub(crate) fn shows(&self, flow: &Flow, answer: Option<&Answer>) -> bool {
         if !self.processes.is_empty() && !self.is_of_process(answer) {
             return false;

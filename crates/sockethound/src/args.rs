@@ -224,7 +224,7 @@ pub struct ReportArgs {
     /// Stop after SECONDS and report
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds, help_heading = "Report")]
     pub duration: Option<Duration>,
-    /// Write one JSON object a line: to standard output instead of the report, or to FILE besides it
+    /// Write one JSON object a line, of everything, whatever the report hides: to standard output instead of the report, or to FILE besides it
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-", help_heading = "Report")]
     pub json: Option<PathBuf>,
     /// Units of byte counts and rates

@@ -88,7 +88,10 @@ impl Attribution {
     /// Tells `collector` what sockets have done by now, unless that was just told and is not the `last` time; gives whether
     /// it was.
     pub(crate) fn tell_sockets(&mut self, collector: &mut Collector, last: bool) -> bool {
-        let (Some(client), Some(read)) = (&mut self.owners, self.read) else { return false };
+        let (Some(client), Some(read)) = (&mut self.owners, self.read) else {
+            collector.lose_sockets();
+            return false;
+        };
         if !last && !read.is_old() {
             return false;
         }
@@ -100,8 +103,12 @@ impl Attribution {
             }
         });
         self.read = Some(Reading { begun, took: begun.elapsed() });
-        // Whoever has ended is missed when it is asked for owners.
-        collector.tell_sockets(told.unwrap_or_default());
+        // That he has ended is said when he is asked for owners.
+        let Ok(told) = told else {
+            collector.lose_sockets();
+            return false;
+        };
+        collector.tell_sockets(told);
         true
     }
 

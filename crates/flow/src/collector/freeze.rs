@@ -64,7 +64,9 @@ impl Collector {
         let one_by_one =
             || self.flows.numbered().fold(Counters::default(), |sum, (_, flow)| sum + flow.total());
         debug_assert_eq!(live.flows.held, one_by_one(), "what open flows have held");
-        let sum = self.closed.shown.1 + self.closed.hidden.1 + live.flows.held;
+        let open = if self.config.selection.is_all() { live.flows.held } else { self.open_shown() };
+        let sum = self.closed.shown.1 + open;
+        let Some(live) = &mut self.live else { return };
         live.now = Rate {
             bytes: sum.ip_bytes.saturating_sub(before.ip_bytes) as f64 / seconds,
             packets: sum.packets.saturating_sub(before.packets) as f64 / seconds,
@@ -76,6 +78,13 @@ impl Collector {
         for number in over {
             self.close_live(number);
         }
+    }
+
+    /// What open flows hold that are shown.
+    fn open_shown(&self) -> Counters {
+        let answer = |number| self.facts(number).and_then(|facts| facts.answer.as_ref());
+        let shown = self.flows.numbered().filter(|&(n, flow)| self.config.selection.shows(flow, answer(n)));
+        shown.fold(Counters::default(), |sum, (_, flow)| sum + flow.total())
     }
 
     /// Which open flows no table counts any more, though not all have said so under the same five-tuple: what they were
@@ -117,10 +126,12 @@ impl Collector {
 
     fn freeze(&self, now: Option<Timestamp>, is_final: bool, sockets: bool) -> Snapshot {
         let Sums { mut account, rows, mut groups, resolvers, shown, hidden, span } = self.sums(sockets);
-        self.join_sockets(&mut groups);
+        if sockets {
+            self.join_sockets(&mut groups);
+        }
         let (groups, more_groups) = self.rank_groups(groups);
         let intervals = self.intervals();
-        let span = span.and_then(|(first, last)| flow::span(first, last));
+        let span = self.whole_span(span.and_then(|(first, last)| flow::span(first, last)));
         let row = |row| match row {
             Row::Open(number, flow) => self.record_of(number, flow),
             Row::Closed(over) => over.record(intervals),
@@ -143,6 +154,12 @@ impl Collector {
             live: now.and_then(|now| self.live_part(now)),
             is_final,
         }
+    }
+
+    /// From the first packet to the last, those included that belong to no flow, of captures that were read to their end.
+    fn whole_span(&self, of_flows: Option<(Timestamp, Timestamp)>) -> Option<(Timestamp, Timestamp)> {
+        let of_captures = self.captures.iter().filter_map(|capture| capture.start.zip(capture.end));
+        of_captures.chain(of_flows).reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
     }
 
     /// What all flows add up to. Each is looked at once: of many, each look is a cache miss; what is known of some of them is

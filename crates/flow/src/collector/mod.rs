@@ -185,6 +185,13 @@ impl Collector {
         }
     }
 
+    /// Nobody reads any more what the kernel counts at sockets: what is known of it by now would be taken for all.
+    pub fn lose_sockets(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.sockets = None;
+        }
+    }
+
     /// Takes what processes' sockets have done by now, of those that did anything since the last call.
     pub fn tell_sockets(&mut self, told: impl IntoIterator<Item = ProcessSockets>) {
         if let Some(sockets) = self.live.as_mut().and_then(|live| live.sockets.as_mut()) {

@@ -136,8 +136,13 @@ fn own_lookups_are_hidden_and_marked() {
     capture.pass(&datagram(A, B, 1, b"own"), &[ETH0]);
     capture.pass(&datagram(B, A, 2, b"own"), &[ETH0]);
     capture.pass(&datagram(B, End(A.0, A.1 + 1), 3, b"another's"), &[ETH0]);
+    capture.now += SECOND;
     let snapshot = capture.report();
     assert_eq!((snapshot.flows, snapshot.total.packets, snapshot.ledger.counted.packets), (1, 1, 3));
+    let live = snapshot.live.unwrap();
+    let seconds = snapshot.duration().as_secs_f64();
+    assert!((live.now.packets * seconds - 1.0).abs() < 1e-9, "of what is shown: {live:?}");
+    assert_eq!(live.peak, live.now);
     capture.wait(200);
     let mut marks: Vec<_> = over(&mut capture).iter().map(|f| (f.own_lookup, packets(f))).collect();
     marks.sort_unstable();

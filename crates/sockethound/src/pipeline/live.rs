@@ -116,9 +116,13 @@ fn collect(
     if let Some(began) = began {
         put(Output::Events(vec![Event::Began(began)]))?;
     }
+    let mut ended = None;
     loop {
         match incoming.recv_timeout(if desk.is_waiting() { BUSY } else { QUIET }) {
-            Ok(news) if news.stopped => drop(desk.take_sockets(true)),
+            Ok(news) if news.stopped => {
+                ended = Some(now());
+                desk.take_sockets(true);
+            }
             Ok(news) => desk.take(*news).into_iter().try_for_each(put)?,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
@@ -150,7 +154,8 @@ fn collect(
         }
     }
     desk.take_rest().into_iter().try_for_each(put)?;
-    let at = now();
+    // What the rings still held is told by now, and nothing passed since.
+    let at = ended.unwrap_or_else(now);
     desk.collector.tick_at_end(at);
     let until = Instant::now() + LAST_ANSWERS;
     desk.ask();

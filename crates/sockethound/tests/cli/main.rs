@@ -87,6 +87,26 @@ fn the_good_part_of_a_damaged_capture_is_reported() {
     );
 }
 
+/// A capture lasts as long as it has packets, whether they belong to flows or not.
+#[test]
+fn a_capture_without_flows_takes_its_time() {
+    let mut capture = Vec::new();
+    for word in [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65535, 1_u32] {
+        capture.extend(word.to_le_bytes());
+    }
+    for second in [1_700_000_000, 1_700_000_003_u32] {
+        for word in [second, 0, 60, 60] {
+            capture.extend(word.to_le_bytes());
+        }
+        // ARP, from one's own address to everybody.
+        capture.extend([&[0xff; 6][..], &[2; 6], &[8, 6, 0, 1, 8, 0, 6, 4, 0, 1], &[0; 38]].concat());
+    }
+    let output = run_on(&capture, &["-r", "-"]);
+    let report = String::from_utf8(output.stdout).unwrap();
+    assert!(report.contains("Duration: 3.0 seconds"), "{report}");
+    assert!(report.contains("not IP 2 (arp 2)"), "{report}");
+}
+
 /// `cat a.pcap b.pcap`: what of the second one's header looks like a packet is none.
 #[test]
 fn the_first_of_two_captures_in_one_is_reported() {

@@ -118,6 +118,11 @@ fn root_the_end_of_its_time() {
     assert!(run.status.success(), "{}", run.stderr);
     assert_eq!(packets(run.flow("udp", [lab.at("10.N.1.1:7001"), lab.at("10.N.1.2:7000")])), (20, 0));
     assert_eq!(run.stdout.matches("Network Traffic Summary").count(), 1, "{}", run.stdout);
+    assert!(
+        run.stdout.contains("Duration: 1.5 seconds"),
+        "without the time that ending takes: {}",
+        run.stdout
+    );
     run.ledger("vb");
 }
 
@@ -167,6 +172,27 @@ fn root_what_it_started_ends_with_it() {
     running.signal(Signal::KILL);
     let _ = running.wait();
     wait_until("all that it started ends", || started.iter().all(|pid| gone(*pid)));
+}
+
+/// Capturing goes on, and nothing is told of sockets that nobody reads any more.
+#[test]
+fn root_whoever_knows_owners_is_killed() {
+    let Some(lab) = Lab::pair() else { return };
+    let running = Running::start(&lab, "b", "-i vb");
+    let (from, to) = (udp(&lab, "a", "10.N.1.1:7001"), udp(&lab, "b", "10.N.1.2:7000"));
+    send(&from, &to, 20);
+    let started = children(running.pid());
+    assert_eq!(started.len(), 1, "{started:?}");
+    rustix::process::kill_process(started[0], Signal::KILL).unwrap();
+    wait_until("it is gone", || gone(started[0]));
+    send(&from, &to, 20);
+    std::thread::sleep(Duration::from_millis(600));
+    let run = running.stop();
+    assert!(run.status.success(), "{}", run.stderr);
+    assert_eq!(run.stderr.lines().filter(|line| line.contains("owner")).count(), 1, "once: {}", run.stderr);
+    assert_eq!(packets(run.flow("udp", [lab.at("10.N.1.1:7001"), lab.at("10.N.1.2:7000")])), (40, 0));
+    assert!(!run.stdout.contains("\nSockets:"), "{}", run.stdout);
+    run.ledger("vb");
 }
 
 /// A file system of 64 KiB, at a folder of its own.

@@ -81,3 +81,19 @@ fn summary_record() {
     Ndjson::new(false).show(&snapshot, &mut out).unwrap();
     assert_eq!(out, b"");
 }
+
+/// Records are of all flows, so their sums are, too.
+#[test]
+fn a_summary_has_what_a_report_hides() {
+    let mut snapshot = Snapshot { total: sample::counters(3, 4000), ..Snapshot::default() };
+    snapshot.ledger.hidden = (1, sample::counters(2, 100));
+    let summary = shown("summary", &snapshot);
+    assert!(summary.ends_with(r#""network":{"bytes":4100,"packets":5}}"#), "{summary}");
+}
+
+#[test]
+fn the_last_interval_has_a_summary() {
+    let snapshot = Snapshot { total: sample::counters(3, 4000), is_final: true, ..Snapshot::default() };
+    let summary = shown("summary", &snapshot);
+    assert!(summary.ends_with(r#""network":{"bytes":4000,"packets":3}}"#), "{summary}");
+}

@@ -36,7 +36,7 @@ type Records = fn(&mut Lines<'_>, &Snapshot) -> io::Result<()>;
 /// What the last snapshot gives, in this order.
 static AT_THE_END: &[Records] = &[ledger::write_all, process::write_all];
 
-/// What every other one gives.
+/// What every one gives, the last one before all else, where summaries are wanted.
 static AT_EACH_REPORT: &[Records] = &[summary::write];
 
 /// Where records are written, one behind the other.
@@ -68,7 +68,7 @@ pub struct Ndjson {
 }
 
 impl Ndjson {
-    /// With `summaries`, every snapshot but the last one gives a `summary`.
+    /// With `summaries`, every snapshot gives a `summary`.
     pub fn new(summaries: bool) -> Self {
         Ndjson { summaries, ..Ndjson::default() }
     }
@@ -103,15 +103,10 @@ impl View for Ndjson {
     }
 
     fn show(&mut self, snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
-        let records = if snapshot.is_final {
-            AT_THE_END
-        } else if self.summaries {
-            AT_EACH_REPORT
-        } else {
-            &[]
-        };
+        let of_report = AT_EACH_REPORT.iter().filter(|_| self.summaries);
+        let of_end = AT_THE_END.iter().filter(|_| snapshot.is_final);
         let mut lines = Lines { json: &mut self.json, out };
-        records.iter().try_for_each(|write| write(&mut lines, snapshot))?;
+        of_report.chain(of_end).try_for_each(|write| write(&mut lines, snapshot))?;
         lines.flush()
     }
 }

@@ -1,4 +1,4 @@
-//! `summary`: what stands after an interval.
+//! `summary`: what stands after an interval, of all flows, shown in a report or not.
 
 use std::io;
 
@@ -14,7 +14,7 @@ pub(super) fn write(lines: &mut Lines<'_>, snapshot: &Snapshot) -> io::Result<()
         json.raw(r#","@timestamp":"#).time(last);
     }
     json.raw(r#","event":{"duration":"#).integer(nanoseconds(snapshot.duration()));
-    write_counters(json, r#"},"network":{"bytes":"#, snapshot.total);
+    write_counters(json, r#"},"network":{"bytes":"#, snapshot.total + snapshot.ledger.hidden.1);
     json.raw("}");
     if let Some(sockets) = &snapshot.sockets {
         json.raw(r#","sockethound":"#);
