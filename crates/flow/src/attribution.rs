@@ -7,6 +7,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use dissect::Timestamp;
+
 use crate::owner::Owner;
 
 /// The protocol number of the flow: IANA's.
@@ -56,6 +58,8 @@ pub struct Question {
     /// Index of the interface, 0 if not known; sockets bound to a device are
     /// found only with it.
     pub interface: u32,
+    /// When the flow's first packet was seen.
+    pub begun: Timestamp,
 }
 
 /// Which end of the flow a socket was found at.

@@ -11,6 +11,7 @@
 mod accounts;
 mod arena;
 mod cgroups;
+mod clocks;
 mod ends;
 mod facts;
 mod table;
@@ -25,10 +26,12 @@ pub use capture::bpf::{Event, Kind, Known, Process, RoundTrip, Total, Wake};
 
 use flow::ProcessSockets;
 
+pub use self::clocks::Clocks;
+
 use self::accounts::Accounts;
 use self::ends::Ends;
 use self::facts::Facts;
-use self::table::{Held, Table};
+use self::table::{Held, Side, Table};
 use crate::owner::OwnerReader;
 use crate::{Answer, Attributed, Change, End, Evidence, Owner, Protocol, Question, Reason};
 
@@ -69,6 +72,11 @@ pub trait Kernel: std::fmt::Debug {
         round_trip: &mut dyn FnMut(RoundTrip),
         total: &mut dyn FnMut(Total),
     ) -> io::Result<()>;
+
+    /// The clock that stamps events, and that which stamps packets.
+    fn clocks(&self) -> Clocks {
+        Clocks::now()
+    }
 
     /// The cookie of the own network namespace.
     fn home(&self) -> u64;
@@ -228,7 +236,9 @@ impl Told {
         let home = self.kernel.home();
         let source = Ends::new(question.protocol.0, question.source, question.destination);
         let destination = Ends::new(question.protocol.0, question.destination, question.source);
-        let (from, to) = (self.table.look(home, &source), self.table.look(home, &destination));
+        let begun = self.kernel.clocks().event_at(question.begun);
+        let [from, to] = [(source, true), (destination, false)]
+            .map(|(ends, sent)| self.table.look(home, &Side { ends, sent, begun }));
         let (end, held, peer) = match (from.here, to.here) {
             (Some(held), peer) => {
                 (End::Source, held, peer.or_else(|| to.away.filter(|_| !local.destination)))

@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use capture::bpf::Account;
+use dissect::Timestamp;
 
 use super::*;
 use crate::Proc;
@@ -65,6 +66,10 @@ impl Kernel for Fake {
         Ok(())
     }
 
+    fn clocks(&self) -> Clocks {
+        Clocks { events: 99_000_000_000, packets: 99_000_000_000 }
+    }
+
     fn home(&self) -> u64 {
         HOME
     }
@@ -116,6 +121,7 @@ fn question(source: &str, destination: &str) -> Question {
         destination: at(destination),
         namespace: None,
         interface: 0,
+        begun: Timestamp(9_000_000_000),
     }
 }
 
@@ -262,6 +268,39 @@ fn an_unconnected_socket_has_whatever_passes_its_own_end() {
         changes.iter().map(|change| (change.owner.pid, change.other, change.another)).collect();
     assert_eq!(others, [(12, at("10.0.0.2:4000"), true), (12, at("10.0.0.3:4001"), true)]);
     assert_eq!(lab.ask("10.0.0.3:4001", "10.0.0.1:54", DESTINATION), None);
+}
+
+/// A flow that begins after a socket's end is not its: of what arrives for whoever it is from, at once; of its very
+/// five-tuple and of what it has sent, when nothing of that can be under way any more.
+#[test]
+fn what_begins_after_a_sockets_end_is_not_its() {
+    const END: i64 = 9_000_000_000;
+    let mut lab = Lab::new(true);
+    let ends = |cookie, what| {
+        [event(cookie, HOME, 10, Known::Used, what), event(cookie, HOME, 10, Known::Used, Kind::End)]
+    };
+    lab.say(ends(5, tuple("10.0.0.1:53", "0.0.0.0:0")));
+    lab.say(ends(6, tuple("10.0.0.1:54", "10.0.0.2:4000")));
+    let (any, very) = ("10.0.0.1:53", "10.0.0.1:54");
+    for (source, destination, local, after) in [
+        ("10.0.0.2:4000", any, DESTINATION, 1_000_000),
+        (any, "10.0.0.2:4000", SOURCE, 3_000_000_000),
+        ("10.0.0.2:4000", very, DESTINATION, 3_000_000_000),
+        (very, "10.0.0.2:4000", SOURCE, 3_000_000_000),
+    ] {
+        for (begun, is_its) in [(END - 1, true), (END + after, true), (END + after + 1, false)] {
+            let question = Question { begun: Timestamp(begun), ..question(source, destination) };
+            let answer = lab.told.answer(&question, local, &mut lab.reader, lab.now);
+            assert_eq!(answer.is_some(), is_its, "{source} to {destination}, {begun}");
+        }
+    }
+    // Another process's that has the same ends now.
+    lab.say([event(7, HOME, 11, Known::Used, tuple(any, "0.0.0.0:0"))]);
+    let late = Question { begun: Timestamp(END + 5_000_000), ..question("10.0.0.2:4000", any) };
+    let Some(Answer::Owner(found)) = lab.told.answer(&late, DESTINATION, &mut lab.reader, lab.now) else {
+        panic!()
+    };
+    assert_eq!(found.owner.pid, 11);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod peer;
 mod program;
 mod resolvers;
 mod settled;
+mod sockets;
 #[path = "../../../capture/tests/ring/sys.rs"]
 mod sys;
 mod terminal;

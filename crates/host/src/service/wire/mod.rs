@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dissect::Timestamp;
 use flow::{ProcessSockets, RoundTrips, SocketCounts};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -100,6 +101,7 @@ pub(super) fn write_question(out: &mut Vec<u8>, id: u64, question: &Question) {
         end(out, question.destination);
         option(out, question.namespace, number);
         number(out, u64::from(question.interface));
+        number(out, question.begun.0.cast_unsigned());
     });
 }
 
@@ -112,6 +114,7 @@ fn read_question(body: &[u8]) -> Option<(u64, Question)> {
         destination: from.end()?,
         namespace: from.option(Reader::number)?,
         interface: from.number()? as u32,
+        begun: Timestamp(from.number()?.cast_signed()),
     };
     from.0.is_empty().then_some((id, question))
 }

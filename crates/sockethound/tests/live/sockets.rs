@@ -1,0 +1,69 @@
+//! Which socket a flow is given to, where several have its port one after the other or at once.
+
+use std::net::{SocketAddr, SocketAddrV4};
+use std::time::Duration;
+
+use crate::lab::Lab;
+use crate::peer::Peer;
+use crate::program::Running;
+use crate::sys::RawSender;
+use crate::traffic::{frame, stranger};
+
+/// Long enough for the program to have looked flows up.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(600));
+}
+
+/// Datagrams that come when the server is gone are nobody's; those that it was there for stay its.
+#[test]
+fn root_a_port_whose_server_has_ended() {
+    let Some(lab) = Lab::pair() else { return };
+    let running = Running::start(&lab, "b", "-i vb");
+    let (mut client, mut server) =
+        (Peer::start(&lab, "a", "the-client"), Peer::start(&lab, "b", "the-server"));
+    let here = client.end(&lab.filled("bind 10.N.1.1:0"));
+    let to = server.end(&lab.filled("bind 10.N.1.2:0"));
+    client.tell(&format!("send {to}"));
+    server.tell("receive");
+    let pid = server.pid();
+    drop(server);
+    std::thread::sleep(Duration::from_millis(50));
+    let SocketAddr::V4(to) = to else { panic!("{to}") };
+    let sender = lab.within("a", || RawSender::open("va"));
+    sender.send_all(&[frame(stranger(1), to, 1, false)]);
+    settle();
+    sender.send_all(&[frame(stranger(2), to, 2, false)]);
+    settle();
+    let run = running.stop();
+    let flow = |from: SocketAddr| run.flow("udp", [from, to.into()]);
+    assert_eq!(flow(here)["process"]["pid"], pid, "{:#}", flow(here));
+    let late = |n| SocketAddr::V4(SocketAddrV4::new(*stranger(n).ip(), stranger(n).port()));
+    for flow in [flow(late(1)), flow(late(2))] {
+        assert!(flow["process"].is_null(), "{flow:#}");
+        assert!(flow["sockethound"]["attribution"]["reason"].is_string(), "{flow:#}");
+    }
+}
+
+/// A server that connects the socket a datagram came to, and receives further ones with another, as those of TFTP do.
+#[test]
+fn root_a_socket_for_each_client() {
+    let Some(lab) = Lab::pair() else { return };
+    let [mut one, mut other] = ["one-client", "other-client"].map(|name| Peer::start(&lab, "a", name));
+    let mut server = Peer::start(&lab, "b", "the-server");
+    let ends = [&mut one, &mut other].map(|client| client.end(&lab.filled("bind 10.N.1.1:0")));
+    let to = server.end(&lab.filled("bind 10.N.1.2:0"));
+    server.tell(&format!("fix {}", ends[0]));
+    server.tell("renew");
+    let running = Running::start(&lab, "a", "-i va");
+    for client in [&mut other, &mut one] {
+        client.tell(&format!("send {to}"));
+    }
+    server.tell("receive");
+    settle();
+    let run = running.stop();
+    for (client, end) in [(one, ends[0]), (other, ends[1])] {
+        let flow = run.flow("udp", [end, to]);
+        assert_eq!(flow["process"]["pid"], client.pid(), "{flow:#}");
+        assert_eq!(flow["sockethound"]["peer"]["pid"], server.pid(), "{flow:#}");
+    }
+}
