@@ -92,7 +92,7 @@ struct Lab {
     said: Rc<RefCell<Said>>,
     told: Told,
     reader: OwnerReader,
-    _root: tempfile::TempDir,
+    root: tempfile::TempDir,
     now: Instant,
 }
 
@@ -132,7 +132,7 @@ impl Lab {
         let nothing = File::open("/dev/null").unwrap();
         let told = Told::new(Box::new(Fake { said: said.clone(), tells_use, nothing }));
         let reader = OwnerReader::new(Proc::new(root.path().join("proc")), root.path());
-        Self { said, told, reader, _root: root, now: Instant::now() }
+        Self { said, told, reader, root, now: Instant::now() }
     }
 
     fn say(&mut self, events: impl IntoIterator<Item = Event>) {
@@ -312,6 +312,35 @@ fn an_echo_is_found_with_and_without_its_identifier() {
         let question = Question { protocol: Protocol::ICMP, ..question(source, "10.0.0.2:0") };
         assert!(lab.told.answer(&question, SOURCE, &mut lab.reader, lab.now).is_some(), "{source}");
     }
+}
+
+/// It has executed another program, but stands where it stood.
+#[test]
+fn the_container_of_a_process_that_goes_on_as_another_program() {
+    const ID: &str = "4d5a9f0c4d5a9f0c4d5a9f0c4d5a9f0c4d5a9f0c4d5a9f0c4d5a9f0c4d5a9f0c";
+    let mut lab = Lab::new(true);
+    for (pid, start) in [(10, 700), (11, 701)] {
+        let folder = lab.root.path().join(format!("proc/{pid}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        let stat = format!("{pid} (sleep) S 1 1 1 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 {start} 1 1\n");
+        std::fs::write(folder.join("stat"), stat).unwrap();
+        std::fs::write(folder.join("cgroup"), format!("4:pids:/docker/{ID}\n0::/\n")).unwrap();
+    }
+    for pid in [10, 11] {
+        let connected = tuple(&format!("10.0.0.1:40{pid}"), "10.0.0.2:53");
+        let next = process(pid, 4);
+        let exec =
+            Event { process: next, ..event(0, 0, pid, Known::Made, Kind::Exec("/usr/bin/sleep".to_owned())) };
+        lab.say([event(pid.into(), HOME, pid, Known::Used, connected), exec]);
+    }
+    let container = |lab: &mut Lab, source| match lab.ask(source, "10.0.0.2:53", SOURCE) {
+        Some(Answer::Owner(found)) => found.owner.container.as_ref().map(|container| container.id.clone()),
+        other => panic!("{other:?}"),
+    };
+    std::fs::remove_dir_all(lab.root.path().join("proc/10")).unwrap();
+    assert_eq!(container(&mut lab, "10.0.0.1:4010").as_deref(), Some(ID), "read while it was there");
+    // This is another process of the same number.
+    assert_eq!(container(&mut lab, "10.0.0.1:4011"), None);
 }
 
 #[test]
