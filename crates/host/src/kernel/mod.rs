@@ -234,11 +234,8 @@ impl Told {
             return None;
         }
         let home = self.kernel.home();
-        let source = Ends::new(question.protocol.0, question.source, question.destination);
-        let destination = Ends::new(question.protocol.0, question.destination, question.source);
-        let begun = self.kernel.clocks().event_at(question.begun);
-        let [from, to] = [(source, true), (destination, false)]
-            .map(|(ends, sent)| self.table.look(home, &Side { ends, sent, begun }));
+        let (source, destination) = self.sides(question);
+        let (from, to) = (self.table.look(home, &source), self.table.look(home, &destination));
         let (end, held, peer) = match (from.here, to.here) {
             (Some(held), peer) => {
                 (End::Source, held, peer.or_else(|| to.away.filter(|_| !local.destination)))
@@ -253,10 +250,41 @@ impl Told {
             },
         };
         let ends = match end {
-            End::Source => source,
-            End::Destination => destination,
+            End::Source => source.ends,
+            End::Destination => destination.ends,
         };
         self.settle(end, ends, held, peer.filter(|peer| peer.cookie != held.cookie), reader, now)
+    }
+
+    /// Whether every socket was told, from when it is made and used.
+    pub(crate) fn tells_all(&self) -> bool {
+        self.kernel.tells_use() && self.lost == 0
+    }
+
+    /// Who began a flow from another namespace, if it was told.
+    pub(crate) fn sender_elsewhere(
+        &mut self,
+        question: &Question,
+        reader: &mut OwnerReader,
+    ) -> Option<Attributed> {
+        let (source, _) = self.sides(question);
+        let held = self.table.look(self.kernel.home(), &source).away?;
+        let owner = self.owner(held.task, reader)?;
+        self.table.mark_answered(&held, source.ends);
+        Some(Attributed { owner, end: End::Source, evidence: Evidence::Told, peer: None })
+    }
+
+    /// A flow's sender, and its receiver.
+    fn sides(&self, question: &Question) -> (Side, Side) {
+        let begun = self.kernel.clocks().event_at(question.begun);
+        let side = |own, other, sent| {
+            let ends = Ends::new(question.protocol.0, own, other);
+            Side { ends, sent, begun }
+        };
+        (
+            side(question.source, question.destination, true),
+            side(question.destination, question.source, false),
+        )
     }
 
     /// Makes an answer of the socket at one end, and of the one at the other.

@@ -134,6 +134,10 @@ impl Sockets {
                     answer(stream.local_addr().unwrap());
                     self.streams.push(stream);
                 }
+                ["knock", to] => {
+                    assert!(TcpStream::connect(to).is_err());
+                    answer("refused");
+                }
                 ["accept"] => {
                     let (stream, from) = self.listener.as_ref().unwrap().accept().unwrap();
                     answer(from);

@@ -40,7 +40,7 @@ fn root_a_port_whose_server_has_ended() {
     let late = |n| SocketAddr::V4(SocketAddrV4::new(*stranger(n).ip(), stranger(n).port()));
     for flow in [flow(late(1)), flow(late(2))] {
         assert!(flow["process"].is_null(), "{flow:#}");
-        assert!(flow["sockethound"]["attribution"]["reason"].is_string(), "{flow:#}");
+        assert_eq!(flow["sockethound"]["attribution"]["reason"], "no socket here receives it", "{flow:#}");
     }
 }
 
@@ -65,5 +65,26 @@ fn root_a_socket_for_each_client() {
         let flow = run.flow("udp", [end, to]);
         assert_eq!(flow["process"]["pid"], client.pid(), "{flow:#}");
         assert_eq!(flow["sockethound"]["peer"]["pid"], server.pid(), "{flow:#}");
+    }
+}
+
+/// Where nobody listens, whoever knocks has the flow, from another namespace as from the same one.
+#[test]
+fn root_a_port_that_nobody_has() {
+    let Some(lab) = Lab::pair() else { return };
+    for side in ["a", "b"] {
+        let running = Running::start(&lab, "b", if side == "a" { "-i vb" } else { "-i lo" });
+        let mut client = Peer::start(&lab, side, "the-client");
+        let here = client.end(&lab.filled(&format!("bind 10.N.1.{}:0", if side == "a" { 1 } else { 2 })));
+        client.tell(&lab.filled("send 10.N.1.2:9"));
+        client.tell(&lab.filled("knock 10.N.1.2:9"));
+        settle();
+        let run = running.stop();
+        let flows: Vec<_> = run.flows().filter(|flow| flow["destination"]["port"] == 9).collect();
+        assert_eq!(flows.len(), 2, "{here}");
+        for flow in flows {
+            assert_eq!(flow["process"]["pid"], client.pid(), "{flow:#}");
+            assert_eq!(flow["sockethound"]["attribution"]["end"], "source", "{flow:#}");
+        }
     }
 }
