@@ -23,13 +23,11 @@ impl Folder {
             (words.next() == Some("cgroup2")).then_some(at)
         });
         let folder = root.map(|root| Path::new(root).join(format!("shlv-{}", std::process::id())));
-        match folder.filter(|folder| fs::create_dir_all(folder.join("docker")).is_ok()) {
-            Some(folder) => Some(Self(folder)),
-            None => {
-                eprintln!("skipped: needs a cgroup2 file system to make folders in");
-                None
-            }
+        let folder = folder.filter(|folder| fs::create_dir_all(folder.join("docker")).is_ok());
+        if folder.is_none() {
+            eprintln!("skipped: needs a cgroup2 file system to make folders in");
         }
+        folder.map(Self)
     }
 }
 
