@@ -84,6 +84,9 @@ pub trait Kernel: std::fmt::Debug {
     /// Whether first use is told of, not only who made a socket.
     fn tells_use(&self) -> bool;
 
+    /// Whether whatever five-tuple any socket has is told of.
+    fn tells_all(&self) -> bool;
+
     /// The root folder of the cgroups (version 2).
     fn cgroups(&self) -> Option<BorrowedFd<'_>>;
 
@@ -256,9 +259,9 @@ impl Told {
         self.settle(end, ends, held, peer.filter(|peer| peer.cookie != held.cookie), reader, now)
     }
 
-    /// Whether every socket was told, from when it is made and used.
+    /// Whether every socket was told of.
     pub(crate) fn tells_all(&self) -> bool {
-        self.kernel.tells_use() && self.lost == 0
+        self.kernel.tells_all() && self.lost == 0
     }
 
     /// Who began a flow from another namespace, if it was told.

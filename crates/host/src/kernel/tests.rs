@@ -78,6 +78,10 @@ impl Kernel for Fake {
         self.tells_use
     }
 
+    fn tells_all(&self) -> bool {
+        self.tells_use
+    }
+
     fn cgroups(&self) -> Option<BorrowedFd<'_>> {
         None
     }
