@@ -143,6 +143,8 @@ pub enum Reason {
     Ambiguous,
     /// The rate limit was reached: ask again.
     Deferred,
+    /// There was no room for it, and it was put out before anybody had answered.
+    Evicted,
 }
 
 impl Reason {
@@ -157,6 +159,7 @@ impl Reason {
             Self::Permission { .. } => "not permitted to read the process",
             Self::Ambiguous => "several processes have equal claims",
             Self::Deferred => "not looked up yet",
+            Self::Evicted => "evicted before its owner was known",
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::lab::Lab;
 use crate::peer::Peer;
 use crate::program::Running;
 use crate::sys::RawSender;
-use crate::traffic::{frame, stranger};
+use crate::traffic::{exchange, frame, stranger, udp};
 
 /// Long enough for the program to have looked flows up.
 fn settle() {
@@ -86,5 +86,28 @@ fn root_a_port_that_nobody_has() {
             assert_eq!(flow["process"]["pid"], client.pid(), "{flow:#}");
             assert_eq!(flow["sockethound"]["attribution"]["end"], "source", "{flow:#}");
         }
+    }
+}
+
+/// Flows that there is no room for: each has an owner, or a reason that holds when all is over.
+#[test]
+fn root_flows_that_are_evicted_at_once() {
+    let Some(lab) = Lab::pair() else { return };
+    let running = Running::start(&lab, "a", "-i va --max-flows 1");
+    let clients = [7001, 7002, 7003].map(|port| udp(&lab, "a", &format!("10.N.1.1:{port}")));
+    let server = udp(&lab, "b", "10.N.1.2:7000");
+    for _ in 0..20 {
+        clients.iter().for_each(|client| exchange(client, &server, 1, 100));
+    }
+    settle();
+    let run = running.stop();
+    let ledger = run.ledger("va");
+    let reasons = ledger["unknown"]["reasons"].as_object().unwrap();
+    let why = "evicted before its owner was known";
+    assert!(reasons.keys().all(|reason| reason == why), "{ledger}");
+    assert!(ledger["unknown"]["packets"] == 0 || reasons.contains_key(why), "{ledger}");
+    for flow in run.flows() {
+        let reason = &flow["sockethound"]["attribution"]["reason"];
+        assert!(flow["process"].is_object() || reason == why, "{flow:#}");
     }
 }

@@ -349,6 +349,7 @@ fn write_reason(out: &mut Vec<u8>, reason: Reason) {
         Reason::Permission { uid } => (5, uid),
         Reason::Ambiguous => (6, 0),
         Reason::Deferred => (7, 0),
+        Reason::Evicted => (8, 0),
     };
     out.push(kind);
     number(out, u64::from(uid));
@@ -366,6 +367,7 @@ fn read_reason(from: &mut Reader<'_>) -> Option<Reason> {
         5 => Reason::Permission { uid },
         6 => Reason::Ambiguous,
         7 => Reason::Deferred,
+        8 => Reason::Evicted,
         _ => return None,
     })
 }
