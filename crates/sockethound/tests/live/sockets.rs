@@ -97,7 +97,9 @@ fn root_flows_that_are_evicted_at_once() {
     let clients = [7001, 7002, 7003].map(|port| udp(&lab, "a", &format!("10.N.1.1:{port}")));
     let server = udp(&lab, "b", "10.N.1.2:7000");
     for _ in 0..20 {
-        clients.iter().for_each(|client| exchange(client, &server, 1, 100));
+        for client in &clients {
+            exchange(client, &server, 1, 100);
+        }
     }
     settle();
     let run = running.stop();
