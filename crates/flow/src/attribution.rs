@@ -7,6 +7,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use dissect::Timestamp;
+
 use crate::owner::Owner;
 
 /// The protocol number of the flow: IANA's.
@@ -56,6 +58,8 @@ pub struct Question {
     /// Index of the interface, 0 if not known; sockets bound to a device are
     /// found only with it.
     pub interface: u32,
+    /// When the flow's first packet was seen.
+    pub begun: Timestamp,
 }
 
 /// Which end of the flow a socket was found at.
@@ -139,6 +143,8 @@ pub enum Reason {
     Ambiguous,
     /// The rate limit was reached: ask again.
     Deferred,
+    /// There was no room for it, and it was put out before anybody had answered.
+    Evicted,
 }
 
 impl Reason {
@@ -153,6 +159,7 @@ impl Reason {
             Self::Permission { .. } => "not permitted to read the process",
             Self::Ambiguous => "several processes have equal claims",
             Self::Deferred => "not looked up yet",
+            Self::Evicted => "evicted before its owner was known",
         }
     }
 }

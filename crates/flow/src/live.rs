@@ -355,6 +355,7 @@ fn question(flow: &Flow, ifindex: u32) -> Question {
         destination: end(flow.initiator.other()),
         namespace: None,
         interface: ifindex,
+        begun: flow.first,
     }
 }
 

@@ -68,9 +68,8 @@ impl OwnerReader {
         task: &Process,
         start: u64,
         executable: Option<String>,
-        cgroup: Option<&str>,
+        placement: Placement,
     ) -> Owner {
-        let placement = cgroup.map(|path| Placement::parse(&format!("0::{path}"))).unwrap_or_default();
         let owner = Owner {
             pid: task.pid,
             start,

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use dissect::Timestamp;
 use host::{Answer, Config, End, Evidence, Owners, Protocol, Question, Reason};
 
 /// Whether the test may run; prints why not.
@@ -20,7 +21,7 @@ fn root() -> bool {
 }
 
 fn question(protocol: Protocol, source: SocketAddr, destination: SocketAddr) -> Question {
-    Question { protocol, source, destination, namespace: None, interface: 0 }
+    Question { protocol, source, destination, namespace: None, interface: 0, begun: Timestamp::UNKNOWN }
 }
 
 /// A Python process that prints one line when it is ready.

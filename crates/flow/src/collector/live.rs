@@ -9,6 +9,7 @@ use dissect::Timestamp;
 use hashbrown::HashSet;
 
 use super::Collector;
+use crate::attribution::{Answer, Reason};
 use crate::delta::Delta;
 use crate::live::AHEAD;
 use crate::parts::Parts;
@@ -130,7 +131,11 @@ impl Collector {
 
     pub(super) fn close_live(&mut self, number: u32) {
         let Some(live) = &mut self.live else { return };
-        let (whole, facts) = live.flows.take(&mut self.flows, number);
+        let (whole, mut facts) = live.flows.take(&mut self.flows, number);
+        // Nobody hears of an answer any more.
+        if facts.evicted && matches!(facts.answer, None | Some(Answer::None(Reason::Deferred))) {
+            facts.answer = Some(Answer::None(Reason::Evicted));
+        }
         self.close(&whole, Some(&facts), facts.evicted);
     }
 }

@@ -3,14 +3,15 @@
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::time::Instant;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::Process;
-use super::cgroups::Cgroups;
-use crate::Owner;
+use super::cgroups::{Cgroups, Folder};
 use crate::owner::OwnerReader;
+use crate::{Owner, Placement};
 
 /// Nanoseconds in a tick of `/proc` (`USER_HZ`, which is 100 for every program).
 const TICK: u64 = 10_000_000;
@@ -25,6 +26,8 @@ struct Met {
     /// Path of its executable, as it was executed.
     path: Option<Arc<str>>,
     owner: Option<Arc<Owner>>,
+    /// Where it stands, of one that has executed another program before it was read.
+    placement: Option<Placement>,
 }
 
 /// Facts of processes.
@@ -71,7 +74,7 @@ impl Facts {
         // What a process has executed, those that it forks have, too.
         let parents = || self.order.iter().rev().take(64).find(|k| k.0 == task.parent && k.2 == task.exec);
         let path = parents().and_then(|parent| self.processes.get(parent)?.path.clone());
-        self.processes.insert(key(task), Met { path, owner: None });
+        self.processes.insert(key(task), Met { path, ..Met::default() });
         self.order.push_back(key(task));
         if self.order.len() > MAX_PROCESSES
             && let Some(oldest) = self.order.pop_front()
@@ -86,11 +89,13 @@ impl Facts {
 
     /// Reads what `/proc` says of a process that is new.
     pub(super) fn meet(&mut self, task: &Process, reader: &mut OwnerReader) {
-        if let Some(owner) = self.read_proc(task, reader)
-            && let Some(process) = self.processes.get_mut(&key(task))
-        {
-            process.owner = Some(Arc::new(owner));
+        let owner = self.read_proc(task, reader).map(Arc::new);
+        let placement = if owner.is_none() { placement(task, reader) } else { None };
+        if let Some(process) = self.processes.get_mut(&key(task)) {
+            (process.owner, process.placement) = (owner, placement);
         }
+        // By the time that somebody asks, the folder may be gone.
+        self.cgroups.folder(task.cgroup, Instant::now());
     }
 
     /// All that is known of a process.
@@ -101,11 +106,10 @@ impl Facts {
             return known;
         }
         self.note(task);
-        let Some(owner) = self.read_proc(task, reader).or_else(|| self.as_told(task, reader)) else {
-            return known;
-        };
+        let read = self.read_proc(task, reader).map(|owner| (owner, true));
+        let Some((owner, is_whole)) = read.or_else(|| self.as_told(task, reader)) else { return known };
         let owner = Arc::new(owner);
-        if let Some(process) = self.processes.get_mut(&key(task)) {
+        if let Some(process) = self.processes.get_mut(&key(task)).filter(|_| is_whole) {
             process.owner = Some(Arc::clone(&owner));
         }
         Some(owner)
@@ -126,18 +130,33 @@ impl Facts {
         Some(owner)
     }
 
-    /// What the kernel told; nothing if that was only a number.
-    fn as_told(&mut self, task: &Process, reader: &mut OwnerReader) -> Option<Owner> {
+    /// What the kernel told, and whether that is all there ever will be; nothing if that was only a number.
+    fn as_told(&mut self, task: &Process, reader: &mut OwnerReader) -> Option<(Owner, bool)> {
         if task.name.is_empty() {
             return None;
         }
-        let cgroup = self.cgroups.path(task.cgroup);
-        Some(reader.of_ended(task, task.start / TICK, self.path(task), cgroup.as_deref()))
+        let before = self.processes.get(&key(task)).and_then(|process| process.placement.clone());
+        let (placement, is_whole) = match before.or_else(|| placement(task, reader)) {
+            Some(placement) => (placement, true),
+            None => match self.cgroups.folder(task.cgroup, Instant::now()) {
+                Folder::At(path) => (Placement::parse(&format!("0::{path}")), true),
+                Folder::Gone => (Placement::default(), true),
+                Folder::Unread => (Placement::default(), false),
+            },
+        };
+        Some((reader.of_ended(task, task.start / TICK, self.path(task), placement), is_whole))
     }
 
     fn path(&self, task: &Process) -> Option<String> {
         Some(self.processes.get(&key(task))?.path.as_deref()?.to_owned())
     }
+}
+
+/// Where a process stands that has not ended: which program it runs does not matter.
+fn placement(task: &Process, reader: &OwnerReader) -> Option<Placement> {
+    let text = reader.proc.cgroup(task.pid)?;
+    let is_it = reader.proc.stat(task.pid).is_ok_and(|stat| stat.start == task.start / TICK);
+    is_it.then(|| Placement::parse(&text))
 }
 
 pub(super) fn key(task: &Process) -> Key {

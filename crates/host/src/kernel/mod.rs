@@ -11,6 +11,7 @@
 mod accounts;
 mod arena;
 mod cgroups;
+mod clocks;
 mod ends;
 mod facts;
 mod table;
@@ -25,10 +26,12 @@ pub use capture::bpf::{Event, Kind, Known, Process, RoundTrip, Total, Wake};
 
 use flow::ProcessSockets;
 
+pub use self::clocks::Clocks;
+
 use self::accounts::Accounts;
 use self::ends::Ends;
 use self::facts::Facts;
-use self::table::{Held, Table};
+use self::table::{Held, Side, Table};
 use crate::owner::OwnerReader;
 use crate::{Answer, Attributed, Change, End, Evidence, Owner, Protocol, Question, Reason};
 
@@ -70,11 +73,19 @@ pub trait Kernel: std::fmt::Debug {
         total: &mut dyn FnMut(Total),
     ) -> io::Result<()>;
 
+    /// The clock that stamps events, and that which stamps packets.
+    fn clocks(&self) -> Clocks {
+        Clocks::now()
+    }
+
     /// The cookie of the own network namespace.
     fn home(&self) -> u64;
 
     /// Whether first use is told of, not only who made a socket.
     fn tells_use(&self) -> bool;
+
+    /// Whether whatever five-tuple any socket has is told of.
+    fn tells_all(&self) -> bool;
 
     /// The root folder of the cgroups (version 2).
     fn cgroups(&self) -> Option<BorrowedFd<'_>>;
@@ -226,8 +237,7 @@ impl Told {
             return None;
         }
         let home = self.kernel.home();
-        let source = Ends::new(question.protocol.0, question.source, question.destination);
-        let destination = Ends::new(question.protocol.0, question.destination, question.source);
+        let (source, destination) = self.sides(question);
         let (from, to) = (self.table.look(home, &source), self.table.look(home, &destination));
         let (end, held, peer) = match (from.here, to.here) {
             (Some(held), peer) => {
@@ -243,10 +253,41 @@ impl Told {
             },
         };
         let ends = match end {
-            End::Source => source,
-            End::Destination => destination,
+            End::Source => source.ends,
+            End::Destination => destination.ends,
         };
         self.settle(end, ends, held, peer.filter(|peer| peer.cookie != held.cookie), reader, now)
+    }
+
+    /// Whether every socket was told of.
+    pub(crate) fn tells_all(&self) -> bool {
+        self.kernel.tells_all() && self.lost == 0
+    }
+
+    /// Who began a flow from another namespace, if it was told.
+    pub(crate) fn sender_elsewhere(
+        &mut self,
+        question: &Question,
+        reader: &mut OwnerReader,
+    ) -> Option<Attributed> {
+        let (source, _) = self.sides(question);
+        let held = self.table.look(self.kernel.home(), &source).away?;
+        let owner = self.owner(held.task, reader)?;
+        self.table.mark_answered(&held, source.ends);
+        Some(Attributed { owner, end: End::Source, evidence: Evidence::Told, peer: None })
+    }
+
+    /// A flow's sender, and its receiver.
+    fn sides(&self, question: &Question) -> (Side, Side) {
+        let begun = self.kernel.clocks().event_at(question.begun);
+        let side = |own, other, sent| {
+            let ends = Ends::new(question.protocol.0, own, other);
+            Side { ends, sent, begun }
+        };
+        (
+            side(question.source, question.destination, true),
+            side(question.destination, question.source, false),
+        )
     }
 
     /// Makes an answer of the socket at one end, and of the one at the other.

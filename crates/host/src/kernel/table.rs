@@ -18,6 +18,11 @@ use crate::Protocol;
 
 /// How long what has ended is remembered, in nanoseconds: flows are asked about later than they begin.
 const AFTERLIFE: u64 = 30_000_000_000;
+/// So long after its end, what a socket has sent may still leave, and what is left of its conversation arrive, in
+/// nanoseconds: a packet waits for its neighbour's address while that is asked for three times, a second apart.
+const LEAVING: u64 = 3_000_000_000;
+/// By so much, the clocks of events and of packets may differ, in nanoseconds.
+const BLUR: u64 = 1_000_000;
 /// Changes that wait to be told; beyond, they are not.
 const MAX_CHANGES: usize = 65_536;
 /// Sockets and five-tuples for which there is room from the beginning: to make more has all of them read again.
@@ -46,6 +51,26 @@ pub(super) struct Held {
     tuple: u32,
 }
 
+/// The side of a flow whose socket is looked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Side {
+    pub(super) ends: Ends,
+    /// It sent the first packet.
+    pub(super) sent: bool,
+    /// When that was seen, as events are stamped, if it is known.
+    pub(super) begun: Option<u64>,
+}
+
+impl Side {
+    /// Whether the flow began too late for a socket to have had part in it.
+    ///
+    /// What arrives for whoever it is from was seen before the socket got it: there is nothing to wait for.
+    fn is_after(&self, ended: u64, any: bool) -> bool {
+        let patience = if any && !self.sent { BLUR } else { LEAVING };
+        self.begun.is_some_and(|begun| begun > ended.saturating_add(patience))
+    }
+}
+
 /// The sockets that have some ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
@@ -53,6 +78,23 @@ pub(super) struct Found {
     pub(super) here: Option<Held>,
     /// In another one, if there is one socket only.
     pub(super) away: Option<Held>,
+}
+
+/// Sockets of other namespaces.
+#[derive(Clone, Copy, Debug)]
+enum Away {
+    One(u32),
+    Several,
+}
+
+impl Away {
+    /// The place of the only one.
+    fn one(self) -> Option<u32> {
+        match self {
+            Self::One(place) => Some(place),
+            Self::Several => None,
+        }
+    }
 }
 
 /// What was told of sockets.
@@ -64,12 +106,15 @@ pub(super) struct Table {
     /// When sockets ended.
     ended: VecDeque<(u64, u64)>,
     snapshots: u32,
+    /// When the latest event was.
+    latest: u64,
     changes: Vec<Change>,
 }
 
 impl Table {
     /// Notes what happened to a socket.
     pub(super) fn take(&mut self, event: &Event) {
+        self.latest = self.latest.max(event.at);
         self.forget_old(event.at);
         let Some(number) = self.socket_of(event) else { return };
         self.own(number, event);
@@ -84,8 +129,9 @@ impl Table {
             }
             Kind::End => {
                 if let Some(socket) = self.sockets.get_mut(number)
-                    && !std::mem::replace(&mut socket.ended, true)
+                    && socket.ended.is_none()
                 {
+                    socket.ended = Some(event.at);
                     self.ended.push_back((event.at, event.cookie));
                 }
             }
@@ -199,31 +245,40 @@ impl Table {
         }
     }
 
-    /// The sockets that have these ends: the very five-tuple first, then those that have any far end.
-    pub(super) fn look(&self, home: u64, ends: &Ends) -> Found {
-        let any = ends.of_any();
-        let all = self.tuples.places(ends).chain(self.tuples.places(&any));
-        let (mut here, mut away, mut several) = (None, None, false);
-        for (place, tuple) in all {
+    /// The sockets that a side of a flow may be: those of the very five-tuple first, then those that have any far end.
+    pub(super) fn look(&self, home: u64, side: &Side) -> Found {
+        let (here, away) = self.among(home, side, false);
+        let (here_any, away_any) = self.among(home, side, true);
+        let held = |place: u32| self.held_at(place);
+        Found {
+            here: here.or(here_any).and_then(held),
+            away: away.or(away_any).and_then(Away::one).and_then(held),
+        }
+    }
+
+    /// Places of a side's five-tuple, or of that with any far end, in the own namespace and in others.
+    fn among(&self, home: u64, side: &Side, any: bool) -> (Option<u32>, Option<Away>) {
+        let ends = if any { side.ends.of_any() } else { side.ends };
+        let (mut here, mut away) = (None, None);
+        for (place, tuple) in self.tuples.places(&ends) {
+            let ended = self.sockets.get(tuple.socket).and_then(|socket| socket.ended);
+            if ended.is_some_and(|ended| side.is_after(ended, any)) {
+                continue;
+            }
             if tuple.namespace == home {
                 here = here.or(Some(place));
             } else {
-                let (_, first) = *away.get_or_insert((place, tuple.socket));
-                several |= first != tuple.socket;
+                away = Some(away.map_or(Away::One(place), |_| Away::Several));
             }
         }
-        let held = |place: u32| self.held_at(place);
-        Found {
-            here: here.and_then(held),
-            away: away.filter(|_| !several).and_then(|(place, _)| held(place)),
-        }
+        (here, away)
     }
 
     fn held_at(&self, place: u32) -> Option<Held> {
         let socket = self.sockets.get(self.tuples.get(place)?.socket)?;
         let known = self.task(socket.task).is_some_and(|task| task.pid != 0);
         let Socket { cookie, task, known: how, ended, .. } = *socket;
-        known.then_some(Held { cookie, task, known: how, ended, tuple: place })
+        known.then_some(Held { cookie, task, known: how, ended: ended.is_some(), tuple: place })
     }
 
     /// Who has a socket, and how that is known.
@@ -249,10 +304,11 @@ impl Table {
 
     /// What was not seen since the snapshot began has ended.
     pub(super) fn end_snapshot(&mut self) {
-        let (now, latest) = (self.ended.back().map_or(0, |(at, _)| *at), self.snapshots);
+        // Flows that began before it may be theirs.
+        let (now, latest) = (self.latest, self.snapshots);
         for socket in self.sockets.iter_mut() {
-            if socket.seen != latest && !socket.ended {
-                socket.ended = true;
+            if socket.seen != latest && socket.ended.is_none() {
+                socket.ended = Some(now);
                 self.ended.push_back((now, socket.cookie));
             }
         }

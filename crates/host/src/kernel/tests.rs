@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use capture::bpf::Account;
+use dissect::Timestamp;
 
 use super::*;
 use crate::Proc;
@@ -65,11 +66,19 @@ impl Kernel for Fake {
         Ok(())
     }
 
+    fn clocks(&self) -> Clocks {
+        Clocks { events: 99_000_000_000, packets: 99_000_000_000 }
+    }
+
     fn home(&self) -> u64 {
         HOME
     }
 
     fn tells_use(&self) -> bool {
+        self.tells_use
+    }
+
+    fn tells_all(&self) -> bool {
         self.tells_use
     }
 
@@ -87,7 +96,7 @@ struct Lab {
     said: Rc<RefCell<Said>>,
     told: Told,
     reader: OwnerReader,
-    _root: tempfile::TempDir,
+    root: tempfile::TempDir,
     now: Instant,
 }
 
@@ -116,6 +125,7 @@ fn question(source: &str, destination: &str) -> Question {
         destination: at(destination),
         namespace: None,
         interface: 0,
+        begun: Timestamp(9_000_000_000),
     }
 }
 
@@ -126,7 +136,7 @@ impl Lab {
         let nothing = File::open("/dev/null").unwrap();
         let told = Told::new(Box::new(Fake { said: said.clone(), tells_use, nothing }));
         let reader = OwnerReader::new(Proc::new(root.path().join("proc")), root.path());
-        Self { said, told, reader, _root: root, now: Instant::now() }
+        Self { said, told, reader, root, now: Instant::now() }
     }
 
     fn say(&mut self, events: impl IntoIterator<Item = Event>) {
@@ -264,6 +274,39 @@ fn an_unconnected_socket_has_whatever_passes_its_own_end() {
     assert_eq!(lab.ask("10.0.0.3:4001", "10.0.0.1:54", DESTINATION), None);
 }
 
+/// A flow that begins after a socket's end is not its: of what arrives for whoever it is from, at once; of its very
+/// five-tuple and of what it has sent, when nothing of that can be under way any more.
+#[test]
+fn what_begins_after_a_sockets_end_is_not_its() {
+    const END: i64 = 9_000_000_000;
+    let mut lab = Lab::new(true);
+    let ends = |cookie, what| {
+        [event(cookie, HOME, 10, Known::Used, what), event(cookie, HOME, 10, Known::Used, Kind::End)]
+    };
+    lab.say(ends(5, tuple("10.0.0.1:53", "0.0.0.0:0")));
+    lab.say(ends(6, tuple("10.0.0.1:54", "10.0.0.2:4000")));
+    let (any, very) = ("10.0.0.1:53", "10.0.0.1:54");
+    for (source, destination, local, after) in [
+        ("10.0.0.2:4000", any, DESTINATION, 1_000_000),
+        (any, "10.0.0.2:4000", SOURCE, 3_000_000_000),
+        ("10.0.0.2:4000", very, DESTINATION, 3_000_000_000),
+        (very, "10.0.0.2:4000", SOURCE, 3_000_000_000),
+    ] {
+        for (begun, is_its) in [(END - 1, true), (END + after, true), (END + after + 1, false)] {
+            let question = Question { begun: Timestamp(begun), ..question(source, destination) };
+            let answer = lab.told.answer(&question, local, &mut lab.reader, lab.now);
+            assert_eq!(answer.is_some(), is_its, "{source} to {destination}, {begun}");
+        }
+    }
+    // Another process's that has the same ends now.
+    lab.say([event(7, HOME, 11, Known::Used, tuple(any, "0.0.0.0:0"))]);
+    let late = Question { begun: Timestamp(END + 5_000_000), ..question("10.0.0.2:4000", any) };
+    let Some(Answer::Owner(found)) = lab.told.answer(&late, DESTINATION, &mut lab.reader, lab.now) else {
+        panic!()
+    };
+    assert_eq!(found.owner.pid, 11);
+}
+
 #[test]
 fn an_echo_is_found_with_and_without_its_identifier() {
     let mut lab = Lab::new(true);
@@ -273,6 +316,35 @@ fn an_echo_is_found_with_and_without_its_identifier() {
         let question = Question { protocol: Protocol::ICMP, ..question(source, "10.0.0.2:0") };
         assert!(lab.told.answer(&question, SOURCE, &mut lab.reader, lab.now).is_some(), "{source}");
     }
+}
+
+/// It has executed another program, but stands where it stood.
+#[test]
+fn the_container_of_a_process_that_goes_on_as_another_program() {
+    const ID: &str = "4d5a9f0c4d5a9f0c4d5a9f0c4d5a9f0c4d5a9f0c4d5a9f0c4d5a9f0c4d5a9f0c";
+    let mut lab = Lab::new(true);
+    for (pid, start) in [(10, 700), (11, 701)] {
+        let folder = lab.root.path().join(format!("proc/{pid}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        let stat = format!("{pid} (sleep) S 1 1 1 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 {start} 1 1\n");
+        std::fs::write(folder.join("stat"), stat).unwrap();
+        std::fs::write(folder.join("cgroup"), format!("4:pids:/docker/{ID}\n0::/\n")).unwrap();
+    }
+    for pid in [10, 11] {
+        let connected = tuple(&format!("10.0.0.1:40{pid}"), "10.0.0.2:53");
+        let next = process(pid, 4);
+        let exec =
+            Event { process: next, ..event(0, 0, pid, Known::Made, Kind::Exec("/usr/bin/sleep".to_owned())) };
+        lab.say([event(pid.into(), HOME, pid, Known::Used, connected), exec]);
+    }
+    let container = |lab: &mut Lab, source| match lab.ask(source, "10.0.0.2:53", SOURCE) {
+        Some(Answer::Owner(found)) => found.owner.container.as_ref().map(|container| container.id.clone()),
+        other => panic!("{other:?}"),
+    };
+    std::fs::remove_dir_all(lab.root.path().join("proc/10")).unwrap();
+    assert_eq!(container(&mut lab, "10.0.0.1:4010").as_deref(), Some(ID), "read while it was there");
+    // This is another process of the same number.
+    assert_eq!(container(&mut lab, "10.0.0.1:4011"), None);
 }
 
 #[test]

@@ -12,6 +12,7 @@
 //! this host: the kernel itself answers echo requests, and speaks neighbour
 //! discovery, whatever raw sockets there are.
 
+mod nobody;
 mod rounds;
 
 use std::io;
@@ -200,7 +201,10 @@ impl Owners {
             let ends = rest.iter().take_while(|candidate| candidate.question == index).count();
             let (ends, after) = rest.split_at(ends);
             rest = after;
-            let answer = self.conclude(question, ends, &mut read);
+            let answer = match self.conclude(question, ends, &mut read) {
+                Answer::None(Reason::Ended) => self.without_socket(question, ends),
+                answer => answer,
+            };
             self.remember(question, &answer, now);
             if let Some(slot) = answers.get_mut(index) {
                 *slot = Some(answer);

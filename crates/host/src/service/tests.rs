@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use dissect::Timestamp;
+
 use super::*;
 use crate::{Config, Protocol};
 
@@ -17,6 +19,7 @@ fn questions_are_answered_across_a_pair() {
         destination: "127.0.0.1:9".parse().unwrap(),
         namespace: None,
         interface: 0,
+        begun: Timestamp::UNKNOWN,
     };
     let nobody = Question { source: "127.0.0.1:7".parse().unwrap(), ..question };
     let ids = [question, nobody, question].map(|question| client.ask(&question).unwrap());
@@ -56,6 +59,7 @@ fn what_did_not_fit_at_once_is_sent_while_one_waits() {
         destination: "127.0.0.1:9".parse().unwrap(),
         namespace: None,
         interface: 0,
+        begun: Timestamp::UNKNOWN,
     };
     while client.ask(&question).is_some() {}
     let asked = client.waiting();

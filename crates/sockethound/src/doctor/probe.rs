@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use capture::bpf::Refusal;
 use capture::ring::{self, RingSource};
+use dissect::Timestamp;
 use host::{Answer, Conntrack, Owner, Proc, Protocol, Question, Reason};
 use rustix::process::geteuid;
 use rustix::thread::{CapabilitySet, LinkNameSpaceType, move_into_link_name_space};
@@ -183,6 +184,7 @@ fn ask(source: SocketAddr) -> Result<Result<std::sync::Arc<Owner>, Reason>, Fail
         destination: SocketAddr::from(([127, 0, 0, 1], 9)),
         namespace: None,
         interface: 0,
+        begun: Timestamp::UNKNOWN,
     };
     let mut client = owners::spawn(Manner { no_bpf: true, ..Manner::default() })?;
     client.ask(&question);

@@ -26,8 +26,8 @@ pub(super) fn open(manner: Manner) -> (Option<Told>, Greeting) {
     let home = UnixDatagram::unbound().and_then(|socket| bpf::namespace_cookie(socket.as_fd()));
     match (opened, home) {
         (Ok(hooks), Ok(home)) => {
-            let counts = hooks.counts();
-            (Some(Told { hooks, home }), Greeting { told: true, counts, lines })
+            let (counts, tells_all) = (hooks.counts(), rung.letter == 'A');
+            (Some(Told { hooks, home, tells_all }), Greeting { told: true, counts, lines })
         }
         _ => (None, Greeting { lines, ..Greeting::default() }),
     }
@@ -39,6 +39,8 @@ pub(super) struct Told {
     hooks: Hooks,
     /// The cookie of this network namespace.
     home: u64,
+    /// No kind of socket is left out.
+    tells_all: bool,
 }
 
 impl Kernel for Told {
@@ -72,6 +74,10 @@ impl Kernel for Told {
 
     fn tells_use(&self) -> bool {
         self.hooks.attached().contains(&"sock_recv_length")
+    }
+
+    fn tells_all(&self) -> bool {
+        self.tells_all
     }
 
     fn cgroups(&self) -> Option<BorrowedFd<'_>> {

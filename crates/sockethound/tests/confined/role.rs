@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use capture::ring::{Options, RingSource};
 use capture::{Next, PacketSource};
+use dissect::Timestamp;
 use host::service::Client;
 use host::{Answer, Protocol, Question};
 use rustix::thread::CapabilitySet;
@@ -127,7 +128,14 @@ fn wait(ring: &mut RingSource, patience: Duration) -> String {
 /// The pid of whoever holds the UDP socket.
 fn owner(client: &mut Client, source: SocketAddr) -> String {
     let destination = "127.0.0.1:9".parse().unwrap();
-    let question = Question { protocol: Protocol::UDP, source, destination, namespace: None, interface: 0 };
+    let question = Question {
+        protocol: Protocol::UDP,
+        source,
+        destination,
+        namespace: None,
+        interface: 0,
+        begun: Timestamp::UNKNOWN,
+    };
     client.ask(&question).unwrap();
     let mut told = None;
     let end = Instant::now() + Duration::from_secs(20);

@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test's own surroundings must work")]
 
+mod containers;
 mod counts;
 mod ends;
 mod flood;
@@ -15,6 +16,7 @@ mod peer;
 mod program;
 mod resolvers;
 mod settled;
+mod sockets;
 #[path = "../../../capture/tests/ring/sys.rs"]
 mod sys;
 mod terminal;

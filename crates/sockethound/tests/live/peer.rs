@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -113,6 +113,8 @@ struct Sockets {
     listener: Option<TcpListener>,
     streams: Vec<TcpStream>,
     datagrams: Option<UdpSocket>,
+    /// Those it had before.
+    fixed: Vec<UdpSocket>,
     worker: Option<(Child, TempDir)>,
 }
 
@@ -131,6 +133,10 @@ impl Sockets {
                     let stream = TcpStream::connect(to).unwrap();
                     answer(stream.local_addr().unwrap());
                     self.streams.push(stream);
+                }
+                ["knock", to] => {
+                    assert!(TcpStream::connect(to).is_err());
+                    answer("refused");
                 }
                 ["accept"] => {
                     let (stream, from) = self.listener.as_ref().unwrap().accept().unwrap();
@@ -157,6 +163,9 @@ impl Sockets {
                     socket.connect(to).unwrap();
                     answer(socket.local_addr().unwrap());
                 }
+                ["renew"] => {
+                    answer(self.renew());
+                }
                 ["send"] => {
                     self.datagrams.as_ref().unwrap().send(&[7; 100]).unwrap();
                     answer("sent");
@@ -176,6 +185,23 @@ impl Sockets {
             let _ = worker.kill();
             let _ = worker.wait();
         }
+    }
+
+    /// Keeps the socket of datagrams, and takes another one at the same address and port; which.
+    fn renew(&mut self) -> SocketAddr {
+        use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt::set_socket_reuseaddr};
+        let before = self.datagrams.take().unwrap();
+        let at = before.local_addr().unwrap();
+        let next = socket(AddressFamily::INET, SocketType::DGRAM, None).unwrap();
+        for socket in [before.as_fd(), next.as_fd()] {
+            set_socket_reuseaddr(socket, true).unwrap();
+        }
+        bind(&next, &at).unwrap();
+        self.fixed.push(before);
+        let next = UdpSocket::from(next);
+        next.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        self.datagrams = Some(next);
+        at
     }
 
     /// Starts a process that accepts from this one's listener, as forked servers have; its number.

@@ -90,6 +90,7 @@ fn flow_without_an_owner_says_why() {
         Reason::Permission { uid: 1001 },
         Reason::Ambiguous,
         Reason::Deferred,
+        Reason::Evicted,
     ] {
         let line = event(Event::Flow(FlowRecord { owner: unowned(reason), ..ping() }));
         assert!(line.contains(&format!(r#","attribution":{{"reason":"{reason}"}}"#)), "{line}");

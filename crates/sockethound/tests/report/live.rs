@@ -52,9 +52,18 @@ fn live_rates_are_of_the_last_interval() {
 
 #[test]
 fn every_reason_is_short_and_long() {
-    use Reason::{Ambiguous, Deferred, Ended, Forwarded, Kernel, Namespace, Permission, Unclaimed};
-    let reasons =
-        [Forwarded, Kernel, Namespace, Ended, Unclaimed, Permission { uid: 33 }, Ambiguous, Deferred];
+    use Reason::{Ambiguous, Deferred, Ended, Evicted, Forwarded, Kernel, Namespace, Permission, Unclaimed};
+    let reasons = [
+        Forwarded,
+        Kernel,
+        Namespace,
+        Ended,
+        Unclaimed,
+        Permission { uid: 33 },
+        Ambiguous,
+        Deferred,
+        Evicted,
+    ];
     let mut snapshot = live_snapshot();
     snapshot.rows = reasons.map(|reason| FlowRecord { owner: unowned(reason), ..sample::ping() }).into();
     let ends = |width| {

@@ -27,7 +27,8 @@ pub(super) struct Socket {
     /// The latest of its five-tuples.
     pub(super) first: u32,
     pub(super) known: Known,
-    pub(super) ended: bool,
+    /// When it ended, as events are stamped.
+    pub(super) ended: Option<u64>,
     pub(super) asked: Option<Instant>,
     /// The flows for which an answer named its owner, though only its own end was told.
     pub(super) answered: Vec<Ends>,
@@ -43,7 +44,7 @@ impl Socket {
             seen,
             first: NONE,
             known: event.known,
-            ended: false,
+            ended: None,
             asked: None,
             answered: Vec::new(),
         }

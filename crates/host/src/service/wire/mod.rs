@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dissect::Timestamp;
 use flow::{ProcessSockets, RoundTrips, SocketCounts};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -100,6 +101,7 @@ pub(super) fn write_question(out: &mut Vec<u8>, id: u64, question: &Question) {
         end(out, question.destination);
         option(out, question.namespace, number);
         number(out, u64::from(question.interface));
+        number(out, question.begun.0.cast_unsigned());
     });
 }
 
@@ -112,6 +114,7 @@ fn read_question(body: &[u8]) -> Option<(u64, Question)> {
         destination: from.end()?,
         namespace: from.option(Reader::number)?,
         interface: from.number()? as u32,
+        begun: Timestamp(from.number()?.cast_signed()),
     };
     from.0.is_empty().then_some((id, question))
 }
@@ -346,6 +349,7 @@ fn write_reason(out: &mut Vec<u8>, reason: Reason) {
         Reason::Permission { uid } => (5, uid),
         Reason::Ambiguous => (6, 0),
         Reason::Deferred => (7, 0),
+        Reason::Evicted => (8, 0),
     };
     out.push(kind);
     number(out, u64::from(uid));
@@ -363,6 +367,7 @@ fn read_reason(from: &mut Reader<'_>) -> Option<Reason> {
         5 => Reason::Permission { uid },
         6 => Reason::Ambiguous,
         7 => Reason::Deferred,
+        8 => Reason::Evicted,
         _ => return None,
     })
 }

@@ -77,6 +77,7 @@ fn questions_are_read_back() {
         destination: "[fd00::1]:443".parse().unwrap(),
         namespace: Some(7),
         interface: 3,
+        begun: Timestamp(-5),
     };
     let mut out = Vec::new();
     write_question(&mut out, 1, &question);

@@ -72,6 +72,7 @@ fn why(reason: Reason, level: usize) -> String {
         Reason::Unclaimed => "no receiver".to_owned(),
         Reason::Ambiguous => "ambiguous".to_owned(),
         Reason::Deferred => "pending".to_owned(),
+        Reason::Evicted => "evicted".to_owned(),
     }
 }
 
