@@ -20,7 +20,7 @@ fn root() -> bool {
 }
 
 fn question(protocol: Protocol, source: SocketAddr, destination: SocketAddr) -> Question {
-    Question { protocol, source, destination, namespace: None, interface: 0 }
+    Question { protocol, source, destination, translated: None, namespace: None, interface: 0 }
 }
 
 /// A Python process that prints one line when it is ready.

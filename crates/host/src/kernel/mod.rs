@@ -226,8 +226,10 @@ impl Told {
             return None;
         }
         let home = self.kernel.home();
-        let source = Ends::new(question.protocol.0, question.source, question.destination);
-        let destination = Ends::new(question.protocol.0, question.destination, question.source);
+        let [source, destination] = [End::Source, End::Destination].map(|end| {
+            let (own, other) = question.known_at(end);
+            Ends::new(question.protocol.0, own, other)
+        });
         let (from, to) = (self.table.look(home, &source), self.table.look(home, &destination));
         let (end, held, peer) = match (from.here, to.here) {
             (Some(held), peer) => {

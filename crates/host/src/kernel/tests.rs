@@ -114,6 +114,7 @@ fn question(source: &str, destination: &str) -> Question {
         protocol: Protocol::UDP,
         source: at(source),
         destination: at(destination),
+        translated: None,
         namespace: None,
         interface: 0,
     }

@@ -15,6 +15,7 @@ fn questions_are_answered_across_a_pair() {
         protocol: Protocol::UDP,
         source: socket.local_addr().unwrap(),
         destination: "127.0.0.1:9".parse().unwrap(),
+        translated: None,
         namespace: None,
         interface: 0,
     };
@@ -54,6 +55,7 @@ fn what_did_not_fit_at_once_is_sent_while_one_waits() {
         protocol: Protocol::UDP,
         source: "127.0.0.1:7".parse().unwrap(),
         destination: "127.0.0.1:9".parse().unwrap(),
+        translated: None,
         namespace: None,
         interface: 0,
     };

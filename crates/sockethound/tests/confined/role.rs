@@ -127,7 +127,14 @@ fn wait(ring: &mut RingSource, patience: Duration) -> String {
 /// The pid of whoever holds the UDP socket.
 fn owner(client: &mut Client, source: SocketAddr) -> String {
     let destination = "127.0.0.1:9".parse().unwrap();
-    let question = Question { protocol: Protocol::UDP, source, destination, namespace: None, interface: 0 };
+    let question = Question {
+        protocol: Protocol::UDP,
+        source,
+        destination,
+        translated: None,
+        namespace: None,
+        interface: 0,
+    };
     client.ask(&question).unwrap();
     let mut told = None;
     let end = Instant::now() + Duration::from_secs(20);
