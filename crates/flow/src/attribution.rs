@@ -50,8 +50,10 @@ pub struct Question {
     pub protocol: Protocol,
     /// The end that sent the flow's first packet.
     pub source: SocketAddr,
-    /// The other end.
+    /// The other end, as a socket at the source knows it.
     pub destination: SocketAddr,
+    /// Source and destination as a socket at the destination knows them, where addresses are exchanged on the way.
+    pub translated: Option<(SocketAddr, SocketAddr)>,
     /// Inode of the network namespace in which the packet was seen, when that
     /// is not the one that the asking process lives in.
     pub namespace: Option<u64>,
@@ -60,6 +62,19 @@ pub struct Question {
     pub interface: u32,
     /// When the flow's first packet was seen.
     pub begun: Timestamp,
+}
+
+impl Question {
+    /// The five-tuple by which a socket at `end` knows the flow: its own end, then the far one.
+    pub fn known_at(&self, end: End) -> (SocketAddr, SocketAddr) {
+        match end {
+            End::Source => (self.source, self.destination),
+            End::Destination => {
+                let (source, destination) = self.translated.unwrap_or((self.source, self.destination));
+                (destination, source)
+            }
+        }
+    }
 }
 
 /// Which end of the flow a socket was found at.

@@ -1,5 +1,6 @@
 //! What only flows of a live capture have: their ways, owners, translations and pace.
 
+mod asked;
 mod facts;
 mod told;
 mod translated;
@@ -14,22 +15,22 @@ use std::sync::Arc;
 use dissect::{Endpoint, FiveTuple, Timestamp};
 use hashbrown::{HashMap, HashSet};
 
+use self::asked::MAX_QUESTIONS;
+pub use self::asked::Ticket;
 pub(crate) use self::facts::Facts;
 pub use self::translated::Translation;
 use self::translated::{Alias, MAX_TRANSLATIONS};
 use crate::arena::Arena;
-use crate::attribution::{Answer, Change, End, Protocol, Question, Reason};
+use crate::attribution::{Answer, Change, End, Question, Reason};
 use crate::counters::Counters;
 use crate::dns::DnsEvent;
 use crate::flow::Flow;
-use crate::key::{FlowKey, Seed, Side};
+use crate::key::{FlowKey, Seed};
 use crate::ledger::InterfaceId;
 use crate::opening::NameEvent;
 use crate::path::Place;
 use crate::store::{FlowParts, FlowStore};
 
-/// Questions that wait to be asked; beyond, flows are not asked about.
-const MAX_QUESTIONS: usize = 65_536;
 /// Questions that are asked again at once.
 const MAX_AGAIN: usize = 1024;
 /// Five-tuples that are another process's now, at most.
@@ -37,15 +38,6 @@ const MAX_ANEW: usize = 65_536;
 
 /// Flows that are read ahead together: about as many cache misses as a core can wait for at once.
 pub(crate) const AHEAD: usize = 16;
-
-/// What an answer is given for.
-#[derive(Clone, Copy, Debug)]
-pub struct Ticket {
-    key: FlowKey,
-    first: Timestamp,
-    /// The flow's number, as long as that is not another's.
-    number: u32,
-}
 
 /// The flows of a live capture, beside their store.
 #[derive(Debug)]
@@ -59,6 +51,8 @@ pub(crate) struct LiveFlows {
     active: Vec<u32>,
     seed: Seed,
     aliases: HashMap<FlowKey, Alias>,
+    /// What the five-tuples of originals are beyond.
+    beyond: HashMap<FlowKey, FlowKey>,
     most_translations: usize,
     /// When they were last looked at for those without a flow.
     looked: Option<Timestamp>,
@@ -90,6 +84,7 @@ impl LiveFlows {
             active: Vec::new(),
             seed,
             aliases: HashMap::default(),
+            beyond: HashMap::default(),
             most_translations: MAX_TRANSLATIONS,
             looked: None,
             forgotten: VecDeque::new(),
@@ -189,8 +184,7 @@ impl LiveFlows {
             self.facts.push(Facts::default());
         }
         if self.questions.len() < MAX_QUESTIONS {
-            let ticket = Ticket { key: part.key, first: part.first, number };
-            self.questions.push_back((ticket, question(&flow, ifindex)));
+            self.ask(flows.get(number), number, ifindex);
         } else {
             self.facts[number].answer = Some(Answer::None(Reason::Deferred));
         }
@@ -204,36 +198,16 @@ impl LiveFlows {
         }
     }
 
-    /// Takes what is to be asked.
-    pub(crate) fn take_questions(&mut self) -> VecDeque<(Ticket, Question)> {
-        mem::take(&mut self.questions)
-    }
-
-    /// Takes an answer; one for a flow that is gone is dropped.
-    pub(crate) fn answer(&mut self, flows: &FlowStore, ticket: Ticket, answer: Answer) {
-        let alias = self.aliases.get(&ticket.key);
-        let key = alias.map_or(ticket.key, |alias| alias.key);
-        let is_there = flows.open(ticket.number).is_some_and(|flow| flow.key == key);
-        let number = Some(ticket.number).filter(|_| is_there);
-        let Some(number) = number.or_else(|| flows.find(key.hash(&self.seed), &key)) else { return };
-        let Some(facts) = self.facts.get_mut(number) else { return };
-        // The same five-tuple may have been another flow's when the question was asked: that one began earlier.
-        let same = flows.get(number).first <= ticket.first;
-        // Beyond a translation nobody has a socket: that says nothing, unless somebody has.
-        let better = match &facts.answer {
-            Some(known) => known.owner().is_none() && (alias.is_none() || answer.owner().is_some()),
-            None => true,
-        };
-        if same && better {
-            facts.answer = Some(refused_here(flows.get(number), answer));
-        }
-    }
-
     /// Takes note of a new owner of a flow whose owner was known.
     pub(crate) fn change(&mut self, flows: &FlowStore, change: &Change, now: Timestamp) -> Changed {
         let end = |at: SocketAddr| Endpoint { addr: at.ip(), port: at.port() };
         let tuple = FiveTuple { src: end(change.own), dst: end(change.other), protocol: change.protocol.0 };
         let (key, side) = FlowKey::of_tuple(&tuple);
+        let (key, side) = match self.aliases.get(&key) {
+            Some(alias) if alias.flipped => (alias.key, side.other()),
+            Some(alias) => (alias.key, side),
+            None => (key, side),
+        };
         let Some(number) = flows.find(key.hash(&self.seed), &key) else { return Changed::Done };
         let Some(facts) = self.facts.get_mut(number) else { return Changed::Done };
         let initiates = flows.get(number).initiator == side;
@@ -329,8 +303,7 @@ impl LiveFlows {
         facts.take_pace(self.intervals, fresh, seconds);
         let deferred = matches!(facts.answer, Some(Answer::None(Reason::Deferred)));
         if deferred && fresh > 0 && self.questions.len() < MAX_AGAIN {
-            let ticket = Ticket { key: flow.key, first: flow.first, number };
-            self.questions.push_back((ticket, question(flow, 0)));
+            self.ask(flow, number, 0);
         }
     }
 
@@ -340,32 +313,5 @@ impl LiveFlows {
         let key = self.aliases.get(&key).map_or(key, |alias| alias.key);
         let number = flows.find(key.hash(&self.seed), &key)?;
         self.facts(number)?.answer.as_ref()
-    }
-}
-
-/// What is asked of a flow.
-fn question(flow: &Flow, ifindex: u32) -> Question {
-    let end = |side: Side| {
-        let end = flow.key.endpoint(side);
-        SocketAddr::new(end.addr, end.port)
-    };
-    Question {
-        protocol: Protocol(flow.key.protocol()),
-        source: end(flow.initiator),
-        destination: end(flow.initiator.other()),
-        namespace: None,
-        interface: ifindex,
-        begun: flow.first,
-    }
-}
-
-/// A connection to a port that nobody listens on never had a socket: the kernel itself refused it.
-fn refused_here(flow: &Flow, answer: Answer) -> Answer {
-    let refused = flow.tcp().is_some_and(|tcp| tcp.state(flow.initiator) == "REJ");
-    match answer {
-        Answer::None(Reason::Ended) if refused && flow.knows_local(flow.initiator.other()) => {
-            Answer::None(Reason::Kernel)
-        }
-        other => other,
     }
 }

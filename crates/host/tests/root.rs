@@ -21,7 +21,8 @@ fn root() -> bool {
 }
 
 fn question(protocol: Protocol, source: SocketAddr, destination: SocketAddr) -> Question {
-    Question { protocol, source, destination, namespace: None, interface: 0, begun: Timestamp::UNKNOWN }
+    let begun = Timestamp::UNKNOWN;
+    Question { protocol, source, destination, translated: None, namespace: None, interface: 0, begun }
 }
 
 /// A Python process that prints one line when it is ready.

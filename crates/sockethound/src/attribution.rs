@@ -117,15 +117,11 @@ impl Attribution {
         self.owners.is_some() && (self.asked.open > 0 || !self.unasked.is_empty())
     }
 
-    /// Asks `questions`, gives `collector` the answers that have come, and what else is known by now; gives what the
-    /// user is to be told.
-    pub(crate) fn exchange(
-        &mut self,
-        questions: Vec<(Ticket, Question)>,
-        collector: &mut Collector,
-        now: Timestamp,
-    ) -> Option<String> {
+    /// Asks what `collector` wants to know, gives it the answers that have come, and what else is known by now; gives what
+    /// the user is to be told.
+    pub(crate) fn exchange(&mut self, collector: &mut Collector, now: Timestamp) -> Option<String> {
         self.take_translations(collector, now);
+        let questions = collector.take_questions();
         let client = self.owners.as_mut()?;
         self.unasked.extend(questions);
         self.unasked.drain(..self.unasked.len().saturating_sub(MAX_WAITING));

@@ -21,6 +21,8 @@ pub(crate) struct Facts {
     pub(super) translated_by: Side,
     /// Among those that have counted anything since the last interval.
     pub(super) is_active: bool,
+    /// The answer is of when it was known how the flow is translated.
+    pub(super) knows: bool,
     /// The table that ended it last had no room for it.
     pub(crate) evicted: bool,
     /// The interval in which its pace was last put down: those without packets are left out.

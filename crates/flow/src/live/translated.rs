@@ -5,6 +5,9 @@ use std::mem;
 use dissect::{Endpoint, FiveTuple, Timestamp};
 
 use super::LiveFlows;
+use super::asked::MAX_QUESTIONS;
+use crate::attribution::{Answer, Attributed, End, Reason};
+use crate::flow::Flow;
 use crate::key::{FlowKey, Side};
 use crate::store::FlowStore;
 
@@ -42,7 +45,28 @@ pub(super) struct Alias {
     ended: Option<Timestamp>,
 }
 
+impl Alias {
+    /// What an answer tells of the joined flow, if it was asked for by one five-tuple of the two, `is_beyond` the original
+    /// or not: the socket at one end alone knows the flow by that.
+    pub(super) fn still_true(&self, flow: &Flow, is_beyond: bool, answer: Answer) -> Option<Answer> {
+        let end =
+            if (self.initiator == flow.initiator) == is_beyond { End::Destination } else { End::Source };
+        match answer {
+            Answer::Owner(known) if known.end == end => {
+                Some(Answer::Owner(Attributed { peer: None, ..known }))
+            }
+            Answer::Owner(_) => None,
+            reason @ Answer::None(_) => Some(reason),
+        }
+    }
+}
+
 impl LiveFlows {
+    /// How a flow is translated, by the key that it is counted under.
+    pub(super) fn translation_of(&self, key: &FlowKey) -> Option<&Alias> {
+        self.aliases.get(self.beyond.get(key)?)
+    }
+
     /// Joins a translated five-tuple to the flow of its original.
     pub(crate) fn translate(&mut self, flows: &mut FlowStore, translation: &Translation, now: Timestamp) {
         let (key, side) = FlowKey::of_tuple(&translation.original);
@@ -67,8 +91,38 @@ impl LiveFlows {
         let translated = (translation.translated.src, translation.translated.dst);
         let flipped = side != side_beyond;
         let alias = Alias { key, flipped, initiator: side, translated, told: now, ended: None };
-        self.aliases.insert(beyond, alias);
+        let is_known = self.translation_of(&key).is_some_and(|known| known.translated == translated);
+        if let Some(former) = self.aliases.insert(beyond, alias) {
+            self.forget_original(&former.key, &beyond);
+        }
+        self.beyond.insert(key, beyond);
+        // Asked about by the original alone, that is; what begins now is asked about by both.
+        let begun = flows.find(key.hash(&self.seed), &key).filter(|_| !is_known);
+        if let Some(facts) = begun.and_then(|number| self.facts.get_mut(number)) {
+            facts.knows = false;
+        }
         self.rejoin(flows, beyond, &alias);
+        if let Some(number) = begun {
+            self.ask_anew(flows.get(number), number, &alias);
+        }
+    }
+
+    /// Has it asked whose a flow is that was asked about before its translation was known.
+    fn ask_anew(&mut self, flow: &Flow, number: u32, alias: &Alias) {
+        let has_room = self.questions.len() < MAX_QUESTIONS;
+        if let Some(facts) = self.facts.get_mut(number) {
+            let told = facts.answer.take().and_then(|answer| alias.still_true(flow, false, answer));
+            facts.answer = told.or((!has_room).then_some(Answer::None(Reason::Deferred)));
+        }
+        if has_room {
+            self.ask(flow, number, 0);
+        }
+    }
+
+    fn forget_original(&mut self, key: &FlowKey, beyond: &FlowKey) {
+        if self.beyond.get(key) == Some(beyond) {
+            self.beyond.remove(key);
+        }
     }
 
     /// Forgets translations that ended, and those without a flow: of some the end was lost. That looks at all of them, so
@@ -84,6 +138,7 @@ impl LiveFlows {
             let is_new = now.0.saturating_sub(alias.told.0) < AFTERLIFE;
             alias.ended.is_none() && (is_new || flows.find(alias.key.hash(&seed), &alias.key).is_some())
         });
+        self.beyond.retain(|_, beyond| self.aliases.contains_key(beyond));
     }
 
     /// Packets beyond a translation were counted before it was known: they join the original's flow.
@@ -111,8 +166,9 @@ impl LiveFlows {
         flows.get_mut(joined).learn(&part.flow, whole.strands.iter().next().is_none());
         whole.strands.adopt(facts.strands, alias.flipped);
         (whole.nat, whole.translated_by) = (Some(Box::new(alias.translated)), alias.initiator);
-        whole.answer = whole.answer.take().or(facts.answer);
         let flow = flows.get_mut(joined);
+        let told = facts.answer.and_then(|answer| alias.still_true(flow, true, answer));
+        whole.answer = whole.answer.take().or(told);
         self.held -= flow.total();
         flow.count(|side| whole.strands.sent(side));
         self.held += flow.total();
@@ -132,7 +188,9 @@ impl LiveFlows {
             let number = flows.find(alias.key.hash(&self.seed), &alias.key);
             let counted = number.and_then(|n| self.facts(n)).is_some_and(|f| f.strands.is_translated());
             if !counted {
+                let key = alias.key;
                 self.aliases.remove(&beyond);
+                self.forget_original(&key, &beyond);
             } else if let Some(alias) = self.aliases.get_mut(&beyond) {
                 alias.ended = Some(now);
                 self.forgotten.push_back((now, beyond));
@@ -146,7 +204,6 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
-    use crate::flow::Flow;
     use crate::key::Seed;
 
     /// Connection `n` of a host behind a translation.

@@ -1,12 +1,34 @@
 //! Flows of which the kernel exchanges the addresses on their way.
 
-use flow::{Answer, Event, Reason};
+use std::sync::Arc;
+
+use flow::{Answer, Attributed, End as At, Event, Evidence, Owner, Reason};
 
 use crate::wire::{A, B, BEYOND, Capture, End, SECOND, Sent, packets, path, segment};
 
 const ETH0: u32 = 0;
 const VETH1: u32 = 2;
 const OTHER: End = End([10, 0, 0, 2], 40_000);
+
+fn owner(pid: u32, end: At, peer: Option<u32>) -> Answer {
+    let process = |pid| {
+        Arc::new(Owner {
+            pid,
+            start: 7,
+            name: format!("process-{pid}"),
+            executable: None,
+            command_line: vec![],
+            uid: None,
+            user: None,
+            parent: 1,
+            cgroup: None,
+            unit: None,
+            container: None,
+            net_namespace: None,
+        })
+    };
+    Answer::Owner(Attributed { owner: process(pid), end, evidence: Evidence::Told, peer: peer.map(process) })
+}
 
 /// From A to B and back, translated between veth1 and eth0.
 fn exchange(capture: &mut Capture, numbers: std::ops::Range<u32>) {
@@ -119,6 +141,64 @@ fn what_is_not_found_beyond_a_translation_says_nothing() {
     capture.collector.answer(original, Answer::None(Reason::Forwarded));
     capture.collector.answer(beyond, Answer::None(Reason::Ended));
     assert_eq!(capture.report().rows[0].owner, Some(Answer::None(Reason::Forwarded)));
+}
+
+/// A client asks a service's address for what a server has, and the server sees it come from the router: each socket has a
+/// five-tuple of its own.
+#[test]
+fn ends_are_asked_about_by_what_their_sockets_have() {
+    let as_client = (A.socket(), B.socket());
+    let as_server = (BEYOND.socket(), OTHER.socket());
+    // Told before all packets, after those on one side, after those on the other, or after both.
+    for first in [[].as_slice(), &[VETH1], &[ETH0], &[VETH1, ETH0]] {
+        for server_begins in [false, true] {
+            let mut capture = Capture::of_everything();
+            let pass = |capture: &mut Capture, interface| {
+                let ends = if interface == VETH1 { (A, B) } else { (BEYOND, OTHER) };
+                let (from, to) = if server_begins { (ends.1, ends.0) } else { ends };
+                capture.stream(from, to, 1..2, &[interface]);
+                capture.tell(0);
+            };
+            for interface in first {
+                pass(&mut capture, *interface);
+            }
+            let before = capture.collector.take_questions();
+            capture.translate((A, B), (BEYOND, OTHER), false);
+            for interface in [VETH1, ETH0] {
+                pass(&mut capture, interface);
+            }
+            capture.translate((A, B), (BEYOND, OTHER), false);
+            let after = capture.collector.take_questions();
+            let [(ticket, question)] = after[..] else { panic!("{first:?}: {after:?}") };
+            let [source, destination] = [At::Source, At::Destination].map(|end| question.known_at(end));
+            let expected = (as_client, (as_server.1, as_server.0));
+            let expected = if server_begins { (expected.1, expected.0) } else { expected };
+            assert_eq!((source, destination), expected, "{first:?}, server begins: {server_begins}");
+            // Whoever was found by one of the five-tuples alone, at an end that does not have it, is not the owner.
+            for (ticket, _) in before {
+                capture.collector.answer(ticket, owner(9, At::Source, None));
+                capture.collector.answer(ticket, owner(9, At::Destination, None));
+            }
+            capture.collector.answer(ticket, owner(1, At::Source, Some(2)));
+            assert_eq!(capture.report().rows[0].owner, Some(owner(1, At::Source, Some(2))));
+        }
+    }
+}
+
+#[test]
+fn who_was_found_before_the_translation_was_known_stays_where_nobody_is_found_then() {
+    for (end, stays) in [(At::Source, true), (At::Destination, false)] {
+        let mut capture = Capture::of_everything();
+        capture.stream(A, B, 1..2, &[VETH1]);
+        capture.tell(0);
+        let (ticket, _) = capture.collector.take_questions()[0];
+        capture.collector.answer(ticket, owner(7, end, Some(8)));
+        capture.translate((A, B), (BEYOND, OTHER), false);
+        let (ticket, _) = capture.collector.take_questions()[0];
+        capture.collector.answer(ticket, Answer::None(Reason::Ended));
+        let expected = if stays { owner(7, end, None) } else { Answer::None(Reason::Ended) };
+        assert_eq!(capture.report().rows[0].owner, Some(expected));
+    }
 }
 
 #[test]

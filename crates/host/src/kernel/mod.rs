@@ -280,14 +280,11 @@ impl Told {
     /// A flow's sender, and its receiver.
     fn sides(&self, question: &Question) -> (Side, Side) {
         let begun = self.kernel.clocks().event_at(question.begun);
-        let side = |own, other, sent| {
-            let ends = Ends::new(question.protocol.0, own, other);
-            Side { ends, sent, begun }
+        let side = |end, sent| {
+            let (own, other) = question.known_at(end);
+            Side { ends: Ends::new(question.protocol.0, own, other), sent, begun }
         };
-        (
-            side(question.source, question.destination, true),
-            side(question.destination, question.source, false),
-        )
+        (side(End::Source, true), side(End::Destination, false))
     }
 
     /// Makes an answer of the socket at one end, and of the one at the other.

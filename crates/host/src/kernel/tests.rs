@@ -123,6 +123,7 @@ fn question(source: &str, destination: &str) -> Question {
         protocol: Protocol::UDP,
         source: at(source),
         destination: at(destination),
+        translated: None,
         namespace: None,
         interface: 0,
         begun: Timestamp(9_000_000_000),

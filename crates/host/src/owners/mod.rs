@@ -217,7 +217,8 @@ impl Owners {
     fn told(&mut self, question: &Question, now: Instant) -> Option<Answer> {
         let space = self.sockets.namespaces().first();
         let is_local = |at: SocketAddr| space.is_some_and(|space| space.addresses().contains(plain(at).ip()));
-        let local = Local { source: is_local(question.source), destination: is_local(question.destination) };
+        let [source, destination] = [End::Source, End::Destination].map(|end| question.known_at(end).0);
+        let local = Local { source: is_local(source), destination: is_local(destination) };
         self.told.as_mut()?.answer(question, local, &mut self.reader, now)
     }
 
@@ -229,7 +230,7 @@ impl Owners {
             let Some(question) = questions.get(*index) else { continue };
             let start = candidates.len();
             self.ends(*index, question, &mut candidates);
-            let group = self.is_group(plain(question.destination).ip(), self.home(question));
+            let group = self.is_group(receiver(question), self.home(question));
             let is_nowhere = candidates.iter().skip(start).all(|end| group && end.end == End::Destination);
             if is_nowhere && !refreshed {
                 refreshed = true;
@@ -265,11 +266,9 @@ impl Owners {
     /// Adds the ends of one question.
     fn ends(&self, index: usize, question: &Question, ends: &mut Vec<Candidate>) {
         let home = self.home(question);
-        let source = plain(question.source);
-        let destination = plain(question.destination);
-        for (end, local, remote) in
-            [(End::Source, source, destination), (End::Destination, destination, source)]
-        {
+        for end in [End::Source, End::Destination] {
+            let (local, remote) = question.known_at(end);
+            let (local, remote) = (plain(local), plain(remote));
             let mut push = |space, place| {
                 // The interface's number means nothing in another namespace.
                 let interface = if place == Place::Home { question.interface } else { 0 };
@@ -342,7 +341,7 @@ impl Owners {
         if let Some(answer) = answer {
             return Answer::Owner(answer);
         }
-        let group = self.is_group(plain(question.destination).ip(), self.home(question)) && !at_home;
+        let group = self.is_group(receiver(question), self.home(question)) && !at_home;
         Answer::None(match reason {
             Some(Reason::Ended) if group => Reason::Unclaimed,
             Some(reason) => reason,
@@ -380,6 +379,11 @@ impl Owners {
             self.negative.insert(*question, (reason, now + NEGATIVE));
         }
     }
+}
+
+/// Where the destination's socket receives.
+fn receiver(question: &Question) -> IpAddr {
+    plain(question.known_at(End::Destination).0).ip()
 }
 
 /// Of two ends without an owner, the reason that tells more.

@@ -182,6 +182,7 @@ fn ask(source: SocketAddr) -> Result<Result<std::sync::Arc<Owner>, Reason>, Fail
         protocol: Protocol::UDP,
         source,
         destination: SocketAddr::from(([127, 0, 0, 1], 9)),
+        translated: None,
         namespace: None,
         interface: 0,
         begun: Timestamp::UNKNOWN,

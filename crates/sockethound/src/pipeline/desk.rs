@@ -296,8 +296,7 @@ impl Desk {
 
     /// Asks for owners, and takes their answers; gives what the user is to be told of it.
     pub(super) fn ask(&mut self) -> Option<String> {
-        let questions = self.collector.take_questions();
-        self.attribution.exchange(questions, &mut self.collector, now())
+        self.attribution.exchange(&mut self.collector, now())
     }
 }
 

@@ -132,6 +132,7 @@ fn owner(client: &mut Client, source: SocketAddr) -> String {
         protocol: Protocol::UDP,
         source,
         destination,
+        translated: None,
         namespace: None,
         interface: 0,
         begun: Timestamp::UNKNOWN,

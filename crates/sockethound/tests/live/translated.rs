@@ -1,5 +1,6 @@
 //! Flows whose addresses a router rewrites: one flow, under the five-tuple that its initiator sent.
 
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use crate::lab::Lab;
@@ -193,4 +194,95 @@ table ip nat {
     }
     assert_eq!(run.flows().count(), 2, "nothing under the other five-tuple");
     run.ledger("rs");
+}
+
+/// A service's address that is the router's: the sockets at the ends know the flow by different five-tuples, and none has it
+/// as it stands on one of the wires where both addresses are exchanged.
+#[test]
+fn root_owners_of_a_translated_destination() {
+    owners_of_a_service("");
+}
+
+#[test]
+fn root_owners_where_both_ends_are_translated() {
+    owners_of_a_service("chain post { type nat hook postrouting priority 100; oifname rs masquerade; }");
+}
+
+fn owners_of_a_service(more: &str) {
+    let rules = format!(
+        "table ip nat {{
+           chain pre {{
+             type nat hook prerouting priority -100;
+             ip daddr 10.N.1.254 udp dport 8081 dnat to 10.N.2.1:7000
+             ip daddr 10.N.1.254 tcp dport 8082 dnat to 10.N.2.1:7002
+           }}
+           {more}
+         }}
+        "
+    );
+    let Some(lab) = router(&rules) else { return };
+    for words in ["", "--no-bpf"] {
+        for is_older in [false, true] {
+            let mut service = Service::start(&lab);
+            if is_older {
+                service.begin(&lab);
+            }
+            let running = Running::start(&lab, "r", words);
+            if !is_older {
+                service.begin(&lab);
+            }
+            service.go_on(&lab);
+            std::thread::sleep(std::time::Duration::from_millis(600));
+            let run = running.stop();
+            for (transport, from, to) in
+                [("udp", service.datagrams, "10.N.1.254:8081"), ("tcp", service.stream, "10.N.1.254:8082")]
+            {
+                let flow = run.flow(transport, [from.unwrap(), lab.at(to)]);
+                let (owner, peer) = (&flow["process"]["pid"], &flow["sockethound"]["peer"]["pid"]);
+                let pids = (service.client.pid().into(), service.server.pid().into());
+                assert_eq!((owner, peer), (&pids.0, &pids.1), "{words} older: {is_older} {flow:#}");
+                assert_eq!(path(flow), ["rc", "rs"]);
+            }
+            assert_eq!(run.flows().count(), 2, "nothing under the other five-tuples");
+            run.ledger("rc");
+            run.ledger("rs");
+        }
+    }
+}
+
+/// A client and a server that speak by UDP and by TCP, and from where the client does.
+struct Service {
+    client: Peer,
+    server: Peer,
+    datagrams: Option<SocketAddr>,
+    stream: Option<SocketAddr>,
+}
+
+impl Service {
+    fn start(lab: &Lab) -> Self {
+        let (client, mut server) = (Peer::start(lab, "c", "the-client"), Peer::start(lab, "s", "the-server"));
+        server.tell(&lab.filled("bind 10.N.2.1:7000"));
+        server.tell(&lab.filled("listen 10.N.2.1:7002"));
+        Self { client, server, datagrams: None, stream: None }
+    }
+
+    fn begin(&mut self, lab: &Lab) {
+        self.datagrams = Some(self.client.end(&lab.filled("bind 10.N.1.1:0")));
+        self.stream = Some(self.client.end(&lab.filled("connect 10.N.1.254:8082")));
+        self.server.tell("accept");
+        self.go_on(lab);
+    }
+
+    fn go_on(&mut self, lab: &Lab) {
+        for _ in 0..5 {
+            self.client.tell(&lab.filled("send 10.N.1.254:8081"));
+            let from = self.server.tell("receive");
+            self.server.tell(&format!("send {from}"));
+            self.client.tell("receive");
+            self.client.tell("say");
+            self.server.tell("hear");
+            self.server.tell("say");
+            self.client.tell("hear");
+        }
+    }
 }

@@ -99,6 +99,10 @@ pub(super) fn write_question(out: &mut Vec<u8>, id: u64, question: &Question) {
         out.push(question.protocol.0);
         end(out, question.source);
         end(out, question.destination);
+        option(out, question.translated, |out, (source, destination)| {
+            end(out, source);
+            end(out, destination);
+        });
         option(out, question.namespace, number);
         number(out, u64::from(question.interface));
         number(out, question.begun.0.cast_unsigned());
@@ -112,6 +116,7 @@ fn read_question(body: &[u8]) -> Option<(u64, Question)> {
         protocol: Protocol(from.byte()?),
         source: from.end()?,
         destination: from.end()?,
+        translated: from.option(|from| from.end().zip(from.end()))?,
         namespace: from.option(Reader::number)?,
         interface: from.number()? as u32,
         begun: Timestamp(from.number()?.cast_signed()),

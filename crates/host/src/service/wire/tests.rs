@@ -75,6 +75,7 @@ fn questions_are_read_back() {
         protocol: Protocol::UDP,
         source: "10.0.0.1:5353".parse().unwrap(),
         destination: "[fd00::1]:443".parse().unwrap(),
+        translated: Some(("10.0.0.2:5353".parse().unwrap(), "[fd00::2]:8443".parse().unwrap())),
         namespace: Some(7),
         interface: 3,
         begun: Timestamp(-5),
