@@ -49,25 +49,46 @@ impl Findings {
         (self.remedy)(missing)
     }
 
+    /// Capabilities that a row is refused without.
+    fn lacks(&self, probe: &Probe, failure: &Failure) -> CapabilitySet {
+        if failure.is_refusal() { probe.needs - self.held } else { CapabilitySet::empty() }
+    }
+
+    /// What would make a row work, to follow what the kernel answered.
+    fn takes(&self, probe: &Probe, failure: &Failure) -> String {
+        match self.lacks(probe, failure) {
+            none if !none.is_empty() => format!("; takes {}", capabilities::names(none)),
+            _ if failure.is_unknown() && !probe.option.is_empty() => {
+                format!("; takes a kernel with {}", probe.option)
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// The capabilities that are held, in words.
+    fn holds(&self) -> String {
+        let is_root = self.uid == 0 && self.held.contains(capabilities::bounding_set());
+        let wanted = PROBES.iter().fold(CapabilitySet::empty(), |all, probe| all | probe.needs);
+        match (is_root, wanted - self.held) {
+            _ if self.held.is_empty() => "none".to_owned(),
+            (true, none) if none.is_empty() => "all that are to be had".to_owned(),
+            (true, some) => format!("all that are to be had, without {}", capabilities::names(some)),
+            (false, _) => capabilities::names(self.held),
+        }
+    }
+
     fn text(&self) -> String {
         let mut text = String::new();
         let user = if self.uid == 0 { "root".to_owned() } else { format!("uid {}", self.uid) };
         let (version, arch) = (env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
         let _ = writeln!(text, "sockethound {version} on Linux {} {arch}, as {user}", self.kernel);
-        let held = match self.held {
-            none if none.is_empty() => "none".to_owned(),
-            all if all.contains(capabilities::bounding_set()) && self.uid == 0 => {
-                "all that are to be had".to_owned()
-            }
-            some => capabilities::names(some),
-        };
-        let _ = writeln!(text, "capabilities: {held}\n");
+        let _ = writeln!(text, "capabilities: {}\n", self.holds());
         for (probe, outcome) in &self.rows {
             let (works, what) = match (outcome, probe.unused) {
                 (Ok(_), Some(why)) => ("–", format!("allowed; {why}")),
                 (Err(failure), Some(why)) => ("–", format!("refused ({}); {why}", brief(failure))),
                 (Ok(found), None) => ("yes", found.clone()),
-                (Err(failure), None) => ("no", failure.to_string()),
+                (Err(failure), None) => ("no", format!("{failure}{}", self.takes(probe, failure))),
             };
             let separator = if what.is_empty() { "" } else { ": " };
             let _ = writeln!(text, "{works:>3}  {}{separator}{what}", probe.about);
@@ -84,9 +105,8 @@ impl Findings {
     }
 
     fn json(&self) -> Value {
-        let names = capabilities::names(self.held);
-        let names: Vec<&str> = names.split(',').filter(|name| !name.is_empty()).collect();
-        let rows: Vec<Value> = self.rows.iter().map(|(probe, outcome)| row(probe, outcome)).collect();
+        let names = names(self.held);
+        let rows: Vec<Value> = self.rows.iter().map(|(probe, outcome)| self.row(probe, outcome)).collect();
         json!({
             "kind": "doctor",
             "schema": 1,
@@ -100,26 +120,35 @@ impl Findings {
             },
         })
     }
+
+    fn row(&self, probe: &Probe, outcome: &Outcome) -> Value {
+        let mut row = json!({ "name": probe.name, "about": probe.about, "works": outcome.is_ok() });
+        if let Some(why) = probe.unused {
+            row["unused"] = json!(why);
+        }
+        match outcome {
+            Ok(found) => row["found"] = json!(found),
+            Err(failure) => {
+                row["reason"] = json!(failure.to_string());
+                row["errno"] = json!(failure.errno);
+                let lacks = self.lacks(probe, failure);
+                if !lacks.is_empty() {
+                    row["lacks"] = json!(names(lacks));
+                }
+            }
+        }
+        row
+    }
+}
+
+/// Their names, one by one.
+fn names(set: CapabilitySet) -> Vec<String> {
+    capabilities::names(set).split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// What the kernel answered, in a word.
 fn brief(failure: &Failure) -> String {
     failure.errno.map_or_else(|| failure.to_string(), |number| format!("errno {number}"))
-}
-
-fn row(probe: &Probe, outcome: &Outcome) -> Value {
-    let mut row = json!({ "name": probe.name, "about": probe.about, "works": outcome.is_ok() });
-    if let Some(why) = probe.unused {
-        row["unused"] = json!(why);
-    }
-    match outcome {
-        Ok(found) => row["found"] = json!(found),
-        Err(failure) => {
-            row["reason"] = json!(failure.to_string());
-            row["errno"] = json!(failure.errno);
-        }
-    }
-    row
 }
 
 #[cfg(test)]
@@ -169,13 +198,16 @@ mod tests {
         let findings = findings(|probe| if probe.name == "capture" { refused() } else { Ok(String::new()) });
         let text = findings.text();
         assert!(
-            text.contains(" no  packets of interfaces: Operation not permitted (os error 1)\n"),
+            text.contains(
+                " no  packets of interfaces: Operation not permitted (os error 1); takes cap_net_raw\n"
+            ),
             "{text}"
         );
         let json = findings.json();
         let rows = json["sockethound"]["probes"].as_array().unwrap();
         assert_eq!(rows[0]["errno"], 1);
         assert_eq!(rows[0]["works"], false);
+        assert_eq!(rows[0]["lacks"], json!(["cap_net_raw"]));
         assert_eq!(rows[1]["works"], true);
         assert_eq!(json["sockethound"]["command"], "grant cap_net_raw");
         assert!(text.ends_with("\nMore works after: grant cap_net_raw\n"), "{text}");
@@ -185,6 +217,9 @@ mod tests {
     fn what_a_kernel_lacks_no_command_gives() {
         let findings = findings(|_| Err(std::io::Error::from_raw_os_error(libc::ENOSYS).into()));
         assert_eq!(findings.more(), None);
-        assert!(findings.text().ends_with("\nNo command gives more here.\n"));
+        let text = findings.text();
+        assert!(text.contains(" (os error 38); takes a kernel with CONFIG_NF_CT_NETLINK\n"), "{text}");
+        assert!(!text.contains("; takes cap_"), "{text}");
+        assert!(text.ends_with("\nNo command gives more here.\n"));
     }
 }

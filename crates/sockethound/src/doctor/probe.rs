@@ -30,6 +30,8 @@ pub(super) struct Probe {
     pub(super) about: &'static str,
     /// What would make it work where it is not permitted.
     pub(super) needs: CapabilitySet,
+    /// The kernel's options that give it; none for what every kernel has.
+    pub(super) option: &'static str,
     /// Why nothing is lost without it; `None` for what the program uses.
     pub(super) unused: Option<&'static str>,
     pub(super) run: fn() -> Outcome,
@@ -38,7 +40,12 @@ pub(super) struct Probe {
 impl Probe {
     /// Something that the program uses.
     const fn of(name: &'static str, about: &'static str, needs: CapabilitySet, run: fn() -> Outcome) -> Self {
-        Self { name, about, needs, unused: None, run }
+        Self { name, about, needs, option: "", unused: None, run }
+    }
+
+    /// The same, where the kernel was built with an option.
+    const fn where_built(self, option: &'static str) -> Self {
+        Self { option, ..self }
     }
 }
 
@@ -47,40 +54,49 @@ pub(super) type Outcome = Result<String, Failure>;
 
 /// Every row, in their order.
 pub(super) const PROBES: &[Probe] = &[
-    Probe::of("capture", "packets of interfaces", CAPTURE, capture),
+    Probe::of("capture", "packets of interfaces", CAPTURE, capture).where_built("CONFIG_PACKET"),
     Probe::of(
         "count_when_late",
         "packets: counted in the kernel when late (BPF)",
         CAPTURE.union(PROGRAMS),
         late,
-    ),
-    Probe::of("owners", "owners: processes of this user", ATTRIBUTION, owners),
+    )
+    .where_built("CONFIG_BPF_SYSCALL"),
+    Probe::of("owners", "owners: processes of this user", ATTRIBUTION, owners)
+        .where_built("CONFIG_INET_DIAG"),
     Probe::of("other_users", "owners: processes of other users", ATTRIBUTION, other_users),
-    Probe::of("namespaces", "owners: other network namespaces", CapabilitySet::SYS_ADMIN, namespaces),
-    Probe::of("conntrack", "owners: translated addresses (conntrack)", CapabilitySet::NET_ADMIN, conntrack),
+    Probe::of("namespaces", "owners: other network namespaces", CapabilitySet::SYS_ADMIN, namespaces)
+        .where_built("CONFIG_NET_NS"),
+    Probe::of("conntrack", "owners: translated addresses (conntrack)", CapabilitySet::NET_ADMIN, conntrack)
+        .where_built("CONFIG_NF_CT_NETLINK"),
     Probe::of(
         "kernel_events",
         "owners: told by the kernel (BPF)",
         PROGRAMS.union(CGROUPS).union(TRACING),
         kernel_events,
-    ),
+    )
+    .where_built("CONFIG_BPF_SYSCALL and CONFIG_CGROUP_BPF"),
     Probe::of(
         "process_totals",
         "owners: bytes, retransmits and drops counted at sockets (BPF)",
         PROGRAMS.union(CGROUPS).union(TRACING),
         process_totals,
-    ),
+    )
+    .where_built("CONFIG_BPF_SYSCALL and CONFIG_CGROUP_BPF"),
     Probe {
         name: "trampolines",
         about: "owners: functions entered (fentry)",
         needs: CapabilitySet::empty(),
+        option: "",
         unused: Some("neither it nor kprobes would tell more"),
         run: trampolines,
     },
-    Probe::of("landlock", "sandbox: files (Landlock)", CapabilitySet::empty(), || Ok(probe_landlock()?)),
+    Probe::of("landlock", "sandbox: files (Landlock)", CapabilitySet::empty(), || Ok(probe_landlock()?))
+        .where_built("CONFIG_SECURITY_LANDLOCK"),
     Probe::of("seccomp", "sandbox: system calls (seccomp)", CapabilitySet::empty(), || {
         Ok(probe_seccomp().map(|()| String::new())?)
-    }),
+    })
+    .where_built("CONFIG_SECCOMP_FILTER"),
 ];
 
 /// Why something does not work.
@@ -95,6 +111,12 @@ impl Failure {
     /// Whether privileges are what is missing.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self.errno, Some(libc::EPERM | libc::EACCES))
+    }
+
+    /// Whether the kernel does not know what it was asked for.
+    pub(super) fn is_unknown(&self) -> bool {
+        const UNKNOWN: [i32; 4] = [libc::ENOSYS, libc::EOPNOTSUPP, libc::EPROTONOSUPPORT, libc::EAFNOSUPPORT];
+        self.errno.is_some_and(|errno| UNKNOWN.contains(&errno))
     }
 
     fn because(reason: impl fmt::Display) -> Self {

@@ -51,14 +51,16 @@ struct Situation {
 }
 
 impl Situation {
-    /// All of `capabilities` that is to be had; if nothing is, that is for whoever started the container to change.
+    /// All of `capabilities` that is to be had; if nothing is, that is for whoever started this shell, service or container to change.
     fn command(self, capabilities: CapabilitySet, path: &str) -> Option<String> {
         let granted = (capabilities - self.held) & self.grantable;
         if granted.is_empty() {
             let missing = capabilities - self.held - CapabilitySet::SYS_ADMIN;
             let options: Vec<String> =
                 missing.iter_names().map(|(name, _)| format!("--cap-add={name}")).collect();
-            return (!options.is_empty()).then(|| format!("start the container with {}", options.join(" ")));
+            let (names, options) = (names(missing), options.join(" "));
+            return (!missing.is_empty())
+                .then(|| format!("from where {names} may be had (of a container: {options})"));
         }
         if self.stuck {
             return Some(format!("from where no_new_privs is not set: sudo {path}"));
@@ -124,7 +126,8 @@ mod tests {
         let wanted = command(root, WANTED | CapabilitySet::SYS_ADMIN);
         assert_eq!(
             wanted,
-            "start the container with --cap-add=DAC_READ_SEARCH --cap-add=NET_ADMIN --cap-add=SYS_PTRACE --cap-add=PERFMON --cap-add=BPF"
+            "from where cap_sys_ptrace,cap_dac_read_search,cap_net_admin,cap_perfmon,cap_bpf may be had (of a container: \
+             --cap-add=DAC_READ_SEARCH --cap-add=NET_ADMIN --cap-add=SYS_PTRACE --cap-add=PERFMON --cap-add=BPF)"
         );
         // A file that asks for more than there is could not be run at all.
         let user = Situation { grantable: CAPTURE, ..ORDINARY };

@@ -28,7 +28,12 @@ fn without_privileges_the_command_is_named() {
     assert!(command.contains(path.to_str().unwrap()), "{command}");
 
     let text = program.doctor(&[]);
-    assert!(text.contains(" no  packets of interfaces: Operation not permitted (os error 1)\n"), "{text}");
+    assert!(
+        text.contains(
+            " no  packets of interfaces: Operation not permitted (os error 1); takes cap_net_raw\n"
+        ),
+        "{text}"
+    );
     assert!(text.contains("yes  owners: processes of this user: ready in "), "{text}");
     assert!(text.ends_with(&format!("\nMore works after: {command}\n")), "{text}");
 }
@@ -112,7 +117,7 @@ fn root_in_a_container_owners_are_found() {
         assert_eq!(probe(&report, name)["works"], true, "{name}: {report}");
     }
     let command = report["sockethound"]["command"].as_str().unwrap();
-    assert!(command.starts_with("start the container with ") && command.contains("--cap-add=SYS_PTRACE"));
+    assert!(command.starts_with("from where ") && command.contains("--cap-add=SYS_PTRACE"));
 }
 
 #[test]
