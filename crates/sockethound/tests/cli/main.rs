@@ -255,3 +255,13 @@ fn what_is_read_is_not_written() {
     one_line(&run(&["-r", path.to_str().unwrap(), &json]), 2, &["link.pcap"]);
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
+
+/// What README says that its first command prints, it prints.
+#[test]
+fn readme_shows_what_is_printed() {
+    let output = program().current_dir(run::root()).args(["-r", "fixtures/office.pcapng"]).output().unwrap();
+    let report = String::from_utf8(output.stdout).unwrap();
+    let readme = std::fs::read_to_string(run::root().join("README.md")).unwrap();
+    let shown: Vec<_> = readme.split("```").map(str::trim).collect();
+    assert!(shown.contains(&report.trim()), "{report}");
+}
