@@ -64,7 +64,7 @@ pub enum Command {
         #[arg(long)]
         no_bpf: bool,
         /// Memory for what they tell, in KiB
-        #[arg(long, default_value_t = 4096)]
+        #[arg(long, default_value_t = 2048)]
         bpf_ring: u32,
     },
 }
@@ -179,7 +179,7 @@ pub struct ReportArgs {
     pub no_bpf: bool,
 
     /// Memory for what the kernel tells of owners, in KiB
-    #[arg(long, value_name = "KIB", allow_negative_numbers = true, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(4..=65_536), hide = true)]
+    #[arg(long, value_name = "KIB", allow_negative_numbers = true, default_value_t = 2048, value_parser = clap::value_parser!(u32).range(4..=65_536), hide = true)]
     pub bpf_ring: u32,
 
     /// Drop what the ring has no room for, as without BPF

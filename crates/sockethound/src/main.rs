@@ -19,6 +19,8 @@ use sockethound::view;
 static MEMORY: capture::memory::LargePages = capture::memory::LargePages;
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    capture::memory::large_heap();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {

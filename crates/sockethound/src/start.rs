@@ -64,7 +64,7 @@ pub(crate) fn open(
     if greeting.told {
         options.patience = TOLD_PATIENCE;
     }
-    capture::memory::keep_freed();
+    capture::memory::share_heap();
     let conntrack = host::Conntrack::open().ok();
     let rings = RingSource::open_group(&options, interfaces.workers, wants).map_err(refusal)?;
     // Both accounts begin now: what waits in the rings meanwhile is in both.
@@ -93,6 +93,7 @@ pub(crate) fn open(
         },
         timeouts: job.options.live.unwrap_or_default(),
     });
+    capture::memory::gather_program();
     let named = !interfaces.names.is_empty();
     Ok(Live {
         rings,

@@ -79,7 +79,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ring_bytes: 4 << 20, accounts: true }
+        Self { ring_bytes: 2 << 20, accounts: true }
     }
 }
 

@@ -6,10 +6,15 @@ use std::ops::Range;
 use std::ptr;
 
 /// A large page of x86-64, and of AArch64 with pages of 4 KiB.
-const LARGE: usize = 2 << 20;
+pub(super) const LARGE: usize = 2 << 20;
 /// The least that large pages are asked for. What is smaller is few pages, and clearing large ones for it costs more than
 /// their fewer misses save.
 const LEAST: usize = 3 * LARGE;
+/// What is at least so large and aligned to lines of the processor's cache is a table, most of which may never be used: it is
+/// memory of its own, in small pages, of which only those come that are touched.
+const TABLE: usize = 1 << 20;
+/// What the kernel aligns to, on any processor.
+const PAGE: usize = 4096;
 /// What `malloc` aligns to (`max_align_t`).
 const ALIGNED: usize = align_of::<libc::max_align_t>();
 
@@ -20,43 +25,6 @@ const ALIGNED: usize = align_of::<libc::max_align_t>();
 /// all is as without it. What grows stays where it is or is moved by its page tables, as ever.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LargePages;
-
-/// Hands freed memory back to the kernel, where the C library keeps some: after much of it was used once, for something
-/// that is over.
-pub fn give_back() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: it may be called at any time; no block that is in use is touched.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
-
-/// Has the C library keep memory that is freed, some megabytes of it, and take what is needed from it: a live capture asks for
-/// as much again at every report, and fresh pages cost more than what is written there.
-pub fn keep_freed() {
-    #[cfg(target_env = "gnu")]
-    {
-        /// What is as large as this is fresh memory: less than what gets large pages, …
-        const FRESH: libc::c_int = 5 << 20;
-        /// … and so much is kept at the end of what is in use.
-        const KEPT: libc::c_int = 8 << 20;
-        // SAFETY: these set two numbers of the allocator; a refusal leaves them as they were.
-        unsafe {
-            libc::mallopt(libc::M_MMAP_THRESHOLD, FRESH);
-            libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
-        }
-    }
-}
-
-/// Has all threads take memory from one heap. Those that threads begin of their own grow page by page, at a system call each;
-/// this one by some dozens. It suits a program of which one thread does nearly all there is to do.
-pub fn share_heap() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: it sets a number of the allocator; a refusal leaves it as it was.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1);
-    }
-}
 
 /// Has the kernel give the pages of memory that will be written soon, all at once: that takes half of the time that it takes
 /// when they are written, one after the other.
@@ -86,6 +54,19 @@ fn advise(start: *mut u8, len: usize) {
     }
 }
 
+/// Whether a block is one of the kernel's and not of the C library's.
+fn is_table(layout: Layout) -> bool {
+    (ALIGNED + 1..=PAGE).contains(&layout.align()) && (TABLE..LEAST).contains(&layout.size())
+}
+
+/// So many bytes of the kernel's, all zero; null if there are none.
+fn mapped(size: usize) -> *mut u8 {
+    let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a new mapping at a place of the kernel's choice touches no memory of ours.
+    let start = unsafe { libc::mmap(ptr::null_mut(), size, access, kind, -1, 0) };
+    if start == libc::MAP_FAILED { ptr::null_mut() } else { start.cast() }
+}
+
 /// So many bytes, aligned more strictly than `malloc` does; null if there are none.
 fn aligned(align: usize, size: usize) -> *mut u8 {
     let mut start = ptr::null_mut();
@@ -94,8 +75,8 @@ fn aligned(align: usize, size: usize) -> *mut u8 {
     if failed == 0 { start.cast() } else { ptr::null_mut() }
 }
 
-// SAFETY: every block is one of the C library's, of the size and with the alignment that were asked for; all of its
-// blocks are freed and resized by the same two functions.
+// SAFETY: every block is of the size and with the alignment that were asked for. It is the C library's, all of whose blocks are
+// freed and resized by the same two functions, or, as its layout says, a mapping.
 unsafe impl GlobalAlloc for LargePages {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let size = layout.size();
@@ -103,6 +84,8 @@ unsafe impl GlobalAlloc for LargePages {
             let start = aligned(LARGE.max(layout.align()), size);
             advise(start, size);
             start
+        } else if is_table(layout) {
+            mapped(size)
         } else if layout.align() > ALIGNED {
             aligned(layout.align(), size)
         } else {
@@ -127,7 +110,12 @@ unsafe impl GlobalAlloc for LargePages {
         start
     }
 
-    unsafe fn dealloc(&self, start: *mut u8, _layout: Layout) {
+    unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
+        if is_table(layout) {
+            // SAFETY: a mapping of so many bytes, by the caller's promise that it was allocated with this layout and not freed yet.
+            unsafe { libc::munmap(start.cast(), layout.size()) };
+            return;
+        }
         // SAFETY: a block of the C library's, by the caller's promise not freed yet.
         unsafe { libc::free(start.cast()) };
     }
@@ -158,7 +146,8 @@ mod tests {
     #[test]
     fn bytes_stay_through_every_change_of_size() {
         for align in [1, 8, 64, 4096] {
-            let sizes = [1, 4096, LEAST - 1, LEAST, LEAST + 1, 2 * LEAST, LARGE, 100];
+            let sizes =
+                [1, 4096, TABLE - 1, TABLE, TABLE + 1, LEAST - 1, LEAST, LEAST + 1, 2 * LEAST, LARGE, 100];
             let byte = |at: usize| (at % 251) as u8;
             let mut layout = Layout::from_size_align(sizes[0], align).unwrap();
             // SAFETY: sizes are not zero, and each block is freed once, with the layout that it has.

@@ -352,7 +352,7 @@ impl Collector {
 
     /// Ends every flow: gives their records to `each` in groups, in the order of their first packets.
     pub fn end_flows(&self, mut each: impl FnMut(Vec<Event>)) {
-        const AT_ONCE: usize = 2048;
+        const AT_ONCE: usize = 256;
         let mut order: Vec<(u32, &Flow)> = self.flows.numbered().collect();
         order.sort_unstable_by_key(|(_, f)| (f.first, f.key));
         for flows in order.chunks(AT_ONCE) {

@@ -28,6 +28,7 @@ const NEWS: Duration = Duration::from_millis(50);
 const MUCH_NEWS: Duration = Duration::from_millis(200);
 const MUCH: usize = 64;
 /// … and still less where the kernel tells owners, also of what has ended since.
+const NEWS_TOLD: Duration = Duration::from_millis(250);
 const MUCH_NEWS_TOLD: Duration = Duration::from_millis(500);
 /// How often flows are looked at that may have ended.
 const EXPIRY: Duration = Duration::from_secs(1);
@@ -104,8 +105,8 @@ pub(super) struct Worker<'a> {
     interval: Option<Duration>,
     next_report: Option<Instant>,
     last_news: Instant,
-    /// Of [`MUCH_NEWS`].
-    much_news: Duration,
+    /// How long nothing is told of flows that began: of few, and of [`MUCH`].
+    pauses: [Duration; 2],
     next_expiry: Instant,
     /// When counts of settled flows are to be taken, besides at reports.
     next_counts: Instant,
@@ -139,7 +140,7 @@ impl<'a> Worker<'a> {
             interval: job.interval,
             next_report: job.interval.filter(|_| number == 0).map(|i| start + i),
             last_news: start,
-            much_news: if told { MUCH_NEWS_TOLD } else { MUCH_NEWS },
+            pauses: if told { [NEWS_TOLD, MUCH_NEWS_TOLD] } else { [NEWS, MUCH_NEWS] },
             next_expiry: start + EXPIRY,
             next_counts: start,
             end: job.duration.map(|d| start + d),
@@ -290,7 +291,7 @@ impl<'a> Worker<'a> {
         let piled = self.table.events() >= EVENTS_AT_ONCE;
         let begun = self.table.begun();
         let told = begun > 0 || self.table.has_ended() || self.table.events() > 0;
-        let pause = if begun < MUCH { NEWS } else { self.much_news };
+        let pause = self.pauses[usize::from(begun >= MUCH)];
         let due = told && now >= self.last_news + pause;
         if piled || due || !changes.is_empty() {
             self.last_news = now;

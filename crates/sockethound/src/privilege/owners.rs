@@ -51,7 +51,7 @@ pub struct Manner {
 
 impl Default for Manner {
     fn default() -> Self {
-        Self { no_sandbox: false, no_bpf: false, bpf_ring: 4096 }
+        Self { no_sandbox: false, no_bpf: false, bpf_ring: 2048 }
     }
 }
 
@@ -106,10 +106,10 @@ pub fn run(manner: Manner) -> Result<()> {
     stream.peer_addr().context("owner-service is started by sockethound itself")?;
     // Else its name would be that of the link it was started by.
     rustix::thread::set_name(c"owner-service")?;
-    capture::memory::keep_freed();
     // First, since nobody captures before it is known what the kernel tells.
     let (kernel, greeting) = hooks::open(manner);
     greet(&stream, &greeting)?;
+    capture::memory::gather_program();
     open_as_many_as_allowed();
     let mut owners = Owners::open(&Config::default()).context("cannot look up owners")?;
     if let Some(kernel) = kernel {
