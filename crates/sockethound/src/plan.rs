@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use dissect::app::Depth;
-use flow::{Config, GroupBy, Keep, Options, Selection, Timeouts};
+use flow::{Config, GroupBy, Keep, Options, ProcessPattern, Selection, Timeouts};
 
 use crate::args::ReportArgs;
 use crate::hosts;
@@ -118,7 +118,7 @@ fn job(args: &ReportArgs, live: bool, events: bool) -> Job {
             exclude_lan: args.exclude_lan,
             local: args.local.clone(),
             told: BTreeSet::new(),
-            processes: args.process.clone(),
+            processes: with_real_paths(&args.process),
             own: Vec::new(),
         },
         group: args.group,
@@ -170,6 +170,17 @@ fn source(args: ReportArgs, live: bool) -> Source {
     })
 }
 
+/// Patterns, and for what is no executable's own path (`/bin/sh` where `/bin` is a link) another one for that: it is what the
+/// kernel tells.
+fn with_real_paths(patterns: &[ProcessPattern]) -> Vec<ProcessPattern> {
+    let real = patterns.iter().filter_map(|pattern| {
+        let ProcessPattern::Executable(path) = pattern else { return None };
+        let real = std::fs::canonicalize(path).ok()?.into_os_string().into_string().ok()?;
+        (real != *path).then_some(ProcessPattern::Executable(real))
+    });
+    patterns.iter().cloned().chain(real).collect()
+}
+
 /// Whether both are one regular file, by whatever names.
 fn is_same_file(one: &Path, other: &Path) -> bool {
     let identity = |path: &Path| {
@@ -177,4 +188,24 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
         Some((meta.dev(), meta.ino()))
     };
     identity(one).is_some_and(|one| identity(other) == Some(one))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_executable_is_meant_by_whatever_path_leads_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = std::fs::canonicalize(folder.path()).unwrap().join("programs");
+        std::fs::create_dir(&real).unwrap();
+        std::fs::write(real.join("tool"), "").unwrap();
+        let link = folder.path().join("bin");
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let exe = |path: &Path| ProcessPattern::Executable(path.to_str().unwrap().to_owned());
+        let asked = [exe(&link.join("tool")), exe(Path::new("/no/such")), ProcessPattern::Pid(5), exe(&real)];
+        let mut expected = asked.to_vec();
+        expected.push(exe(&real.join("tool")));
+        assert_eq!(with_real_paths(&asked), expected);
+    }
 }

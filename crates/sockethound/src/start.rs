@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use capture::ring::{self, RingSource, Snaplen};
-use flow::LiveConfig;
+use flow::{LiveConfig, ProcessPattern};
 use host::LocalAddresses;
 use rustix::thread::CapabilitySet;
 
@@ -23,6 +23,8 @@ use crate::run::say;
 const LOADING: Duration = Duration::from_secs(10);
 /// What memory there is (proc_meminfo(5)).
 const MEMINFO: &str = "/proc/meminfo";
+/// Who the users of this system are (passwd(5)).
+const PASSWD: &str = "/etc/passwd";
 /// Where nameservers are told (resolv.conf(5)).
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
@@ -93,6 +95,9 @@ pub(crate) fn open(
         },
         timeouts: job.options.live.unwrap_or_default(),
     });
+    if !quiet {
+        heed_choice(&rings, interfaces, &job.config.selection.processes);
+    }
     capture::memory::gather_program();
     let named = !interfaces.names.is_empty();
     Ok(Live {
@@ -102,6 +107,23 @@ pub(crate) fn open(
         named,
         quiet,
     })
+}
+
+/// Says of what was asked for that there is nothing to be had of it, for now.
+fn heed_choice(rings: &[RingSource], interfaces: &Interfaces, processes: &[ProcessPattern]) {
+    let down = rings.first().map(RingSource::down).unwrap_or_default();
+    for name in down.iter().filter(|name| interfaces.names.contains(name)) {
+        say(&format!("interface {name} is down"));
+    }
+    let users = fs::read_to_string(PASSWD).unwrap_or_default();
+    for pattern in processes {
+        if let ProcessPattern::User(user) = pattern
+            && user.parse::<u32>().is_err()
+            && !users.lines().any(|line| line.split(':').next() == Some(user))
+        {
+            say(&format!("warning: there is no user {user:?} in {PASSWD}"));
+        }
+    }
 }
 
 /// Gives up whatever a live run does not take from here on, before the first packet is read; `writes` are its outputs.

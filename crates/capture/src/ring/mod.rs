@@ -168,6 +168,12 @@ impl RingSource {
         self.links.all().filter(|&(n, _)| self.choice.has(n)).map(|(_, link)| link.name.clone()).collect()
     }
 
+    /// Those of them that are down: nothing passes there.
+    pub fn down(&self) -> Vec<String> {
+        let chosen = self.links.all().filter(|&(number, link)| self.choice.has(number) && !link.up);
+        chosen.map(|(_, link)| link.name.clone()).collect()
+    }
+
     /// Lists packets of the block that is read which were not lent yet, in `records`; `false` if it is not ours yet.
     fn list(&mut self) -> Result<bool, Error> {
         self.records.clear();
