@@ -94,11 +94,16 @@ impl Json {
 
     /// A string, with its quotes.
     pub(super) fn string(&mut self, text: &str) -> &mut Self {
+        let bytes = text.as_bytes();
+        // All bytes are looked at, several at a time: most strings are like this.
+        let is_plain = |byte: u8| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
+        if bytes.iter().fold(true, |plain, &byte| plain & is_plain(byte)) {
+            return self.plain(bytes);
+        }
         if !text.is_ascii() {
             return self.string_of_any(text);
         }
         self.text.push(b'"');
-        let bytes = text.as_bytes();
         let mut written = 0;
         for (at, &byte) in bytes.iter().enumerate() {
             let short = match byte {
@@ -148,6 +153,18 @@ impl Json {
         self.text.push(b'"');
         self.text.extend_from_slice(text);
         self.text.push(b'"');
+        self
+    }
+
+    /// A link-layer address in the form that RFC 7042, section 2.1 recommends (`00-00-5E-00-53-2A`), with its quotes.
+    pub(super) fn mac(&mut self, mac: [u8; 6]) -> &mut Self {
+        const HEX: &[u8; 16] = b"0123456789ABCDEF";
+        let mut text = *b"\"00-00-00-00-00-00\"";
+        for (byte, place) in mac.into_iter().zip((1..).step_by(3)) {
+            text[place] = HEX[usize::from(byte >> 4)];
+            text[place + 1] = HEX[usize::from(byte & 15)];
+        }
+        self.text.extend_from_slice(&text);
         self
     }
 
@@ -279,10 +296,20 @@ mod tests {
     #[test]
     fn strings_come_back() {
         let all: String = (0..0x250).filter_map(char::from_u32).chain("\u{202e}\u{2028}😀".chars()).collect();
-        for text in ["", "plain", "\"", "a\\b", "\u{1b}[31m", "\u{7f}", &all] {
-            let json = written(|j| _ = j.string(text));
+        let each = all.chars().map(|c| format!("of twenty bytes and{c}more"));
+        let some = ["", "plain", "\"", "a\\b", "\u{1b}[31m", "\u{7f}", &all].map(str::to_owned);
+        for text in each.chain(some) {
+            let json = written(|j| _ = j.string(&text));
             assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
             assert!(!json.chars().any(is_hidden), "{json}");
+        }
+    }
+
+    #[test]
+    fn link_layer_addresses_have_two_digits_a_byte() {
+        for mac in [[0, 0, 0x5e, 0, 0x53, 0x2a], [0xff; 6], [0, 1, 9, 10, 16, 0xa0]] {
+            let digits = mac.map(|byte| format!("{byte:02X}")).join("-");
+            assert_eq!(written(|j| _ = j.mac(mac)), format!("\"{digits}\""));
         }
     }
 

@@ -109,10 +109,10 @@ fn write_side(json: &mut Json, open: &str, end: &Endpoint, sent: Counters, calle
     }
 }
 
-/// An end's link-layer address, in the form that RFC 7042, section 2.1 recommends, and who made its interface.
+/// An end's link-layer address, and who made its interface.
 fn write_mac(json: &mut Json, mac: Option<Mac>, vendors: &Vendors) {
     let Some(mac) = mac else { return };
-    json.raw(r#","mac":"#).string(&mac.map(|byte| format!("{byte:02X}")).join("-"));
+    json.raw(r#","mac":"#).mac(mac);
     if let Some(vendor) = vendors.name(mac) {
         json.raw(r#","vendor":"#).string(vendor);
     }
