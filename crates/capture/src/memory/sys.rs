@@ -60,7 +60,7 @@ fn is_table(layout: Layout) -> bool {
 }
 
 /// So many bytes of the kernel's, all zero; null if there are none.
-fn mapped(size: usize) -> *mut u8 {
+pub(super) fn mapped(size: usize) -> *mut u8 {
     let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     // SAFETY: a new mapping at a place of the kernel's choice touches no memory of ours.
     let start = unsafe { libc::mmap(ptr::null_mut(), size, access, kind, -1, 0) };
@@ -103,7 +103,7 @@ unsafe impl GlobalAlloc for LargePages {
         }
         // SAFETY: the caller's promise.
         let start = unsafe { self.alloc(layout) };
-        if !start.is_null() {
+        if !start.is_null() && !is_table(layout) {
             // SAFETY: so many bytes were just allocated there.
             unsafe { start.write_bytes(0, layout.size()) };
         }

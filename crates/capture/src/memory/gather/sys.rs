@@ -1,11 +1,10 @@
 //! The system calls that put memory in the place of what is mapped.
 #![allow(unsafe_code, reason = "system calls that replace a mapping by its copy")]
 
-use std::ops::Range;
 use std::ptr;
 
 use super::Part;
-use crate::memory::sys::LARGE;
+use crate::memory::sys::{LARGE, mapped};
 
 /// Puts copies of `parts`, which are mapped and readable, in their places; the copies lie together. Whatever fails leaves them
 /// as they are.
@@ -15,15 +14,11 @@ pub(super) fn gather(parts: &[Part]) {
     let before = first.range.start % LARGE;
     let length = before + parts.iter().map(|part| part.range.len()).sum::<usize>();
     let room = length.next_multiple_of(LARGE) + LARGE;
-    // SAFETY: a new mapping at a place of the kernel's choice touches no memory of ours.
-    let got = unsafe {
-        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        libc::mmap(ptr::null_mut(), room, access, kind, -1, 0)
-    };
-    if got == libc::MAP_FAILED {
+    let start = mapped(room);
+    if start.is_null() {
         return;
     }
-    let (start, end) = (got.cast::<u8>(), got.cast::<u8>().wrapping_add(room));
+    let end = start.wrapping_add(room);
     let area = start.wrapping_add(start.align_offset(LARGE));
     // SAFETY: advice about the new mapping. Failure leaves small pages.
     unsafe { libc::madvise(area.cast(), room - LARGE, libc::MADV_HUGEPAGE) };
@@ -39,12 +34,12 @@ pub(super) fn gather(parts: &[Part]) {
     release(next, end);
 }
 
-/// Copies a part to `copy`, and moves that to where the part is.
+/// Copies a part to `copy`, and moves that to where the part is. The kernel looks for reasons to refuse before it takes the
+/// part away; only if it then had no memory for the page tables' own bookkeeping would the part be lost, and the process with it.
 fn replace(part: &Part, copy: *mut u8) -> bool {
-    let Range { start, .. } = part.range;
     let (length, moved) = (part.range.len(), copy.cast::<libc::c_void>());
     let access = if part.executable { libc::PROT_READ | libc::PROT_EXEC } else { libc::PROT_READ };
-    let to = ptr::with_exposed_provenance_mut::<libc::c_void>(start);
+    let to = ptr::with_exposed_provenance_mut::<libc::c_void>(part.range.start);
     // SAFETY: `copy` is of the new mapping, which nobody else knows of, and as long. What is replaced is mapped, readable and not
     // written to, by the caller's word; the kernel does it in one step, as others see it: whoever runs or reads there finds the
     // same bytes before and after.
