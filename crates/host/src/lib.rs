@@ -55,3 +55,4 @@ pub use namespaces::{DiagSockets, NetNamespace};
 pub use owners::{Config, Costs, Owners};
 pub use proc::{Proc, Stat};
 pub use sockets::{Socket, SocketTable, State};
+pub use users::is_user;

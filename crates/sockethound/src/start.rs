@@ -23,8 +23,6 @@ use crate::run::say;
 const LOADING: Duration = Duration::from_secs(10);
 /// What memory there is (proc_meminfo(5)).
 const MEMINFO: &str = "/proc/meminfo";
-/// Who the users of this system are (passwd(5)).
-const PASSWD: &str = "/etc/passwd";
 /// Where nameservers are told (resolv.conf(5)).
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
@@ -115,13 +113,12 @@ fn heed_choice(rings: &[RingSource], interfaces: &Interfaces, processes: &[Proce
     for name in down.iter().filter(|name| interfaces.names.contains(name)) {
         say(&format!("interface {name} is down"));
     }
-    let users = fs::read_to_string(PASSWD).unwrap_or_default();
     for pattern in processes {
         if let ProcessPattern::User(user) = pattern
             && user.parse::<u32>().is_err()
-            && !users.lines().any(|line| line.split(':').next() == Some(user))
+            && !host::is_user(user)
         {
-            say(&format!("warning: there is no user {user:?} in {PASSWD}"));
+            say(&format!("warning: there is no user {user:?} here"));
         }
     }
 }

@@ -187,21 +187,3 @@ impl Drop for Over<'_> {
         self.0.store(true, Ordering::Relaxed);
     }
 }
-
-/// What was asked for by name and has nothing to give is spoken of.
-#[test]
-fn root_an_interface_that_is_down_and_a_user_that_is_not_there_are_named() {
-    let Some(lab) = Lab::new(&["a"]) else { return };
-    lab.ip("a", "link add idle type bridge");
-    lab.ip("a", "link add busy type bridge");
-    lab.ip("a", "link set busy up");
-    let run =
-        Running::start(&lab, "a", "-i idle -i busy -p user:nobody-at-all -p user:root -p user:77777").stop();
-    assert!(run.status.success());
-    let lines: Vec<_> = run.stderr.lines().filter(|l| l.contains("down") || l.contains("user")).collect();
-    let expected = [
-        "sockethound: interface idle is down",
-        "sockethound: warning: there is no user \"nobody-at-all\" in /etc/passwd",
-    ];
-    assert_eq!(lines, expected, "{}", run.stderr);
-}
