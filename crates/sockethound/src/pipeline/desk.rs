@@ -289,6 +289,11 @@ impl Desk {
         said.map(|(.., name)| format!("interface {name} is down")).filter(|_| !self.quiet).collect()
     }
 
+    /// Whether the kernel tells owners by itself.
+    pub(super) fn is_told(&self) -> bool {
+        self.attribution.is_told()
+    }
+
     /// Whether owners were asked for who have not answered.
     pub(super) fn is_waiting(&self) -> bool {
         self.attribution.is_waiting()

@@ -18,8 +18,10 @@ use super::{Gone, Job, Output, Watch, end_flows};
 use crate::attribution::Attribution;
 use crate::resolver::Resolver;
 
-/// How often the collector looks for answers. Nobody is shown one before the next report, which waits for what is known by then.
-const LOOKS: Duration = Duration::from_millis(250);
+/// How often the collector looks for answers, while there are questions and no kernel tells owners by itself; and otherwise.
+/// Nobody is shown one before the next report, which waits for what is known by then.
+const BUSY: Duration = Duration::from_millis(100);
+const QUIET: Duration = Duration::from_millis(250);
 /// How long the last answers are waited for.
 const LAST_ANSWERS: Duration = Duration::from_millis(1500);
 /// How often it is looked for them.
@@ -116,7 +118,7 @@ fn collect(
     }
     let mut ended = None;
     loop {
-        match incoming.recv_timeout(LOOKS) {
+        match incoming.recv_timeout(if desk.is_waiting() && !desk.is_told() { BUSY } else { QUIET }) {
             Ok(news) if news.stopped => {
                 ended = Some(now());
                 desk.take_sockets(true);

@@ -24,10 +24,10 @@ use super::{EVENTS_AT_ONCE, Gone, Job, Observe, PATIENCE, Watch};
 const MAX_KEPT: usize = 2 * EVENTS_AT_ONCE;
 /// How often flows that began are told of, at most: soon, so that their owners are found while they live, …
 const NEWS: Duration = Duration::from_millis(50);
-/// … but less often where so many begin at once that each telling costs more than it finds, …
+/// … but less often where so many begin at once that each telling costs more than it finds.
 const MUCH_NEWS: Duration = Duration::from_millis(200);
 const MUCH: usize = 64;
-/// … and still less where the kernel tells owners, also of what has ended since.
+/// The same where the kernel tells owners, also of what has ended since.
 const NEWS_TOLD: Duration = Duration::from_millis(250);
 const MUCH_NEWS_TOLD: Duration = Duration::from_millis(500);
 /// How often flows are looked at that may have ended.
