@@ -130,9 +130,9 @@ pub struct ReportArgs {
     /// Keep N bytes of each packet; 0 keeps all [default: the headers, and all of what is read further]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u32>, conflicts_with = "read", help_heading = "Capture")]
     pub snaplen: Option<u32>,
-    /// Memory for packets that wait to be counted, in MiB
-    #[arg(long, value_name = "MIB", allow_negative_numbers = true, default_value_t = 32.0, value_parser = ring_size, conflicts_with = "read", help_heading = "Capture")]
-    pub ring: f64,
+    /// Memory for packets that wait to be counted, in MiB [default: 32, or 16 where the kernel counts what has no room there]
+    #[arg(long, value_name = "MIB", allow_negative_numbers = true, value_parser = ring_size, conflicts_with = "read", help_heading = "Capture")]
+    pub ring: Option<f64>,
     /// Count in N threads, each with its part of the ring
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256), conflicts_with = "read", help_heading = "Capture")]
     pub workers: u16,

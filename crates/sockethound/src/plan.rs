@@ -53,8 +53,8 @@ pub struct Interfaces {
     pub promiscuous: bool,
     /// Bytes kept of each packet, 0 for all; `None` for as many as are read.
     pub snaplen: Option<u32>,
-    /// Memory for packets, in bytes.
-    pub ring_bytes: usize,
+    /// Memory for packets, in bytes; `None` for as much as suits.
+    pub ring_bytes: Option<usize>,
     /// How many threads count.
     pub workers: usize,
     /// Use the clocks of network cards.
@@ -160,7 +160,7 @@ fn source(args: ReportArgs, live: bool) -> Source {
         names: args.interface,
         promiscuous: args.promisc,
         snaplen: args.snaplen,
-        ring_bytes: (args.ring * f64::from(1 << 20)) as usize,
+        ring_bytes: args.ring.map(|mib| (mib * f64::from(1 << 20)) as usize),
         workers: usize::from(args.workers),
         hardware_clock: args.hardware_clock,
         resolve: args.resolve,

@@ -14,6 +14,7 @@
 #ifndef SOCKETHOUND_SETTLED_H
 #define SOCKETHOUND_SETTLED_H
 
+#include "clock.h"
 #include "hash.h"
 #include "print.h"
 
@@ -285,13 +286,13 @@ INLINE int count_segment(struct __sk_buff *skb, struct state *s, const __u32 *tc
 	if (is_pure_ack(&g)) {
 		if (!counts_nothing(p))
 			return 0;
-		add_settled(skb, s, p, pk, 0, bpf_ktime_get_ns());
+		add_settled(skb, s, p, pk, 0, packet_time());
 		return 1;
 	}
 	t = p->counts & COUNTS_DATA ? goes_on(s, place, &g) : 0;
 	if (!t)
 		return 0;
-	now = bpf_ktime_get_ns();
+	now = packet_time();
 	t->last = now;
 	add_settled(skb, s, p, pk, g.len, now);
 	return 1;
@@ -307,7 +308,7 @@ INLINE int count_datagram(struct __sk_buff *skb, struct state *s, const __u32 *u
 	if (!p || is_full(p) || f->ip_bytes < header || may_be_read(s, udp, len))
 		return 0;
 	/* A datagram of less than its own header is read. */
-	add_settled(skb, s, p, pk, len - 8, bpf_ktime_get_ns());
+	add_settled(skb, s, p, pk, len - 8, packet_time());
 	return 1;
 }
 

@@ -30,7 +30,7 @@ const CALL_FILTER: u32 = 1;
 /// Places in the index for each entry: then few are looked at in vain.
 const PLACES: usize = 4;
 /// Bytes of the ring for each byte of one generation's entries.
-const SHARE: usize = 16;
+const SHARE: usize = 8;
 /// Entries of one generation, at most and at least: 64 MiB and 64 KiB of both.
 const MOST: usize = 1 << 17;
 const LEAST: usize = 1 << 7;
