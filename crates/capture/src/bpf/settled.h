@@ -154,7 +154,9 @@ INLINE void add_settled(struct __sk_buff *skb, const struct state *s, struct set
 
 	if (p->counts >> LINK != f->ip)
 		__sync_fetch_and_or(&p->counts, f->ip << LINK);
-	p->last = now;
+	/* Another processor may have read the clock since. */
+	if (now > p->last)
+		p->last = now;
 	if (padding)
 		__sync_fetch_and_add(&p->padding, padding);
 	if (more)
