@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use flow::{GroupBy, Network, ProcessPattern, SortKey};
@@ -122,7 +122,7 @@ fn chosen<T: Copy>(choices: &[Choice<T>], typed: &str) -> Option<T> {
 #[expect(clippy::struct_excessive_bools, reason = "one switch, one field")]
 pub struct ReportArgs {
     /// Capture on this interface only; repeatable [default: all, every packet counted once]
-    #[arg(short, long, value_name = "IF", conflicts_with = "read", help_heading = "Capture")]
+    #[arg(short, long, value_name = "IF", value_parser = NonEmptyStringValueParser::new(), conflicts_with = "read", help_heading = "Capture")]
     pub interface: Vec<String>,
     /// Capture what is addressed to others, too
     #[arg(long, conflicts_with = "read", help_heading = "Capture")]

@@ -180,6 +180,7 @@ fn wrong_usage_says_what_may_have_been_meant() {
     one_line(&run(&["-t", "soon"]), 2, &["\"soon\" is not a number of seconds above 0"]);
     one_line(&run(&["-g", "host"]), 2, &["write -g=host"]);
     one_line(&run(&["tcp", "port", "80"]), 2, &["'tcp' is no command", "filter expressions"]);
+    one_line(&run(&["-i", ""]), 2, &["a value is required for '--interface <IF>'"]);
     one_line(&run(&["-i", "lo", "host", "10.0.0.1"]), 2, &["'host' is no command"]);
     one_line(&run(&["-i", "lo", "schema"]), 2, &["'schema' cannot be used with"]);
     one_line(&run(&["docter"]), 2, &["'docter'", "'doctor'"]);
