@@ -30,9 +30,8 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// since: at 50,000 packets a second a block is full by then.
 const TOLD_PATIENCE: Duration = Duration::from_millis(100);
 
-/// Memory for packets that wait, in bytes; where those that find no room there are counted all the same, less is enough.
+/// Memory for packets that wait, in bytes; half of it where those that find no room there are counted all the same.
 const RING: usize = 32 << 20;
-const RING_COUNTED: usize = 16 << 20;
 
 /// How a run could not begin: the exit status, and one line.
 pub(crate) type Refusal = (Exit, String);
@@ -45,16 +44,21 @@ pub(crate) fn open(
     no_sandbox: bool,
     wants: impl Fn() -> bool,
 ) -> Result<Live, Refusal> {
+    let ring_bytes = interfaces.ring_bytes.unwrap_or(RING);
+    let halve_if_counted = interfaces.ring_bytes.is_none();
     let mut options = ring::Options {
         interfaces: interfaces.names.clone(),
         snaplen: interfaces.snaplen.map_or(Snaplen::Adaptive, Snaplen::Fixed),
+        ring_bytes,
+        halve_if_counted,
+        block_bytes: block((ring_bytes >> u32::from(halve_if_counted)) / interfaces.workers),
         promiscuous: interfaces.promiscuous,
         hardware_clock: interfaces.hardware_clock,
         count_in_kernel: !interfaces.no_bpf && !interfaces.drop_when_late,
         ..ring::Options::default()
     };
     let memory = fs::read_to_string(MEMINFO).unwrap_or_default();
-    if let Some(line) = beyond_memory(interfaces.ring_bytes.unwrap_or(RING), &memory) {
+    if let Some(line) = beyond_memory(ring_bytes, &memory) {
         return Err((Exit::Failed, line));
     }
     // First, since it is a process of its own: what is opened from here on is not its business.
@@ -66,9 +70,6 @@ pub(crate) fn open(
     if greeting.told {
         options.patience = TOLD_PATIENCE;
     }
-    let usual = if greeting.told && options.count_in_kernel { RING_COUNTED } else { RING };
-    options.ring_bytes = interfaces.ring_bytes.unwrap_or(usual);
-    options.block_bytes = block(options.ring_bytes / interfaces.workers);
     capture::memory::share_heap();
     let conntrack = host::Conntrack::open().ok();
     let rings = RingSource::open_group(&options, interfaces.workers, wants).map_err(refusal)?;

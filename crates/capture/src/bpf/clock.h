@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * When a packet is counted. To read the clock takes as long as all else that is
- * done for a packet of a settled flow, since the processor waits until whatever
+ * When a packet is counted. To read the clock is the dearest single step of what
+ * is done for a packet of a settled flow, since the processor waits until whatever
  * it had begun is over. So where a processor has many of them, one reading is
  * for several: never beyond the kernel's own tick, and only while those before
  * have come at such a pace.

@@ -90,12 +90,17 @@ impl RingSource {
         if options.hardware_clock {
             socket.stamp_by_hardware().map_err(|e| Error::system("use hardware clocks", e))?;
         }
-        let late = loader.map(|loader| count_late(loader, options, &choice));
-        let blocks = map(&socket, options)?;
+        let counted = Options {
+            ring_bytes: options.ring_bytes >> u32::from(options.halve_if_counted),
+            ..options.clone()
+        };
+        let late = loader.map(|loader| count_late(loader, &counted, &choice));
         let (late, refusal) = match late.transpose() {
             Ok(late) => (late, None),
             Err(refusal) => (None, Some(refusal)),
         };
+        let options = if late.is_some() { counted } else { options.clone() };
+        let blocks = map(&socket, &options)?;
         Ok(Self {
             socket,
             blocks,
@@ -113,7 +118,7 @@ impl RingSource {
             changes: Vec::new(),
             choice,
             stopped: false,
-            options: options.clone(),
+            options,
             received: 0,
             captured: 0,
             totals: Cell::default(),

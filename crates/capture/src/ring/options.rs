@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Snaplen;
 
 /// What to capture, and with how much memory.
+#[expect(clippy::struct_excessive_bools, reason = "one switch, one field")]
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Names of interfaces; none for all there are and will be.
@@ -16,6 +17,8 @@ pub struct Options {
     pub snaplen: Snaplen,
     /// Memory of the ring, in bytes; locked, and counted as resident.
     pub ring_bytes: usize,
+    /// Half of that memory is enough where the kernel counts what the ring may have no room for.
+    pub halve_if_counted: bool,
     /// Memory of one block, in bytes: a power of two of at least 4096. At most so much is kept of a packet.
     pub block_bytes: usize,
     /// How long a packet waits at most until its block is handed over.
@@ -36,6 +39,7 @@ impl Default for Options {
             interfaces: Vec::new(),
             snaplen: Snaplen::Adaptive,
             ring_bytes: 32 << 20,
+            halve_if_counted: false,
             block_bytes: 1 << 20,
             patience: Duration::from_millis(50),
             promiscuous: false,

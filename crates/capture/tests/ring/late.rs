@@ -111,3 +111,15 @@ fn root_the_kernel_drops_nothing() {
         }
     }
 }
+
+/// Less memory only where nothing is lost for it.
+#[test]
+fn root_a_ring_is_halved_where_the_kernel_counts() {
+    let Some(lab) = Lab::new() else { return };
+    let options = Options { ring_bytes: 4 << 20, halve_if_counted: true, ..lab.options("a", &["va"]) };
+    assert_eq!(RingSource::open(&options).unwrap().bytes(), 4 << 20);
+    let Some(counted) = counting(&options) else { return };
+    assert_eq!(counted.bytes(), 2 << 20);
+    let as_asked = Options { halve_if_counted: false, ..options };
+    assert_eq!(counting(&as_asked).unwrap().bytes(), 4 << 20);
+}
