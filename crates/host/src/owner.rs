@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::Owner;
 use crate::cgroup::Placement;
 use crate::container::ContainerNames;
-use crate::kernel::Process;
-use crate::proc::Proc;
+use crate::kernel::{Process, Program};
+use crate::proc::{Proc, words};
 use crate::users::Users;
 
 /// The kernel's limit of a process's name, in bytes.
@@ -67,16 +67,18 @@ impl OwnerReader {
         &mut self,
         task: &Process,
         start: u64,
-        executable: Option<String>,
+        program: Option<&Program>,
         placement: Placement,
     ) -> Owner {
+        let executable = program.map(|program| program.path.clone());
+        let command_line = program.map(|program| words(&program.arguments)).unwrap_or_default();
         let owner = Owner {
             pid: task.pid,
             start,
-            name: whole_name(&task.name.text(), executable.as_deref(), &[]),
+            name: whole_name(&task.name.text(), executable.as_deref(), &command_line),
             user: None,
             executable,
-            command_line: Vec::new(),
+            command_line,
             uid: Some(task.uid),
             parent: task.parent,
             cgroup: None,

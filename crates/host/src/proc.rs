@@ -90,11 +90,8 @@ impl Proc {
     /// The arguments, as they were given, the first 4,096 bytes of them: there may be megabytes.
     pub fn command_line(&self, pid: u32) -> Vec<String> {
         let bytes = read_up_to(COMMAND_LINE, &self.path(pid, "cmdline")).unwrap_or_default();
-        let bytes = bytes.strip_suffix(&[0]).unwrap_or(&bytes);
-        if bytes.is_empty() {
-            return Vec::new(); // a kernel thread, or a process that is ending
-        }
-        bytes.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+        // There are none of a kernel thread, or of a process that is ending.
+        words(bytes.strip_suffix(&[0]).unwrap_or(&bytes))
     }
 
     /// The path of the executable, without the kernel's ` (deleted)`.
@@ -177,6 +174,14 @@ fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     let parent = fields.nth(1)?.parse().ok()?;
     let start = fields.nth(17)?.parse().ok()?;
     Some(Stat { comm, parent, start })
+}
+
+/// The words of a command line, which zero bytes part.
+pub(crate) fn words(bytes: &[u8]) -> Vec<String> {
+    if bytes.is_empty() {
+        return Vec::new();
+    }
+    bytes.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
 #[cfg(test)]

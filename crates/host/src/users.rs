@@ -3,13 +3,16 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 /// Where accounts are.
 const FILE: &str = "/etc/passwd";
+
+/// How often it is looked whether it changed.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Whether the password file knows a user of this name; those of network directories it does not.
 pub fn is_user(name: &str) -> bool {
@@ -29,28 +32,37 @@ pub(crate) struct Account {
 pub(crate) struct Users {
     path: PathBuf,
     read: Option<SystemTime>,
+    looked: Option<Instant>,
     accounts: HashMap<u32, Account, RandomState>,
 }
 
 impl Users {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, read: None, accounts: HashMap::default() }
+        Self { path, read: None, looked: None, accounts: HashMap::default() }
     }
 
     /// The account of a user id; of several, the first line's.
     pub(crate) fn account(&mut self, uid: u32) -> Option<&Account> {
-        let modified = fs::metadata(&self.path).and_then(|metadata| metadata.modified()).ok();
-        if modified != self.read {
-            self.read = modified;
-            self.accounts.clear();
-            let bytes = fs::read(&self.path).unwrap_or_default();
-            for line in String::from_utf8_lossy(&bytes).lines() {
-                if let Some((uid, account)) = parse(line) {
-                    self.accounts.entry(uid).or_insert(account);
-                }
-            }
+        if self.looked.is_none_or(|at| at.elapsed() >= AGAIN) {
+            self.looked = Some(Instant::now());
+            self.look();
         }
         self.accounts.get(&uid)
+    }
+
+    fn look(&mut self) {
+        let modified = fs::metadata(&self.path).and_then(|metadata| metadata.modified()).ok();
+        if modified == self.read {
+            return;
+        }
+        self.read = modified;
+        self.accounts.clear();
+        let bytes = fs::read(&self.path).unwrap_or_default();
+        for line in String::from_utf8_lossy(&bytes).lines() {
+            if let Some((uid, account)) = parse(line) {
+                self.accounts.entry(uid).or_insert(account);
+            }
+        }
     }
 }
 

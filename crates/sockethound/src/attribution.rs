@@ -38,6 +38,8 @@ pub struct Attribution {
     lost_said: u64,
     asked: Asked,
     unasked: VecDeque<(Ticket, Question)>,
+    /// Translations or changes of owners had come when it was last listened.
+    heard: bool,
 }
 
 /// A reading of what sockets did.
@@ -112,15 +114,20 @@ impl Attribution {
         true
     }
 
-    /// Whether somebody was asked who has not answered.
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.owners.is_some() && (self.asked.open > 0 || !self.unasked.is_empty())
+    /// How many questions have no answer yet.
+    pub(crate) fn asked(&self) -> usize {
+        if self.owners.is_some() { self.asked.open + self.unasked.len() } else { 0 }
+    }
+
+    /// Whether anything was told that was not asked for, when it was last listened: more may follow.
+    pub(crate) fn has_heard(&self) -> bool {
+        self.heard
     }
 
     /// Asks what `collector` wants to know, gives it the answers that have come, and what else is known by now; gives what
     /// the user is to be told.
     pub(crate) fn exchange(&mut self, collector: &mut Collector, now: Timestamp) -> Option<String> {
-        self.take_translations(collector, now);
+        self.heard = self.take_translations(collector, now);
         let questions = collector.take_questions();
         let client = self.owners.as_mut()?;
         self.unasked.extend(questions);
@@ -149,6 +156,7 @@ impl Attribution {
         };
         let received = if all { client.catch_up(CATCHING_UP, each) } else { client.receive(each) };
         for change in client.take_changes() {
+            self.heard = true;
             collector.change(&change, now);
         }
         let lost = client.lost();
@@ -169,9 +177,12 @@ impl Attribution {
         Some(format!("warning: {times} {what}: sockets that ended meanwhile may have no owner"))
     }
 
-    fn take_translations(&mut self, collector: &mut Collector, now: Timestamp) {
-        let Some(conntrack) = &mut self.conntrack else { return };
-        for t in conntrack.take().unwrap_or_default() {
+    /// Gives whether there were any.
+    fn take_translations(&mut self, collector: &mut Collector, now: Timestamp) -> bool {
+        let Some(conntrack) = &mut self.conntrack else { return false };
+        let taken = conntrack.take().unwrap_or_default();
+        let any = !taken.is_empty();
+        for t in taken {
             let tuple = |(src, dst): (std::net::SocketAddr, std::net::SocketAddr)| dissect::FiveTuple {
                 src: dissect::Endpoint { addr: src.ip(), port: src.port() },
                 dst: dissect::Endpoint { addr: dst.ip(), port: dst.port() },
@@ -181,6 +192,7 @@ impl Attribution {
                 Translation { original: tuple(t.original), translated: tuple(t.translated), ended: t.ended };
             collector.translate(&translation, now);
         }
+        any
     }
 }
 

@@ -14,7 +14,7 @@ use signal_hook::flag;
 
 use crate::exit::Exit;
 use crate::geo::Geo;
-use crate::pipeline::{self, Files, Input, Output, Watch};
+use crate::pipeline::{self, Bell, Files, Input, Output, Watch};
 use crate::plan::{Plan, Source};
 use crate::progress::Progress;
 use crate::sink::Sink;
@@ -35,7 +35,8 @@ pub fn run(plan: Plan) -> anyhow::Result<Exit> {
     let writes: Vec<&Path> = places.iter().map(PathBuf::as_path).collect();
     let live = means.live;
     // Before anything takes long: a signal asks for an end or a report from the first moment on.
-    let watch = Watch::default();
+    let (bell, heard) = live.then(Bell::new).transpose().context("cannot listen to signals")?.unzip();
+    let watch = Watch { bell, ..Watch::default() };
     let signals = Signals::listen(&watch).context("cannot listen to signals")?;
     let (input, total) = match source {
         Source::Files(files) => {
@@ -49,7 +50,12 @@ pub fn run(plan: Plan) -> anyhow::Result<Exit> {
         Source::Interfaces(interfaces) => {
             let wants = || !watch.stop.load(Ordering::Relaxed);
             match start::open(&interfaces, &mut job, quiet, no_sandbox, wants) {
-                Ok(live) => (Input::Live(Box::new(live)), None),
+                Ok(mut live) => {
+                    if let Some(heard) = heard {
+                        live.heed_bell(heard);
+                    }
+                    (Input::Live(Box::new(live)), None)
+                }
                 Err(refusal) => return Ok(refused(refusal)),
             }
         }
@@ -172,6 +178,11 @@ impl Signals {
         // Behind these, so that whoever looks finds them.
         for signal in [SIGHUP, SIGWINCH] {
             flag::register(signal, Arc::clone(&watch.asked))?;
+        }
+        if let Some(bell) = &watch.bell {
+            [SIGINT, SIGTERM, SIGUSR1, SIGHUP, SIGWINCH]
+                .into_iter()
+                .try_for_each(|signal| bell.ring_by(signal))?;
         }
         Ok(signals)
     }

@@ -27,8 +27,8 @@ const MEMINFO: &str = "/proc/meminfo";
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// How long a packet waits at most for its block to be handed over where the kernel tells owners, also of what has ended
-/// since: at 50,000 packets a second a block is full by then.
-const TOLD_PATIENCE: Duration = Duration::from_millis(100);
+/// since: few packets are worth no more wake-ups than that.
+const TOLD_PATIENCE: Duration = Duration::from_millis(250);
 
 /// Memory for packets that wait, in bytes; half of it where those that find no room there are counted all the same.
 const RING: usize = 32 << 20;

@@ -58,6 +58,16 @@ pub struct Process {
     pub name: Comm,
 }
 
+/// What a process has executed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Program {
+    /// As it was asked for, of at most 127 bytes; it may be relative.
+    pub path: String,
+    /// Its arguments, the name it was called by among them, each behind a zero byte but the first; of at most 512 bytes. Empty if
+    /// they could not be read.
+    pub arguments: Vec<u8>,
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -74,8 +84,8 @@ pub enum Kind {
     Owner,
     /// No process has the socket any more.
     End,
-    /// A process has executed this path; there is no socket.
-    Exec(String),
+    /// A process has executed a program; there is no socket.
+    Exec(Program),
     /// A socket that has no other end was there already.
     There,
 }
@@ -164,6 +174,14 @@ fn until_zero(bytes: &[u8]) -> &[u8] {
     bytes.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
+/// Reads what is behind the `struct event` of a `struct executed`.
+fn program(text: &[u8]) -> Program {
+    let path = until_zero(text);
+    let arguments = text.get(path.len() + 1..).unwrap_or_default();
+    let arguments = arguments.strip_suffix(&[0]).unwrap_or(arguments);
+    Program { path: String::from_utf8_lossy(path).into_owned(), arguments: arguments.to_vec() }
+}
+
 /// Reads a `struct owner`.
 pub(super) fn process(from: &mut Fields<'_>) -> Option<Process> {
     let (start, cgroup) = (from.u64()?, from.u64()?);
@@ -172,7 +190,7 @@ pub(super) fn process(from: &mut Fields<'_>) -> Option<Process> {
     Some(Process { pid, start, exec, parent, uid, cgroup, name })
 }
 
-/// Reads a `struct event`, and the path behind it.
+/// Reads a `struct event`, and the program behind it.
 pub(super) fn parse(bytes: &[u8]) -> Option<Event> {
     let mut from = Fields(bytes);
     let kind = from.u32()?;
@@ -195,7 +213,7 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Event> {
         1 => tuple,
         2 => Kind::Owner,
         3 => Kind::End,
-        4 => Kind::Exec(String::from_utf8_lossy(until_zero(from.0)).into_owned()),
+        4 => Kind::Exec(program(from.0)),
         5 if version != 0 => tuple,
         5 => Kind::There,
         _ => return None,
@@ -206,4 +224,29 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Event> {
         _ => Known::Used,
     };
     Some(Event { kind, at, cookie, namespace, process, known })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn executed(text: &[u8]) -> Kind {
+        let mut bytes = vec![0; EVENT];
+        bytes[0] = 4;
+        bytes.extend_from_slice(text);
+        parse(&bytes).unwrap().kind
+    }
+
+    #[test]
+    fn a_program_and_its_arguments() {
+        let program = |path: &str, arguments: &[u8]| {
+            Kind::Exec(Program { path: path.to_owned(), arguments: arguments.to_vec() })
+        };
+        assert_eq!(executed(b"/bin/cat\0cat\0-\0\0"), program("/bin/cat", b"cat\0-\0"));
+        assert_eq!(executed(b"./x\0cut off, as lon"), program("./x", b"cut off, as lon"));
+        assert_eq!(executed(b"./x\0"), program("./x", b""));
+        // Cut where it is not: there is nothing to read beyond.
+        assert_eq!(executed(b"/no/end"), program("/no/end", b""));
+        assert_eq!(executed(b""), program("", b""));
+    }
 }

@@ -141,6 +141,11 @@ struct files_struct {
 	struct fdtable *fdt;
 } CORE;
 
+struct mm_struct {
+	unsigned long arg_start;
+	unsigned long arg_end;
+} CORE;
+
 struct task_struct {
 	unsigned int flags;
 	int pid;
@@ -149,6 +154,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	__u64 start_boottime;
 	const struct cred *cred;
+	struct mm_struct *mm;
 	struct files_struct *files;
 	struct css_set *cgroups;
 	char comm[16];

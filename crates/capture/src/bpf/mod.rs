@@ -15,7 +15,7 @@ mod trampolines;
 pub(crate) use self::sys::Words;
 
 pub use self::accounts::{Account, RoundTrip, Total};
-pub use self::event::{Comm, Event, Kind, Known, Process};
+pub use self::event::{Comm, Event, Kind, Known, Process, Program};
 pub use self::load::{Object, Place, Refusal};
-pub use self::owners::{Hooks, Options, Wake, hooks, is_counting, namespace_cookie};
+pub use self::owners::{Hooks, Options, hooks, is_counting, namespace_cookie};
 pub use self::trampolines::probe as probe_trampolines;

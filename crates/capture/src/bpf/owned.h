@@ -8,7 +8,9 @@
 #include "kernel.h"
 
 #define COMM 16
+/* So much of a program's path is told, and of its arguments. */
 #define PATH 128
+#define ARGUMENTS 512
 /* Fingerprints of five-tuples that a socket was last told with. */
 #define TOLD 4
 /* So often an owner may change at once; further changes wait (nanoseconds) for one another. */
@@ -125,7 +127,7 @@ enum kind {
 	KIND_OWNER = 2,
 	/* No process has this socket any more. */
 	KIND_END = 3,
-	/* This process has executed another program: its path follows. */
+	/* This process has executed another program: its path follows, ended by a zero, then its arguments, each ended by one. */
 	KIND_EXEC = 4,
 	/* A socket that was there: as KIND_TUPLE, the remote end being zero if it has none. */
 	KIND_THERE = 5,
@@ -156,7 +158,7 @@ _Static_assert(sizeof(struct event) == 120, "whoever reads it knows its size");
 
 struct executed {
 	struct event event;
-	char path[PATH];
+	char text[PATH + ARGUMENTS];
 };
 
 /* The smoothed round-trip time of a connection, in microseconds. */
@@ -176,6 +178,14 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4 << 20);
 } events SEC(".maps");
+
+/* What is told of a program, while it is put together: most are short. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct executed);
+} executing SEC(".maps");
 
 /* What was told of sockets with many destinations. Losing an entry only repeats an event. */
 struct {
@@ -227,9 +237,7 @@ static __always_inline void lose(void)
 		__sync_fetch_and_add(l, 1);
 }
 
-/* What the reader wants to be woken for; it reads by the clock while much is told. It has this mapped. */
-enum { WAKE_NEVER, WAKE_EXEC, WAKE_ALWAYS };
-
+/* Set by the reader, who has it mapped, to be woken by the next event; it reads by the clock while anything is told. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -239,13 +247,13 @@ struct {
 } wake SEC(".maps");
 
 /* Wakes the reader if it wants that, once, or if the ring begins to fill. */
-static __always_inline __u64 wakeup(__u32 least)
+static __always_inline __u64 wakeup(void)
 {
 	__u32 zero = 0;
 	__u64 *wanted = bpf_map_lookup_elem(&wake, &zero), size;
 
-	if (wanted && *wanted >= least) {
-		*wanted = WAKE_NEVER;
+	if (wanted && *wanted) {
+		*wanted = 0;
 		return BPF_RB_FORCE_WAKEUP;
 	}
 	size = bpf_ringbuf_query(&events, BPF_RB_RING_SIZE);

@@ -312,23 +312,43 @@ int tcp_retransmit_skb(__u64 *ctx)
 
 /* ---- programs executed ---- */
 
+/* Its own memory, which has just been written: what is not there is not told. */
+static __always_inline __u32 arguments(struct task_struct *task, char *to)
+{
+	struct mm_struct *mm = task->mm;
+	__u64 start, length;
+
+	if (!mm)
+		return 0;
+	start = mm->arg_start;
+	length = mm->arg_end - start;
+	if (length > ARGUMENTS)
+		length = ARGUMENTS;
+	return bpf_probe_read_user(to, length, (void *)start) ? 0 : length;
+}
+
 SEC("tp_btf/sched_process_exec")
 int sched_process_exec(__u64 *ctx)
 {
 	struct task_struct *task = (struct task_struct *)ctx[0];
 	struct linux_binprm *bprm = (struct linux_binprm *)ctx[2];
-	struct executed *x = bpf_ringbuf_reserve(&events, sizeof(*x), 0);
+	__u32 zero = 0;
+	struct executed *x = bpf_map_lookup_elem(&executing, &zero);
+	__u64 length;
 
-	if (!x) {
-		lose();
+	if (!x)
 		return 0;
-	}
 	__builtin_memset(&x->event, 0, sizeof(x->event));
 	x->event.kind = KIND_EXEC;
 	x->event.at = bpf_ktime_get_boot_ns();
 	current(&x->event.owner, task);
-	x->path[0] = 0;
-	bpf_probe_read_kernel_str(x->path, PATH, bprm->filename);
-	bpf_ringbuf_submit(x, wakeup(WAKE_EXEC));
+	length = bpf_probe_read_kernel_str(x->text, PATH, bprm->filename);
+	if (length - 1 >= PATH) {
+		x->text[0] = 0;
+		length = 1;
+	}
+	length += arguments(task, x->text + length);
+	if (bpf_ringbuf_output(&events, x, sizeof(x->event) + length, wakeup()))
+		lose();
 	return 0;
 }

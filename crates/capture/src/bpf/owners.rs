@@ -83,17 +83,6 @@ impl Default for Options {
     }
 }
 
-/// What whoever waits for events is woken for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wake {
-    /// Nothing: it reads by the clock.
-    Never,
-    /// A process executed a program.
-    Executed,
-    /// Whatever is told.
-    Anything,
-}
-
 /// Programs that are loaded and tell.
 pub struct Hooks {
     /// Holds the links. The kernel's types, by which they were loaded, are large, and not kept.
@@ -184,10 +173,10 @@ impl Hooks {
         }
     }
 
-    /// Has the descriptor become readable with the next event of this kind, once; it does so anyway where room begins to fill.
+    /// Whether the descriptor becomes readable with the next event, once; it does so anyway where room begins to fill.
     /// What was told before is to be read after this.
-    pub fn wake_for(&mut self, next: Wake) {
-        self.wake.all().first().inspect(|wake| wake.store(next as u64, Ordering::SeqCst));
+    pub fn wake_by_next(&mut self, wanted: bool) {
+        self.wake.all().first().inspect(|wake| wake.store(u64::from(wanted), Ordering::SeqCst));
         // What is read of the ring is read after this.
         fence(Ordering::SeqCst);
     }
@@ -230,7 +219,7 @@ impl Hooks {
 }
 
 impl AsFd for Hooks {
-    /// Readable when the room for events begins to fill, and as [`Hooks::wake_for`] says.
+    /// Readable when the room for events begins to fill, and as [`Hooks::wake_by_next`] says.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.events.as_fd()
     }

@@ -46,7 +46,7 @@ static __always_inline void tell(struct owned *o, const struct ends *ends)
 	e->remote_port = ends->remote_port;
 	__builtin_memcpy(e->local, ends->local, 16);
 	__builtin_memcpy(e->remote, ends->remote, 16);
-	bpf_ringbuf_submit(e, wakeup(WAKE_ALWAYS));
+	bpf_ringbuf_submit(e, wakeup());
 }
 
 static __always_inline void tell_owner(struct owned *o)
@@ -54,7 +54,7 @@ static __always_inline void tell_owner(struct owned *o)
 	struct event *e = begin(KIND_OWNER, o);
 
 	if (e)
-		bpf_ringbuf_submit(e, wakeup(WAKE_ALWAYS));
+		bpf_ringbuf_submit(e, wakeup());
 }
 
 static __always_inline void tell_end(struct owned *o)
@@ -68,7 +68,7 @@ static __always_inline void tell_end(struct owned *o)
 	o->ended = 1;
 	e = begin(KIND_END, o);
 	if (e)
-		bpf_ringbuf_submit(e, wakeup(WAKE_ALWAYS));
+		bpf_ringbuf_submit(e, wakeup());
 }
 
 #endif

@@ -1,10 +1,12 @@
 //! What is captured while interfaces come and go: what the socket is bound to, what its filter lets pass.
 
+use std::time::Duration;
+
 use super::choice::Choice;
 use super::known::Met;
 use super::link::{self, Link, LinkChange, LinkChangeKind, Start, arphrd};
 use super::program::{Instruction, RET_K};
-use super::{Error, RingSource, filter};
+use super::{Error, RingSource, filter, sys};
 use crate::Interface;
 
 /// A filter that no packet passes.
@@ -14,10 +16,17 @@ pub(super) const NOTHING: [Instruction; 1] = [Instruction { code: RET_K, jt: 0, 
 const OTHERS: &str = "others";
 
 impl RingSource {
-    /// Takes no further packets; those that passed are still handed out, within [`Options::patience`].
+    /// Takes no further packets; those that passed are still handed out, within [`Options::patience`]. None is on its way into
+    /// the ring any more, or being counted, when this returns.
     pub fn stop(&mut self) -> Result<(), Error> {
+        /// Where the kernel does not tell: longer than a processor is taken away from it.
+        const LONG: Duration = Duration::from_millis(100);
         self.stopped = true;
-        self.attach(&NOTHING)
+        self.attach(&NOTHING)?;
+        if sys::wait_for_packets_on_their_way().is_err() {
+            std::thread::sleep(LONG);
+        }
+        Ok(())
     }
 
     fn filter(&self) -> Vec<Instruction> {

@@ -29,6 +29,7 @@ mod sys;
 
 use std::cell::Cell;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use dissect::Pause;
@@ -96,6 +97,7 @@ pub struct RingSource {
     /// The last sleep has looked whether there is news of interfaces.
     watched: bool,
     changes: Vec<LinkChange>,
+    bell: Option<Socket>,
     choice: Choice,
     /// Nothing is taken any more, whatever becomes of interfaces.
     stopped: bool,
@@ -211,11 +213,40 @@ impl RingSource {
         }
     }
 
-    /// Sleeps until something may have happened.
-    fn sleep(&mut self, timeout: Duration) -> Result<(), Error> {
-        let ready = sys::wait(&self.socket, &self.links.news, timeout)
+    /// Has [`PacketSource::next_batch`] wait no longer, whatever it was told, once `bell` can be read; it must not block.
+    pub fn heed_bell(&mut self, bell: OwnedFd) {
+        self.bell = Some(Socket::of(bell));
+    }
+
+    fn hear_bell(&mut self) {
+        let Some(bell) = &self.bell else { return };
+        loop {
+            match bell.receive(&mut [0; 64]) {
+                Ok(Some(1..)) => {}
+                Ok(None) => return,
+                // Nobody rings any more.
+                Ok(Some(0)) | Err(_) => break,
+            }
+        }
+        self.bell = None;
+    }
+
+    /// Whether all that is in the ring by now has been lent, and is not lent any more.
+    pub fn is_drained(&mut self) -> bool {
+        if self.rest.is_some_and(Rest::is_empty) {
+            self.give_back();
+        }
+        self.rest.is_none() && self.blocks.is_empty(self.at)
+    }
+
+    /// Sleeps until something may have happened; gives whether the bell has rung.
+    fn sleep(&mut self, timeout: Duration) -> Result<bool, Error> {
+        let ready = sys::wait(&self.socket, &self.links.news, self.bell.as_ref(), timeout)
             .map_err(|e| Error::system("wait for packets", e))?;
         self.watched = true;
+        if ready.bell {
+            self.hear_bell();
+        }
         if ready.links {
             self.heed_links()?;
         }
@@ -226,7 +257,7 @@ impl RingSource {
                 return Err(Error::system("receive packets", io::Error::from_raw_os_error(code)));
             }
         }
-        Ok(())
+        Ok(ready.bell)
     }
 
     fn give_back(&mut self) {
@@ -262,10 +293,9 @@ impl PacketSource for RingSource {
             let now = Instant::now();
             let end = *deadline.get_or_insert(now.checked_add(timeout));
             let left = end.map_or(timeout, |end| end.saturating_duration_since(now));
-            if left.is_zero() {
+            if left.is_zero() || self.sleep(left)? {
                 return Ok(Next::Idle);
             }
-            self.sleep(left)?;
         }
         self.pauses.clear();
         if let Some(late) = &mut self.late {

@@ -116,6 +116,7 @@ impl RingSource {
             links,
             watched: false,
             changes: Vec::new(),
+            bell: None,
             choice,
             stopped: false,
             options,

@@ -19,6 +19,8 @@ use super::program::Instruction;
 
 /// `block_status`, from the start of a block.
 const STATUS_AT: usize = 8;
+/// `num_pkts`, from there.
+const PACKETS_AT: usize = 12;
 /// `TP_STATUS_USER`: the block is ours to read.
 const TP_STATUS_USER: u32 = 1;
 /// `TP_STATUS_KERNEL`: the block is the kernel's to fill.
@@ -142,6 +144,11 @@ impl Socket {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
+    /// One that was made elsewhere, and does not block.
+    pub(super) fn of(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+
     fn set<T: Plain>(&self, level: i32, name: i32, value: &T) -> io::Result<()> {
         let (at, len) = (std::ptr::from_ref(value).cast::<c_void>(), size_of::<T>() as u32);
         // SAFETY: the kernel reads `len` initialized bytes at `at`; `Plain` has no padding.
@@ -257,27 +264,46 @@ fn check(result: i32) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Which of two sockets have something to say.
+/// Which of the sockets have something to say.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ready {
     /// The first has an error to take.
     pub(super) error: bool,
     /// The second can be read.
     pub(super) links: bool,
+    /// The third can be read.
+    pub(super) bell: bool,
 }
 
-/// Sleeps until one of two sockets has something to say, at most for `timeout`. A signal ends the sleep.
-pub(super) fn wait(packets: &Socket, links: &Socket, timeout: Duration) -> io::Result<Ready> {
-    let watch = |s: &Socket| libc::pollfd { fd: s.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    let mut fds = [watch(packets), watch(links)];
+/// Sleeps until one of the sockets has something to say, at most for `timeout`. A signal ends the sleep.
+pub(super) fn wait(
+    packets: &Socket,
+    links: &Socket,
+    bell: Option<&Socket>,
+    timeout: Duration,
+) -> io::Result<Ready> {
+    let number = |s: &Socket| s.0.as_raw_fd();
+    // The kernel passes over numbers below zero.
+    let fds = [number(packets), number(links), bell.map_or(-1, number)];
+    let mut fds = fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
     let millis = timeout.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128) as i32;
-    // SAFETY: the kernel reads and writes the two entries of a live array.
-    let got = unsafe { libc::poll(fds.as_mut_ptr(), 2, millis) };
+    // SAFETY: the kernel reads and writes the entries of a live array, of that length.
+    let got = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, millis) };
     if got < 0 {
         let error = io::Error::last_os_error();
         return if error.kind() == io::ErrorKind::Interrupted { Ok(Ready::default()) } else { Err(error) };
     }
-    Ok(Ready { error: fds[0].revents & libc::POLLERR != 0, links: fds[1].revents != 0 })
+    let [packets, links, bell] = fds.map(|fd| fd.revents);
+    Ok(Ready { error: packets & libc::POLLERR != 0, links: links != 0, bell: bell != 0 })
+}
+
+/// Waits until whoever handles a packet now is done with it: taps and their filters run inside of what the kernel calls a
+/// read-side critical section of RCU (membarrier(2), `MEMBARRIER_CMD_GLOBAL`; Linux 4.3).
+pub(super) fn wait_for_packets_on_their_way() -> io::Result<()> {
+    const GLOBAL: i32 = 1;
+    // SAFETY: it takes three numbers, and touches no memory of ours.
+    let done = unsafe { libc::syscall(libc::SYS_membarrier, GLOBAL, 0, 0) };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Runs `open` in a network namespace, given by its file; in the caller's own without one.
@@ -360,12 +386,23 @@ impl Blocks {
         self.count
     }
 
+    /// A word of the head of block `number` that both sides access as a whole.
+    fn word(&self, number: usize, at: usize) -> &AtomicU32 {
+        assert!(number < self.count && matches!(at, STATUS_AT | PACKETS_AT));
+        // SAFETY: both words of `struct tpacket_block_desc` lie inside the block, aligned to 4 (blocks are page-aligned),
+        // stay mapped as long as `self`, and are only accessed as whole words by both sides.
+        unsafe { AtomicU32::from_ptr(self.base.as_ptr().add(number * self.block_size + at).cast()) }
+    }
+
     /// The word by which block `number` changes hands.
     fn status(&self, number: usize) -> &AtomicU32 {
-        assert!(number < self.count);
-        // SAFETY: `block_status` of `struct tpacket_block_desc` lies inside the block, aligned to 4 (blocks are
-        // page-aligned), stays mapped as long as `self`, and is only accessed as a whole word by both sides.
-        unsafe { AtomicU32::from_ptr(self.base.as_ptr().add(number * self.block_size + STATUS_AT).cast()) }
+        self.word(number, STATUS_AT)
+    }
+
+    /// Whether the kernel has put nothing into block `number`, which it has or which is ours next. One that is given back
+    /// has what it had before until the kernel begins with it.
+    pub(super) fn is_empty(&self, number: usize) -> bool {
+        !self.is_ours(number) && self.word(number, PACKETS_AT).load(Ordering::Relaxed) == 0
     }
 
     /// Whether block `number` is ours now.

@@ -10,6 +10,7 @@ mod late;
 mod settled;
 mod streams;
 mod sys;
+mod waits;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};

@@ -350,6 +350,11 @@ impl Collector {
         mem::take(&mut self.events)
     }
 
+    /// Whether events wait for what is not known yet.
+    pub fn holds_events(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| live.flows.keeps_any())
+    }
+
     /// Ends every flow: gives their records to `each` in groups, in the order of their first packets.
     pub fn end_flows(&self, mut each: impl FnMut(Vec<Event>)) {
         const AT_ONCE: usize = 256;

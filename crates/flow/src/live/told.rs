@@ -61,6 +61,11 @@ impl LiveFlows {
         self.messages.push_back(event);
     }
 
+    /// Whether names or messages are kept.
+    pub(crate) fn keeps_any(&self) -> bool {
+        !self.names.is_empty() || !self.messages.is_empty()
+    }
+
     /// Takes the messages, in order, up to the first one that still has reason to wait at `now`.
     pub(crate) fn take_messages(&mut self, flows: &FlowStore, now: Option<Timestamp>) -> Vec<DnsEvent> {
         let mut ready = Vec::new();

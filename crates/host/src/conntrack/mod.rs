@@ -35,10 +35,11 @@ const GROUPS: u32 = 0b111;
 /// An `nfgenmsg` for all families.
 const ANY_FAMILY: [u8; 4] = [0; 4];
 
-/// Asked for: some 6,000 events, until the next [`Conntrack::take`].
-const ROOM: usize = 4 << 20;
-/// Datagrams read in one call, so that a flood of events does not keep it.
-const AT_ONCE: usize = 16_384;
+/// Asked for: some 24,000 events, until the next [`Conntrack::take`].
+const ROOM: usize = 16 << 20;
+/// Datagrams read in one call, so that a flood of events does not keep it; more than there is room for, since after an overflow
+/// the kernel tells nothing until all have been read.
+const AT_ONCE: usize = 65_536;
 
 /// A connection whose addresses or ports are rewritten on their way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -8,9 +8,10 @@ use std::time::Instant;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::Process;
 use super::cgroups::{Cgroups, Folder};
+use super::{Process, Program};
 use crate::owner::OwnerReader;
+use crate::proc::words;
 use crate::{Owner, Placement};
 
 /// Nanoseconds in a tick of `/proc` (`USER_HZ`, which is 100 for every program).
@@ -23,8 +24,8 @@ pub(super) type Key = (u32, u64, u32);
 
 #[derive(Debug, Default)]
 struct Met {
-    /// Path of its executable, as it was executed.
-    path: Option<Arc<str>>,
+    /// What it has executed, or inherited.
+    program: Option<Arc<Program>>,
     owner: Option<Arc<Owner>>,
     /// Where it stands, of one that has executed another program before it was read.
     placement: Option<Placement>,
@@ -54,11 +55,11 @@ impl Facts {
     }
 
     /// Notes what a process has executed.
-    pub(super) fn executed(&mut self, task: &Process, path: &str) {
+    pub(super) fn executed(&mut self, task: &Process, program: &Program) {
         self.note(task);
         self.latest.insert((task.pid, task.start), task.exec);
         if let Some(process) = self.processes.get_mut(&key(task)) {
-            process.path = Some(path.into());
+            process.program = Some(Arc::new(program.clone()));
         }
     }
 
@@ -73,8 +74,8 @@ impl Facts {
         }
         // What a process has executed, those that it forks have, too.
         let parents = || self.order.iter().rev().take(64).find(|k| k.0 == task.parent && k.2 == task.exec);
-        let path = parents().and_then(|parent| self.processes.get(parent)?.path.clone());
-        self.processes.insert(key(task), Met { path, ..Met::default() });
+        let program = parents().and_then(|parent| self.processes.get(parent)?.program.clone());
+        self.processes.insert(key(task), Met { program, ..Met::default() });
         self.order.push_back(key(task));
         if self.order.len() > MAX_PROCESSES
             && let Some(oldest) = self.order.pop_front()
@@ -89,8 +90,10 @@ impl Facts {
 
     /// Reads what `/proc` says of a process that is new.
     pub(super) fn meet(&mut self, task: &Process, reader: &mut OwnerReader) {
-        let owner = self.read_proc(task, reader).map(Arc::new);
-        let placement = if owner.is_none() { placement(task, reader) } else { None };
+        let (owner, placement) = match self.read_proc(task, reader) {
+            Ok(owner) => (Some(Arc::new(owner)), None),
+            Err(now) => (None, placement(task, now, reader)),
+        };
         if let Some(process) = self.processes.get_mut(&key(task)) {
             (process.owner, process.placement) = (owner, placement);
         }
@@ -106,8 +109,11 @@ impl Facts {
             return known;
         }
         self.note(task);
-        let read = self.read_proc(task, reader).map(|owner| (owner, true));
-        let Some((owner, is_whole)) = read.or_else(|| self.as_told(task, reader)) else { return known };
+        let read = match self.read_proc(task, reader) {
+            Ok(owner) => Some((owner, true)),
+            Err(now) => self.as_told(task, now, reader),
+        };
+        let Some((owner, is_whole)) = read else { return known };
         let owner = Arc::new(owner);
         if let Some(process) = self.processes.get_mut(&key(task)).filter(|_| is_whole) {
             process.owner = Some(Arc::clone(&owner));
@@ -116,27 +122,32 @@ impl Facts {
     }
 
     /// What `/proc` says, if this is the same process and still runs the same program.
-    fn read_proc(&self, task: &Process, reader: &mut OwnerReader) -> Option<Owner> {
+    fn read_proc(&self, task: &Process, reader: &mut OwnerReader) -> Result<Owner, Now> {
         if self.latest.get(&(task.pid, task.start)).is_some_and(|latest| *latest != task.exec) {
-            return None;
+            return Err(Now::RunsAnother);
         }
-        let mut owner = reader.read(task.pid).ok()?;
+        let mut owner = reader.read(task.pid).map_err(|_| Now::Ended)?;
         if task.start != 0 && owner.start != task.start / TICK {
-            return None;
+            return Err(Now::Ended);
         }
         if owner.executable.is_none() {
-            owner.executable = self.path(task);
+            owner.executable = self.program(task).map(|program| program.path.clone());
         }
-        Some(owner)
+        if owner.command_line.is_empty()
+            && let Some(program) = self.program(task)
+        {
+            owner.command_line = words(&program.arguments);
+        }
+        Ok(owner)
     }
 
     /// What the kernel told, and whether that is all there ever will be; nothing if that was only a number.
-    fn as_told(&mut self, task: &Process, reader: &mut OwnerReader) -> Option<(Owner, bool)> {
+    fn as_told(&mut self, task: &Process, now: Now, reader: &mut OwnerReader) -> Option<(Owner, bool)> {
         if task.name.is_empty() {
             return None;
         }
         let before = self.processes.get(&key(task)).and_then(|process| process.placement.clone());
-        let (placement, is_whole) = match before.or_else(|| placement(task, reader)) {
+        let (placement, is_whole) = match before.or_else(|| placement(task, now, reader)) {
             Some(placement) => (placement, true),
             None => match self.cgroups.folder(task.cgroup, Instant::now()) {
                 Folder::At(path) => (Placement::parse(&format!("0::{path}")), true),
@@ -144,16 +155,27 @@ impl Facts {
                 Folder::Unread => (Placement::default(), false),
             },
         };
-        Some((reader.of_ended(task, task.start / TICK, self.path(task), placement), is_whole))
+        Some((reader.of_ended(task, task.start / TICK, self.program(task), placement), is_whole))
     }
 
-    fn path(&self, task: &Process) -> Option<String> {
-        Some(self.processes.get(&key(task))?.path.as_deref()?.to_owned())
+    fn program(&self, task: &Process) -> Option<&Program> {
+        self.processes.get(&key(task))?.program.as_deref()
     }
 }
 
+/// Why `/proc` does not say what a process is that was told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Now {
+    /// It has executed another program since, and may go on.
+    RunsAnother,
+    Ended,
+}
+
 /// Where a process stands that has not ended: which program it runs does not matter.
-fn placement(task: &Process, reader: &OwnerReader) -> Option<Placement> {
+fn placement(task: &Process, now: Now, reader: &OwnerReader) -> Option<Placement> {
+    if now == Now::Ended {
+        return None;
+    }
     let text = reader.proc.cgroup(task.pid)?;
     let is_it = reader.proc.stat(task.pid).is_ok_and(|stat| stat.start == task.start / TICK);
     is_it.then(|| Placement::parse(&text))

@@ -22,7 +22,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use capture::bpf::{Event, Kind, Known, Process, RoundTrip, Total, Wake};
+pub use capture::bpf::{Event, Kind, Known, Process, Program, RoundTrip, Total};
 
 use flow::ProcessSockets;
 
@@ -41,9 +41,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const HEALING: Duration = Duration::from_secs(2);
 /// How often what is told is read while processes turn up that were not known, so that `/proc` is read while they live …
 const SOON: Duration = Duration::from_millis(20);
-/// … and otherwise while anything is told.
-const LATER: Duration = Duration::from_millis(250);
-/// Without any for so long, the next one wakes the reader.
+/// … and otherwise while anything is told: a question has it read at once.
+const LATER: Duration = Duration::from_secs(1);
+/// Without any for so long, the next event wakes the reader.
 const CALM: Duration = Duration::from_secs(1);
 
 /// Whoever reads what programs in the kernel tell. No call blocks.
@@ -51,8 +51,8 @@ pub trait Kernel: std::fmt::Debug {
     /// Gives what was told since, in order.
     fn read(&mut self, each: &mut dyn FnMut(Event));
 
-    /// Has [`Self::as_fd`] become readable with the next event of this kind, once.
-    fn wake_for(&mut self, next: Wake);
+    /// Whether [`Self::as_fd`] becomes readable with the next event, once.
+    fn wake_by_next(&mut self, wanted: bool);
 
     /// How many events were lost since it was asked last.
     fn take_lost(&mut self) -> u64;
@@ -90,7 +90,7 @@ pub trait Kernel: std::fmt::Debug {
     /// The root folder of the cgroups (version 2).
     fn cgroups(&self) -> Option<BorrowedFd<'_>>;
 
-    /// Readable when much waits to be read, and as [`Self::wake_for`] says.
+    /// Readable when much waits to be read, and as [`Self::wake_by_next`] says.
     fn as_fd(&self) -> BorrowedFd<'_>;
 }
 
@@ -110,8 +110,8 @@ pub(crate) struct Told {
     /// When anything was told last, and when of a process that was not known.
     heard: Option<Instant>,
     met: Option<Instant>,
-    /// What the kernel was last asked to wake for.
-    wake: Wake,
+    /// Whether the kernel is to wake the reader by the next event.
+    wake: bool,
 }
 
 /// What is known of the addresses of a question's ends.
@@ -138,7 +138,7 @@ impl Told {
             unmet: Vec::new(),
             heard: None,
             met: None,
-            wake: Wake::Never,
+            wake: false,
         };
         told.snapshot();
         told
@@ -163,8 +163,8 @@ impl Told {
         });
         if events > 0 {
             self.heard = Some(now);
-            // If it was to wake for one of these, it has.
-            self.wake = Wake::Never;
+            // If one of these was to wake, it has.
+            self.wake = false;
         }
         if !self.unmet.is_empty() {
             self.met = Some(now);
@@ -179,30 +179,26 @@ impl Told {
 
     /// How long nothing needs to be read; `None`: until [`Kernel::as_fd`] is readable.
     pub(crate) fn rest(&mut self, reader: &mut OwnerReader, now: Instant) -> Option<Duration> {
-        let wake = self.wanted(now);
+        let rest = self.next_reading(now);
+        let wake = rest.is_none();
         if std::mem::replace(&mut self.wake, wake) != wake {
-            self.kernel.wake_for(wake);
+            self.kernel.wake_by_next(wake);
             // What was told before that has woken nobody.
-            if wake == Wake::Anything && self.read(reader, now) > 0 {
+            if wake && self.read(reader, now) > 0 {
                 return self.rest(reader, now);
             }
         }
-        match wake {
-            Wake::Never => Some(SOON),
-            Wake::Executed => Some(LATER),
-            Wake::Anything => None,
-        }
+        rest
     }
 
-    /// What is worth being woken for.
-    fn wanted(&self, now: Instant) -> Wake {
+    /// When what is told is read next; `None` while nothing is told.
+    fn next_reading(&self, now: Instant) -> Option<Duration> {
         let lately = |at: Option<Instant>| at.is_some_and(|at| now < at + CALM);
         // A snapshot has met processes that were not read of yet.
-        match (lately(self.met) || !self.unmet.is_empty(), lately(self.heard) || self.ill) {
-            (true, _) => Wake::Never,
-            (false, true) => Wake::Executed,
-            (false, false) => Wake::Anything,
+        if lately(self.met) || !self.unmet.is_empty() {
+            return Some(SOON);
         }
+        (lately(self.heard) || self.ill).then_some(LATER)
     }
 
     /// Looks after lost events.
@@ -345,8 +341,8 @@ impl Told {
 
 /// Notes an event; `unmet` are the processes that were not known.
 fn take(table: &mut Table, facts: &mut Facts, event: &Event, unmet: &mut Vec<Process>) {
-    if let Kind::Exec(path) = &event.kind {
-        return facts.executed(&event.process, path);
+    if let Kind::Exec(program) = &event.kind {
+        return facts.executed(&event.process, program);
     }
     if event.process.pid != 0 && facts.note(&event.process) {
         unmet.push(event.process);

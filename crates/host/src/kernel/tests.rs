@@ -20,7 +20,7 @@ struct Said {
     events: Vec<Event>,
     /// Said while it is asked to wake.
     meanwhile: Vec<Event>,
-    wake: Option<Wake>,
+    wake: Option<bool>,
     lost: u64,
     snapshots: usize,
     round_trips: Vec<RoundTrip>,
@@ -39,7 +39,7 @@ impl Kernel for Fake {
         self.said.borrow_mut().events.drain(..).for_each(each);
     }
 
-    fn wake_for(&mut self, next: Wake) {
+    fn wake_by_next(&mut self, next: bool) {
         let mut said = self.said.borrow_mut();
         said.wake = Some(next);
         let meanwhile = std::mem::take(&mut said.meanwhile);
@@ -118,6 +118,10 @@ fn tuple(local: &str, remote: &str) -> Kind {
     Kind::Tuple { protocol: 17, local: at(local), remote: at(remote) }
 }
 
+fn executed(path: &str, arguments: &[u8]) -> Kind {
+    Kind::Exec(Program { path: path.to_owned(), arguments: arguments.to_vec() })
+}
+
 fn question(source: &str, destination: &str) -> Question {
     Question {
         protocol: Protocol::UDP,
@@ -165,7 +169,7 @@ const NEITHER: Local = Local { source: false, destination: false };
 #[test]
 fn who_has_ended_is_known_by_what_was_told() {
     let mut lab = Lab::new(true);
-    let exec = Kind::Exec("/usr/bin/process-4711".to_owned());
+    let exec = executed("/usr/bin/process-4711", b"process-4711\0-v\0");
     lab.say([
         event(0, 0, 4711, Known::Made, exec),
         event(5, HOME, 4711, Known::Used, tuple("10.0.0.1:4000", "10.0.0.2:53")),
@@ -178,6 +182,7 @@ fn who_has_ended_is_known_by_what_was_told() {
         (4711, "process-4711", Some(33))
     );
     assert_eq!(found.owner.executable.as_deref(), Some("/usr/bin/process-4711"));
+    assert_eq!(found.owner.command_line, ["process-4711", "-v", ""]);
     assert_eq!((found.owner.start, found.owner.parent), (700, 1));
     // The other way round it is the receiver.
     assert_eq!(lab.owner("10.0.0.2:53", "10.0.0.1:4000", DESTINATION), Some((4711, End::Destination, None)));
@@ -335,7 +340,7 @@ fn the_container_of_a_process_that_goes_on_as_another_program() {
         let connected = tuple(&format!("10.0.0.1:40{pid}"), "10.0.0.2:53");
         let next = process(pid, 4);
         let exec =
-            Event { process: next, ..event(0, 0, pid, Known::Made, Kind::Exec("/usr/bin/sleep".to_owned())) };
+            Event { process: next, ..event(0, 0, pid, Known::Made, executed("/usr/bin/sleep", b"sleep\09")) };
         lab.say([event(pid.into(), HOME, pid, Known::Used, connected), exec]);
     }
     let container = |lab: &mut Lab, source| match lab.ask(source, "10.0.0.2:53", SOURCE) {
@@ -413,14 +418,14 @@ fn the_reader_sleeps_until_it_is_woken() {
     let ends = || tuple("10.0.0.1:4000", "10.0.0.2:53");
     let rest = |lab: &mut Lab| lab.told.rest(&mut lab.reader, lab.now);
     assert_eq!(rest(&mut lab), None);
-    assert_eq!(lab.said.borrow().wake, Some(Wake::Anything));
+    assert_eq!(lab.said.borrow_mut().wake.take(), Some(true));
     // A process that was not known may end soon.
     lab.say([event(5, HOME, 10, Known::Used, ends())]);
     assert_eq!(rest(&mut lab), Some(SOON));
     lab.now += CALM;
     lab.say([event(6, HOME, 10, Known::Used, ends())]);
     assert_eq!(rest(&mut lab), Some(LATER));
-    assert_eq!(lab.said.borrow().wake, Some(Wake::Executed));
+    assert_eq!(lab.said.borrow().wake, None, "it is not asked to");
     // What is said just before it sleeps has woken nobody.
     lab.now += CALM;
     lab.said.borrow_mut().meanwhile = vec![event(7, HOME, 11, Known::Used, ends())];

@@ -294,9 +294,24 @@ impl Desk {
         self.attribution.is_told()
     }
 
+    /// Whether nothing waits to be said, and nothing was heard when it was last listened.
+    pub(super) fn is_calm(&self) -> bool {
+        self.down.is_empty() && !self.collector.holds_events() && !self.attribution.has_heard()
+    }
+
     /// Whether owners were asked for who have not answered.
     pub(super) fn is_waiting(&self) -> bool {
-        self.attribution.is_waiting()
+        self.asked() > 0
+    }
+
+    /// How many questions have no answer yet.
+    pub(super) fn asked(&self) -> usize {
+        self.attribution.asked()
+    }
+
+    /// Waits a moment for what was asked, if the kernel tells owners: then the answers are there.
+    pub(super) fn await_answers(&mut self) -> Option<String> {
+        if self.is_waiting() { self.attribution.catch_up(&mut self.collector, now()) } else { None }
     }
 
     /// Asks for owners, and takes their answers; gives what the user is to be told of it.

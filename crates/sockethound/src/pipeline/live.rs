@@ -1,5 +1,6 @@
 //! This machine's interfaces: a worker a ring, and a collector that learns owners meanwhile.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -18,10 +19,13 @@ use super::{Gone, Job, Output, Watch, end_flows};
 use crate::attribution::Attribution;
 use crate::resolver::Resolver;
 
-/// How often the collector looks for answers, while there are questions and no kernel tells owners by itself; and otherwise.
-/// Nobody is shown one before the next report, which waits for what is known by then.
+/// How often the collector looks for answers, while there are questions and no kernel tells owners by itself, or many
+/// questions; otherwise while anything happens; and while nothing does. Nobody is shown one before the next report, which waits
+/// for what is known by then.
 const BUSY: Duration = Duration::from_millis(100);
-const QUIET: Duration = Duration::from_millis(250);
+const QUIET: Duration = Duration::from_millis(500);
+const CALM: Duration = Duration::from_secs(2);
+const MANY_ASKED: usize = 64;
 /// How long the last answers are waited for.
 const LAST_ANSWERS: Duration = Duration::from_millis(1500);
 /// How often it is looked for them.
@@ -49,6 +53,13 @@ pub fn now() -> Timestamp {
 }
 
 impl Live {
+    /// Has the worker that looks whether the run is to end or to report wait no longer once `bell` can be read.
+    pub fn heed_bell(&mut self, bell: OwnedFd) {
+        if let Some(ring) = self.rings.first_mut() {
+            ring.heed_bell(bell);
+        }
+    }
+
     /// Starts the threads that capture and merge.
     pub(super) fn spawn<'s>(
         self,
@@ -103,6 +114,18 @@ impl Live {
     }
 }
 
+/// How long the collector waits for what workers tell.
+fn patience(desk: &Desk) -> Duration {
+    let asked = desk.asked();
+    match desk.is_told() {
+        false if asked > 0 => BUSY,
+        // Answers that nobody takes have whoever gives them wait.
+        true if asked > MANY_ASKED => BUSY,
+        _ if desk.is_calm() => CALM,
+        _ => QUIET,
+    }
+}
+
 /// Merges what workers tell, beginning with `began` if events are wanted, asks for owners, and sends on events and snapshots.
 fn collect(
     mut desk: Desk,
@@ -118,7 +141,7 @@ fn collect(
     }
     let mut ended = None;
     loop {
-        match incoming.recv_timeout(if desk.is_waiting() && !desk.is_told() { BUSY } else { QUIET }) {
+        match incoming.recv_timeout(patience(&desk)) {
             Ok(news) if news.stopped => {
                 ended = Some(now());
                 desk.take_sockets(true);
@@ -141,6 +164,9 @@ fn collect(
         while desk.take_report() {
             let at = now();
             let counted = desk.take_sockets(false);
+            if !counted && let Some(notice) = desk.await_answers() {
+                put(Output::Notice(notice))?;
+            }
             desk.collector.tick(at);
             desk.take_names();
             let snapshot = if counted {

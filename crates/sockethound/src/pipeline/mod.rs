@@ -6,6 +6,7 @@
 //! slows the reading of a capture; a ring's worker goes on: what it cannot
 //! hand on it keeps adding up, until flows pile up that nobody takes.
 
+mod bell;
 #[cfg(target_os = "linux")]
 mod desk;
 #[cfg(target_os = "linux")]
@@ -32,6 +33,7 @@ use capture::file::Name;
 use dissect::Packet;
 use flow::{Collector, Config, Event, FlowTable, NamedBy, Options, Snapshot};
 
+pub use self::bell::Bell;
 pub use self::files::Files;
 pub use self::live::Live;
 
@@ -88,6 +90,8 @@ pub struct Watch {
     pub report: Arc<AtomicBool>,
     /// Set, live, to get [`Output::Asked`].
     pub asked: Arc<AtomicBool>,
+    /// Live, to be rung when any of these was set.
+    pub bell: Option<Bell>,
 }
 
 /// What comes out at the end of the path.
@@ -153,6 +157,7 @@ pub fn run(
         }
         // All threads end when they find that nobody listens.
         watch.stop.store(true, Ordering::Relaxed);
+        watch.bell.iter().for_each(Bell::ring);
         drop(results);
     });
 }

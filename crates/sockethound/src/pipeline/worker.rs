@@ -28,14 +28,17 @@ const NEWS: Duration = Duration::from_millis(50);
 const MUCH_NEWS: Duration = Duration::from_millis(200);
 const MUCH: usize = 64;
 /// The same where the kernel tells owners, also of what has ended since.
-const NEWS_TOLD: Duration = Duration::from_millis(250);
-const MUCH_NEWS_TOLD: Duration = Duration::from_millis(500);
+const NEWS_TOLD: Duration = Duration::from_millis(450);
 /// How often flows are looked at that may have ended.
 const EXPIRY: Duration = Duration::from_secs(1);
+/// How long the only worker waits for packets while it has nothing to tell: it is woken when it is asked for anything.
+const CALM: Duration = Duration::from_secs(2);
 /// How often counts of settled flows are taken, besides at reports.
 const COUNTS: Duration = LATE.saturating_sub(PATIENCE);
-/// How long packets that passed are waited for at the end: longer than the ring keeps them.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How long packets that passed are waited for at the end, at most: longer than the ring keeps them.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// The same before a report that is asked for.
+const LAST_ASKED: Duration = Duration::from_millis(300);
 /// How often the last counts are taken: there are two generations of them.
 const LAST_COUNTS: usize = 3;
 /// How long one worker waits for packets while it waits for the others.
@@ -102,11 +105,15 @@ pub(super) struct Worker<'a> {
     known: usize,
     /// Of [`Shared::reports`].
     reported: u64,
+    /// When a report was asked for that is to come as soon as what passed before has been read.
+    asked: Option<Instant>,
     interval: Option<Duration>,
     next_report: Option<Instant>,
     last_news: Instant,
     /// How long nothing is told of flows that began: of few, and of [`MUCH`].
     pauses: [Duration; 2],
+    /// How long it may wait beyond that for packets, to be told with them.
+    slack: Duration,
     next_expiry: Instant,
     /// When counts of settled flows are to be taken, besides at reports.
     next_counts: Instant,
@@ -137,10 +144,12 @@ impl<'a> Worker<'a> {
             met: 0,
             known: 0,
             reported: 0,
+            asked: None,
             interval: job.interval,
             next_report: job.interval.filter(|_| number == 0).map(|i| start + i),
             last_news: start,
-            pauses: if told { [NEWS_TOLD, MUCH_NEWS_TOLD] } else { [NEWS, MUCH_NEWS] },
+            pauses: if told { [NEWS_TOLD; 2] } else { [NEWS, MUCH_NEWS] },
+            slack: if told { PATIENCE } else { Duration::ZERO },
             next_expiry: start + EXPIRY,
             next_counts: start,
             end: job.duration.map(|d| start + d),
@@ -168,8 +177,22 @@ impl<'a> Worker<'a> {
 
     /// How long packets are waited for: not beyond what the clock asks for next.
     fn patience(&self) -> Duration {
-        let next = [self.next_report, self.end].into_iter().flatten().min();
-        next.map_or(PATIENCE, |at| PATIENCE.min(at.saturating_duration_since(Instant::now())))
+        let is_free = self.waiting.is_none();
+        let news = (is_free && self.has_news()).then(|| self.last_news + self.pause() + self.slack);
+        let next = [self.next_report, self.end, news, Some(self.next_counts)].into_iter().flatten().min();
+        let is_woken = self.watch.bell.is_some() && self.shared.workers == 1;
+        let longest = if is_free && is_woken && self.asked.is_none() { CALM } else { PATIENCE };
+        next.map_or(longest, |at| longest.min(at.saturating_duration_since(Instant::now())))
+    }
+
+    /// Whether there is anything to tell before the next report.
+    fn has_news(&self) -> bool {
+        self.table.begun() > 0 || self.table.has_ended() || self.table.events() > 0
+    }
+
+    /// How long nothing is told of flows that began.
+    fn pause(&self) -> Duration {
+        self.pauses[usize::from(self.table.begun() >= MUCH)]
     }
 
     /// Counts the next block of packets; gives whether there was one.
@@ -200,10 +223,17 @@ impl<'a> Worker<'a> {
     }
 
     /// Whether the next look at the clock will make a report, which is to have all that was counted.
-    fn is_report_due(&self) -> bool {
-        self.watch.report.load(Ordering::Relaxed)
-            || self.shared.reports.load(Ordering::Relaxed) > self.reported
-            || self.next_report.is_some_and(|at| Instant::now() >= at)
+    fn is_report_due(&mut self) -> bool {
+        let now = Instant::now();
+        if self.watch.report.swap(false, Ordering::Relaxed) {
+            self.asked.get_or_insert(now);
+        }
+        if self.asked.is_some_and(|at| now >= at + LAST_ASKED || self.ring.is_drained()) {
+            self.asked = None;
+            self.shared.reports.fetch_add(1, Ordering::Relaxed);
+        }
+        self.shared.reports.load(Ordering::Relaxed) > self.reported
+            || self.next_report.is_some_and(|at| now >= at)
     }
 
     /// Tells the ring which flows' packets it need not have.
@@ -257,9 +287,6 @@ impl<'a> Worker<'a> {
             self.next_expiry = now + EXPIRY;
             self.table.expire(self::now());
         }
-        if self.watch.report.swap(false, Ordering::Relaxed) {
-            self.shared.reports.fetch_add(1, Ordering::Relaxed);
-        }
         if let Some(at) = self.next_report.filter(|at| now >= *at) {
             self.next_report = self.interval.map(|i| (at + i).max(now));
             // The final report is about to say the same.
@@ -289,15 +316,17 @@ impl<'a> Worker<'a> {
         }
         let changes = self.take_changes();
         let piled = self.table.events() >= EVENTS_AT_ONCE;
-        let begun = self.table.begun();
-        let told = begun > 0 || self.table.has_ended() || self.table.events() > 0;
-        let pause = self.pauses[usize::from(begun >= MUCH)];
-        let due = told && now >= self.last_news + pause;
+        let due = self.has_news() && now >= self.last_news + self.pause();
         if piled || due || !changes.is_empty() {
             self.last_news = now;
             let delta = self.table.take_events();
             let mut news = self.news(Some(delta), None);
             news.changes = changes;
+            return self.hand_on(news);
+        }
+        if self.number == 0 && self.watch.asked.load(Ordering::Relaxed) {
+            // The collector is to look at that.
+            let news = self.news(None, None);
             return self.hand_on(news);
         }
         Ok(())
@@ -370,6 +399,19 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Takes what the ring has had before it was stopped.
+    fn take_last(&mut self) -> Result<(), Error> {
+        let until = Instant::now() + LAST_WORDS;
+        while !self.ring.is_drained() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            self.take_packets(left)?;
+        }
+        Ok(())
+    }
+
     /// Takes the packets that passed before the end, and tells everything.
     fn finish(mut self, fault: Option<Error>) -> Result<(), Gone> {
         let mut fault = fault;
@@ -378,16 +420,7 @@ impl<'a> Worker<'a> {
             let news = News { worker: self.number, stopped: true, ..News::default() };
             self.to.send(Box::new(news)).map_err(|_| Gone)?;
         }
-        let until = Instant::now() + LAST_WORDS;
-        while fault.is_none() {
-            let left = until.saturating_duration_since(Instant::now());
-            match self.take_packets(left) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(e) => fault = Some(e),
-            }
-        }
-        // A program that was at it when the ring was stopped has ended long ago.
+        fault = fault.or_else(|| self.take_last().err());
         for _ in 0..LAST_COUNTS {
             fault = fault.or_else(|| self.take_counts().err());
         }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 
-use capture::bpf::{self, Event, Hooks, RoundTrip, Total, Wake};
+use capture::bpf::{self, Event, Hooks, RoundTrip, Total};
 use host::kernel::Kernel;
 use host::service::Greeting;
 
@@ -48,8 +48,8 @@ impl Kernel for Told {
         self.hooks.read(each);
     }
 
-    fn wake_for(&mut self, next: Wake) {
-        self.hooks.wake_for(next);
+    fn wake_by_next(&mut self, wanted: bool) {
+        self.hooks.wake_by_next(wanted);
     }
 
     fn take_lost(&mut self) -> u64 {

@@ -150,6 +150,8 @@ fn root_another_program_is_executed() {
     let before = flow(&run, "tcp", at(&closed));
     told(before, closed[0].pid, "the-first");
     assert!(before["process"]["executable"].as_str().unwrap().ends_with("/the-first"), "{before:#}");
+    let executed = format!(" closed-before {}", lab.filled(&to));
+    assert!(before["process"]["command_line"].as_str().unwrap().ends_with(&executed), "{before:#}");
 }
 
 #[test]
