@@ -103,6 +103,8 @@ pub(crate) fn open(
         heed_choice(&rings, interfaces, &job.config.selection.processes);
     }
     capture::memory::gather_program();
+    capture::memory::gather_heap();
+    capture::memory::make_room();
     let named = !interfaces.names.is_empty();
     Ok(Live {
         rings,

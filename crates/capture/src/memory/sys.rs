@@ -5,13 +5,15 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::ops::Range;
 use std::ptr;
 
+use super::tables;
+
 /// A large page of x86-64, and of AArch64 with pages of 4 KiB.
 pub(super) const LARGE: usize = 2 << 20;
 /// The least that large pages are asked for. What is smaller is few pages, and clearing large ones for it costs more than
 /// their fewer misses save.
 const LEAST: usize = 3 * LARGE;
 /// What is at least so large and aligned to lines of the processor's cache is a table, most of which may never be used: it is
-/// memory of its own, in small pages, of which only those come that are touched.
+/// memory of its own, of which only those pages come that are touched.
 const TABLE: usize = 1 << 20;
 /// What the kernel aligns to, on any processor.
 const PAGE: usize = 4096;
@@ -85,7 +87,8 @@ unsafe impl GlobalAlloc for LargePages {
             advise(start, size);
             start
         } else if is_table(layout) {
-            mapped(size)
+            let table = tables::take(size);
+            if table.is_null() { mapped(size) } else { table }
         } else if layout.align() > ALIGNED {
             aligned(layout.align(), size)
         } else {
@@ -112,6 +115,9 @@ unsafe impl GlobalAlloc for LargePages {
 
     unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
         if is_table(layout) {
+            if tables::give(start, layout.size()) {
+                return;
+            }
             // SAFETY: a mapping of so many bytes, by the caller's promise that it was allocated with this layout and not freed yet.
             unsafe { libc::munmap(start.cast(), layout.size()) };
             return;

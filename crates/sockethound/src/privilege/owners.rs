@@ -115,6 +115,7 @@ pub fn run(manner: Manner) -> Result<()> {
     if let Some(kernel) = kernel {
         owners.listen(Box::new(kernel));
     }
+    capture::memory::gather_heap();
     if !manner.no_sandbox {
         confine().context("cannot look up owners")?;
     }

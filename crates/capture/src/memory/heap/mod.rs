@@ -16,6 +16,19 @@ pub fn give_back() {
     sys::trim();
 }
 
+/// Brings what is in use into large pages: once much has been freed, and what was allocated since lies wherever there was room.
+/// It copies as many bytes as the heap has.
+///
+/// A kernel before 6.1 leaves it as it is.
+pub fn gather_heap() {
+    sys::gather();
+}
+
+/// Has so many bytes be there for what is allocated next.
+pub(super) fn make_room(bytes: usize) {
+    sys::make_room(bytes);
+}
+
 /// Has all threads take memory from one heap. Those that threads begin of their own grow page by page, at a system call each;
 /// this one by some dozens. It suits a program of which one thread does nearly all there is to do.
 pub fn share_heap() {
