@@ -5,7 +5,7 @@
 #ifndef SOCKETHOUND_ENDS_H
 #define SOCKETHOUND_ENDS_H
 
-#include "owned.h"
+#include "account.h"
 
 /* One packet's ends, as its socket sees them. */
 struct ends {

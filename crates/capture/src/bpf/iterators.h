@@ -86,8 +86,11 @@ int open_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct tcp_sock *tcp;
 	struct rtt r = {};
 
+	if (!sk || !o)
+		return 0;
+	take_sent(o);
 	/* Of many sockets nearly all are idle: these cost no more than to look here. */
-	if (!sk || !o || !did_something(&o->passed))
+	if (!did_something(&o->passed))
 		return 0;
 	/* What is dropped was received before. */
 	if (o->passed.ip[0] && gets_datagrams(sk->sk_type))

@@ -68,6 +68,7 @@ static __always_inline int releases(struct bpf_sock *sk, int plain)
 	/* Who closes what nobody has used had accepted it. */
 	if (o->known == KNOWN_INHERITED)
 		uses(o, plain, KNOWN_USED);
+	leave_place(o);
 	tell_end(o);
 	return 1;
 }
@@ -84,6 +85,7 @@ static __always_inline int connects(struct bpf_sock_addr *ctx, int plain)
 		return 1;
 	uses(o, plain, KNOWN_USED);
 	o->round = 0;
+	doubt_sender(o);
 	return 1;
 }
 
@@ -134,6 +136,8 @@ static __always_inline int packet(struct __sk_buff *skb, int sent, int plain)
 
 	if (!sk)
 		return 1;
+	if (sent && !plain && counting && sk->dst_port && sends_again(skb))
+		return 1;
 	o = bpf_sk_storage_get(&owners, sk, 0, 0);
 	if (!o)
 		return 1;
@@ -142,11 +146,15 @@ static __always_inline int packet(struct __sk_buff *skb, int sent, int plain)
 		settle(o, bpf_get_socket_cookie(skb));
 	if (sent && !plain)
 		sender(o, sk);
-	if (counting)
+	/* Without CAP_PERFMON nobody could read it. */
+	if (counting && !plain)
 		count(o, sent, skb->len);
 	/* The five-tuple of a connected socket stays what it is until it is connected again. */
-	if (told && sk->dst_port && !(o->nature & IS_RAW))
+	if (told && sk->dst_port && !(o->nature & IS_RAW)) {
+		if (sent && !plain && counting)
+			keeps_sending(o);
 		return 1;
+	}
 	if (told && !plain && !sk->dst_port && !(o->nature & IS_RAW) && o->any_port == sk->src_port && is_own(skb, o, sent))
 		return 1;
 	sk = bpf_sk_fullsock(sk);

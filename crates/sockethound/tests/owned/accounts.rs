@@ -80,6 +80,31 @@ fn root_bytes_of_a_process_and_of_its_flow_where_the_ring_is_full() {
     assert!(run.stdout.contains(&said), "{}", run.stdout);
 }
 
+/// What sockets send that are known to go on is counted apart: it is whoever's it was, and nothing is lost, whether sockets change
+/// hands, are connected anew, closed, or stand in one another's place. Accounts are read meanwhile.
+#[test]
+fn root_bytes_of_sockets_that_go_on() {
+    const EACH: u64 = 3000;
+    let (Some(lab), Some(user)) = (Lab::pair(), User::new()) else { return };
+    let server = receiver(&lab, &user);
+    let before = lab.counters("a", "va");
+    let running = Running::start(&lab, "a", "-i va -t 1");
+    user.run(&lab, "a", "the-parent", &format!("turns 10.N.1.2 {} {EACH}", server.port));
+    settle();
+    let run = running.stop();
+    let after = lab.counters("a", "va");
+    let sent = |name| counts(&account(&run, name)["sent"]);
+    assert_eq!(sent("the-parent"), (6 * EACH, 6 * EACH * 128));
+    assert_eq!(sent("the-child"), (EACH, EACH * 128));
+    assert_eq!(after.0 - before.0, 7 * EACH, "nobody else sends");
+    let flows: Vec<_> = run.flows().filter(|flow| end(&flow["destination"]).port() == server.port).collect();
+    assert_eq!(flows.len(), 4);
+    for flow in flows {
+        let name = &flow["process"]["name"];
+        assert!(name == "the-parent" || name == "the-child", "{flow:#}");
+    }
+}
+
 fn counts_signed(value: &Value) -> (i64, i64) {
     (value["packets"].as_i64().unwrap(), value["bytes"].as_i64().unwrap())
 }

@@ -8,7 +8,9 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -63,6 +65,66 @@ static void flood(int count, int size)
 	told(getpid(), own_port(fd));
 }
 
+static void datagrams(int fd, int count)
+{
+	char data[100] = { 0 };
+
+	while (count--)
+		checked(write(fd, data, sizeof(data)), "write");
+}
+
+static unsigned long long cookie(int fd)
+{
+	unsigned long long cookie;
+	socklen_t length = sizeof(cookie);
+
+	checked(getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length), "SO_COOKIE");
+	return cookie;
+}
+
+/* Another connected socket, whose number has the same last bits. */
+static int like(int first, unsigned long long bits)
+{
+	int fd = make(SOCK_DGRAM, 0);
+
+	for (int tries = 0; (cookie(fd) ^ cookie(first)) & bits; tries++) {
+		checked(close(fd), "close");
+		checked(tries < 1000000 ? 0 : -1, "sockets of the same last bits");
+		fd = make(SOCK_DGRAM, 0);
+	}
+	checked(connect(fd, (void *)&peer, peer_length), "connect");
+	return fd;
+}
+
+/* Seven times COUNT datagrams of 100 bytes, one of them by a child; of sockets that find one another in their place, that are
+   connected anew, and closed. */
+static void turns(int count)
+{
+	struct sockaddr nothing = { .sa_family = AF_UNSPEC };
+	int fd = connected(SOCK_DGRAM, 0), other = like(fd, 0x7fff), pid;
+
+	datagrams(fd, count);
+	pid = checked(fork(), "fork");
+	if (pid == 0) {
+		prctl(PR_SET_NAME, "the-child");
+		datagrams(fd, count);
+		_exit(0);
+	}
+	checked(waitpid(pid, 0, 0), "waitpid");
+	for (int i = 0; i < count; i++) {
+		datagrams(fd, 1);
+		datagrams(other, 1);
+	}
+	checked(connect(fd, &nothing, sizeof(nothing)), "connect to nothing");
+	checked(connect(fd, (void *)&peer, peer_length), "connect anew");
+	datagrams(fd, count);
+	checked(close(fd), "close");
+	datagrams(other, count);
+	fd = like(other, 0x7fff);
+	datagrams(fd, count);
+	told(getpid(), own_port(other));
+}
+
 /* SIZE bytes through one connection, until the server has all of them. */
 static void stream(int size)
 {
@@ -107,6 +169,8 @@ int much(const char *kind, char **more)
 		many(atoi(more[0]), atof(more[1]));
 	else if (!strcmp(kind, "flood"))
 		flood(atoi(more[0]), atoi(more[1]));
+	else if (!strcmp(kind, "turns"))
+		turns(atoi(more[0]));
 	else if (!strcmp(kind, "stream"))
 		stream(atoi(more[0]));
 	else if (!strcmp(kind, "crowd"))
