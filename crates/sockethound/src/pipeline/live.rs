@@ -19,12 +19,13 @@ use super::{Gone, Job, Output, Watch, end_flows};
 use crate::attribution::Attribution;
 use crate::resolver::Resolver;
 
-/// How often the collector looks for answers, while there are questions and no kernel tells owners by itself, or many
-/// questions; otherwise while anything happens; and while nothing does. Nobody is shown one before the next report, which waits
-/// for what is known by then.
+/// How often the collector looks for answers, while there are questions and no kernel tells owners by itself, or
+/// [`MANY_ASKED`]; otherwise while anything happens; and while nothing does. Nobody is shown one before the next report, which
+/// waits for what is known by then.
 const BUSY: Duration = Duration::from_millis(100);
 const QUIET: Duration = Duration::from_millis(500);
 const CALM: Duration = Duration::from_secs(2);
+/// Questions without an answer by now.
 const MANY_ASKED: usize = 64;
 /// How long the last answers are waited for.
 const LAST_ANSWERS: Duration = Duration::from_millis(1500);

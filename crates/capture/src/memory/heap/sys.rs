@@ -57,19 +57,19 @@ mod gnu {
     /// lies in two.
     pub(in super::super) fn trim() {
         // SAFETY: both may be called at any time; no block that is in use is touched.
-        let end = unsafe {
+        let behind = unsafe {
             libc::malloc_trim(KEPT as usize);
             libc::mallinfo().keepcost
         };
-        let end = usize::try_from(end).unwrap_or_default().saturating_sub(MORE);
-        if end < LARGE || end > LARGEST as usize {
+        let room = usize::try_from(behind).unwrap_or_default().saturating_sub(MORE);
+        if room < LARGE || room > LARGEST as usize {
             return;
         }
         // SAFETY: of a block, which is freed at once, the whole large pages, which nobody wants to read.
         unsafe {
-            let block = at_the_end(end);
+            let block = at_the_end(room);
             let before = block.align_offset(LARGE);
-            let whole = end.saturating_sub(before) & !(LARGE - 1);
+            let whole = room.saturating_sub(before) & !(LARGE - 1);
             if !block.is_null() && whole > 0 {
                 libc::madvise(block.wrapping_add(before).cast(), whole, libc::MADV_DONTNEED);
             }

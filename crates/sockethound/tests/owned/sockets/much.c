@@ -82,14 +82,17 @@ static unsigned long long cookie(int fd)
 	return cookie;
 }
 
-/* Another connected socket, whose number has the same last bits. */
-static int like(int first, unsigned long long bits)
+/* The numbers of sockets that want the same place differ above these bits (SENDERS in bpf/senders.h). */
+#define PLACE ((1 << 15) - 1)
+
+/* Another connected socket, which wants the same place. */
+static int like(int first)
 {
 	int fd = make(SOCK_DGRAM, 0);
 
-	for (int tries = 0; (cookie(fd) ^ cookie(first)) & bits; tries++) {
+	for (int tries = 0; (cookie(fd) ^ cookie(first)) & PLACE; tries++) {
 		checked(close(fd), "close");
-		checked(tries < 1000000 ? 0 : -1, "sockets of the same last bits");
+		checked(tries < 1000000 ? 0 : -1, "sockets of the same place");
 		fd = make(SOCK_DGRAM, 0);
 	}
 	checked(connect(fd, (void *)&peer, peer_length), "connect");
@@ -101,7 +104,7 @@ static int like(int first, unsigned long long bits)
 static void turns(int count)
 {
 	struct sockaddr nothing = { .sa_family = AF_UNSPEC };
-	int fd = connected(SOCK_DGRAM, 0), other = like(fd, 0x7fff), pid;
+	int fd = connected(SOCK_DGRAM, 0), other = like(fd), pid;
 
 	datagrams(fd, count);
 	pid = checked(fork(), "fork");
@@ -120,7 +123,7 @@ static void turns(int count)
 	datagrams(fd, count);
 	checked(close(fd), "close");
 	datagrams(other, count);
-	fd = like(other, 0x7fff);
+	fd = like(other);
 	datagrams(fd, count);
 	told(getpid(), own_port(other));
 }
