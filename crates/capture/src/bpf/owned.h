@@ -82,7 +82,7 @@ struct owned {
 	__u32 exec;
 	/* How its owner is known: enum known. */
 	__u8 known;
-	/* SENDS_AT_ONCE, IS_RAW */
+	/* SENDS_AT_ONCE, IS_RAW, SENDS_BY_CALLS */
 	__u8 nature;
 	/* IP version of `any`; 0 if there is none. */
 	__u8 any_version;
@@ -110,6 +110,8 @@ struct owned {
 /* Whoever sends a packet does so while it asks for it: not so with TCP, which may have to wait. */
 #define SENDS_AT_ONCE 1
 #define IS_RAW 2
+/* Nothing but a call sends a packet of it: SCTP also does so by itself, while others close it. */
+#define SENDS_BY_CALLS 4
 
 enum known {
 	/* It came from a listening socket, whose owner this is. */
@@ -283,7 +285,9 @@ static __always_inline __u8 nature_of(__u32 type, __u32 protocol)
 {
 	if (type == SOCK_RAW)
 		return SENDS_AT_ONCE | IS_RAW;
-	return type == SOCK_DGRAM || protocol == IPPROTO_SCTP ? SENDS_AT_ONCE : 0;
+	if (type == SOCK_DGRAM)
+		return SENDS_AT_ONCE | SENDS_BY_CALLS;
+	return protocol == IPPROTO_SCTP ? SENDS_AT_ONCE : 0;
 }
 
 static __always_inline int reuses_port(struct sock *sk)

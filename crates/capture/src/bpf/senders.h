@@ -40,7 +40,7 @@ static __always_inline struct sender *place_of(__u64 cookie)
 /* The place that is this socket's, if it has one. */
 static __always_inline struct sender *sender_of(const struct owned *o)
 {
-	struct sender *s = o->nature & SENDS_AT_ONCE ? place_of(o->cookie) : 0;
+	struct sender *s = o->nature & SENDS_BY_CALLS ? place_of(o->cookie) : 0;
 
 	return s && s->cookie == o->cookie ? s : 0;
 }
@@ -94,7 +94,7 @@ static __always_inline void keep_sender(const struct owned *o)
 {
 	struct sender *s;
 
-	if (!(o->nature & SENDS_AT_ONCE) || !o->pid || o->ended)
+	if (!(o->nature & SENDS_BY_CALLS) || !o->pid || o->ended)
 		return;
 	s = place_of(o->cookie);
 	if (!s || (s->cookie != o->cookie && __sync_val_compare_and_swap(&s->cookie, 0, o->cookie)))
