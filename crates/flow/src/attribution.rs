@@ -196,6 +196,20 @@ pub struct Attributed {
     pub evidence: Evidence,
     /// The process at the other end, where that is on this host too.
     pub peer: Option<Arc<Owner>>,
+    /// Whose socket is in another network namespace than the one that is captured in.
+    pub elsewhere: Elsewhere,
+}
+
+/// Which sockets of a flow are in another network namespace than the one that is captured in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Elsewhere {
+    /// None of those that are known.
+    #[default]
+    Nobody,
+    /// The peer's: it is not the owner if the owner is here.
+    Peer,
+    /// The owner's, and the peer's if there is one.
+    All,
 }
 
 /// News of an end that was answered for before: another process has it.

@@ -46,7 +46,7 @@ mod tally;
 mod tcp;
 mod totals;
 
-pub use attribution::{Answer, Attributed, Change, End, Evidence, Protocol, Question, Reason};
+pub use attribution::{Answer, Attributed, Change, Elsewhere, End, Evidence, Protocol, Question, Reason};
 pub use collector::{Collector, Config, LiveConfig};
 pub use counters::Counters;
 pub use delta::Delta;

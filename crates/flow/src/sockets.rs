@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use crate::attribution::Answer;
+use crate::attribution::{Answer, Elsewhere};
 use crate::counters::Counters;
 use crate::owner::Owner;
 
@@ -107,14 +107,16 @@ pub struct ProcessAccount {
 
 /// The account of all processes.
 ///
-/// Sockets in other network namespaces count only if their process owns a flow here: the others' packets do not pass.
+/// Its sums are of sockets in the network namespace that is captured in, and of the ends of flows that are there: of what
+/// sockets elsewhere send, nobody here sees all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SocketLedger {
     /// What sockets sent and received: packets and IP bytes. What passes between two of them here counts at both.
     pub sockets: (u64, u64),
     /// What flows have of it.
     pub in_flows: (u64, u64),
-    /// Each process, most bytes first; only in the last snapshot.
+    /// Each process, most bytes first; only in the last snapshot. Those with sockets elsewhere are there if they own a flow, or
+    /// are the peer of one.
     pub processes: Vec<ProcessAccount>,
 }
 
@@ -136,17 +138,17 @@ fn apart(sockets: (u64, u64), flows: (u64, u64)) -> (i64, i64) {
     (sockets.0.wrapping_sub(flows.0) as i64, sockets.1.wrapping_sub(flows.1) as i64)
 }
 
-/// A process's number, and when it started.
-type Key = (u32, u64);
+/// A process's number, when it started, and whether its sockets are in the network namespace that is captured in.
+type Key = (u32, u64, bool);
 
-fn key(owner: Option<&Owner>) -> Key {
-    owner.map_or((0, 0), |owner| (owner.pid, owner.start))
+fn key(owner: Option<&Owner>, here: bool) -> Key {
+    owner.map_or((0, 0, here), |owner| (owner.pid, owner.start, here))
 }
 
 /// A process, and packets and IP bytes of its flows.
 type Had = (Option<Arc<Owner>>, (u64, u64));
 
-/// What flows had, by process.
+/// What flows had, by process and where its sockets are.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct InFlows(HashMap<Key, Had>);
 
@@ -154,12 +156,14 @@ impl InFlows {
     /// Adds a flow that has held `sum`, to the processes at both of its ends.
     pub(crate) fn add(&mut self, answer: Option<&Answer>, sum: Counters) {
         let Some(Answer::Owner(attributed)) = answer else { return };
-        for owner in [Some(&attributed.owner), attributed.peer.as_ref()].into_iter().flatten() {
-            let at = key(Some(owner));
+        let own = Some((&attributed.owner, attributed.elsewhere != Elsewhere::All));
+        let peer = attributed.peer.as_ref().map(|peer| (peer, attributed.elsewhere == Elsewhere::Nobody));
+        for (owner, here) in [own, peer].into_iter().flatten() {
+            let at = key(Some(owner), here);
             let full = self.0.len() >= MAX_PROCESSES && !self.0.contains_key(&at);
             let owner = Some(owner).filter(|_| !full);
             let begin = || (owner.cloned(), (0, 0));
-            let (_, had) = self.0.entry(if full { key(None) } else { at }).or_insert_with(begin);
+            let (_, had) = self.0.entry(if full { key(None, here) } else { at }).or_insert_with(begin);
             *had = (had.0 + sum.packets, had.1 + sum.ip_bytes);
         }
     }
@@ -169,14 +173,14 @@ impl InFlows {
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
     /// As many as the kernel tells apart.
-    processes: HashMap<(Key, bool), ProcessSockets>,
+    processes: HashMap<Key, ProcessSockets>,
     pub(crate) closed: InFlows,
 }
 
 impl Sockets {
     /// Takes what is told anew of a process: all that it did.
     pub(crate) fn take(&mut self, told: ProcessSockets) {
-        self.processes.insert((key(told.owner.as_deref()), told.here), told);
+        self.processes.insert(key(told.owner.as_deref(), told.here), told);
     }
 
     pub(crate) fn processes(&self) -> impl Iterator<Item = &ProcessSockets> {
@@ -186,20 +190,17 @@ impl Sockets {
     /// The account, `in_flows` being of all flows; with each process if `whole`.
     pub(crate) fn ledger(&self, mut in_flows: InFlows, whole: bool) -> SocketLedger {
         let mut ledger = SocketLedger::default();
-        // Those here first: a process that has sockets elsewhere, too, has its flows in one account.
-        let mut order: Vec<_> = self.processes.iter().collect();
-        order.sort_unstable_by_key(|((key, here), _)| (!here, *key));
-        for ((key, here), sockets) in order {
+        for (key, sockets) in &self.processes {
             let known = in_flows.0.remove(key).map(|(_, had)| had);
-            if *here || known.is_some() {
+            if sockets.here || known.is_some() {
                 ledger.add(sockets.clone(), known.unwrap_or_default(), whole);
             }
         }
         // Their sockets were not counted, or did nothing.
-        for (owner, had) in in_flows.0.into_values() {
+        for ((.., here), (owner, had)) in in_flows.0 {
             let sockets = ProcessSockets {
                 owner,
-                here: true,
+                here,
                 counts: SocketCounts::default(),
                 round_trips: RoundTrips::default(),
             };
@@ -207,7 +208,7 @@ impl Sockets {
         }
         ledger.processes.sort_by_cached_key(|account| {
             let bytes = account.sockets.counts.total().1.max(account.in_flows.1);
-            (std::cmp::Reverse(bytes), key(account.sockets.owner.as_deref()), account.sockets.here)
+            (std::cmp::Reverse(bytes), key(account.sockets.owner.as_deref(), account.sockets.here))
         });
         ledger
     }
@@ -216,8 +217,10 @@ impl Sockets {
 impl SocketLedger {
     fn add(&mut self, sockets: ProcessSockets, in_flows: (u64, u64), whole: bool) {
         let add = |sum: &mut (u64, u64), more: (u64, u64)| *sum = (sum.0 + more.0, sum.1 + more.1);
-        add(&mut self.sockets, sockets.counts.total());
-        add(&mut self.in_flows, in_flows);
+        if sockets.here {
+            add(&mut self.sockets, sockets.counts.total());
+            add(&mut self.in_flows, in_flows);
+        }
         if whole {
             self.processes.push(ProcessAccount { sockets, in_flows });
         }
@@ -252,8 +255,14 @@ mod tests {
     }
 
     fn flow(in_flows: &mut InFlows, pid: u32, peer: Option<u32>, packets: u64) {
+        // The fourth has its sockets elsewhere.
+        let elsewhere = if pid == 4 { Elsewhere::All } else { Elsewhere::Nobody };
+        flow_of(in_flows, (pid, peer, elsewhere), packets);
+    }
+
+    fn flow_of(in_flows: &mut InFlows, (pid, peer, elsewhere): (u32, Option<u32>, Elsewhere), packets: u64) {
         let (end, evidence, peer) = (End::Source, Evidence::Told, peer.map(process));
-        let answer = Answer::Owner(Attributed { owner: process(pid), end, evidence, peer });
+        let answer = Answer::Owner(Attributed { owner: process(pid), end, evidence, peer, elsewhere });
         in_flows
             .add(Some(&answer), Counters { packets, ip_bytes: packets * 100, frame_bytes: packets * 114 });
     }
@@ -281,18 +290,27 @@ mod tests {
         assert_eq!(each, [(1, 7, (3, 300)), (4, 6, (0, 0)), (2, 3, (0, 0)), (5, 1, (-1, -100))]);
         assert_eq!(
             (ledger.sockets, ledger.in_flows, ledger.difference()),
-            ((19, 1900), (17, 1700), (2, 200))
+            ((13, 1300), (11, 1100), (2, 200))
         );
     }
 
     #[test]
-    fn processes_with_sockets_in_two_places_have_their_flows_once() {
+    fn processes_with_sockets_in_two_places_have_their_flows_where_they_are() {
         let mut known = Sockets::default();
         known.take(sockets(1, true, 5));
         known.take(sockets(1, false, 9));
-        let mut in_flows = InFlows::default();
-        flow(&mut in_flows, 1, None, 5);
-        assert_eq!(known.ledger(in_flows, false).difference(), (0, 0));
+        let ledger = |flows: &[_]| {
+            let mut in_flows = InFlows::default();
+            flows.iter().for_each(|&(peer, elsewhere, packets)| {
+                flow_of(&mut in_flows, (1, peer, elsewhere), packets);
+            });
+            let ledger = known.ledger(in_flows, true);
+            let of = |account: &ProcessAccount| (account.sockets.here, account.in_flows.0);
+            (ledger.sockets.0, ledger.in_flows.0, ledger.processes.iter().map(of).collect::<Vec<_>>())
+        };
+        assert_eq!(ledger(&[(None, Elsewhere::Nobody, 5)]), (5, 5, vec![(true, 5)]));
+        assert_eq!(ledger(&[(None, Elsewhere::All, 4)]), (5, 0, vec![(false, 4), (true, 0)]));
+        assert_eq!(ledger(&[(Some(1), Elsewhere::Peer, 5)]), (5, 5, vec![(false, 5), (true, 5)]));
     }
 
     #[test]

@@ -47,7 +47,8 @@ pub use cgroup::Placement;
 #[cfg(target_os = "linux")]
 pub use conntrack::{Conntrack, Translation};
 pub use flow::{
-    Answer, Attributed, Change, Container, End, Evidence, Owner, Protocol, Question, Reason, Runtime,
+    Answer, Attributed, Change, Container, Elsewhere, End, Evidence, Owner, Protocol, Question, Reason,
+    Runtime,
 };
 #[cfg(target_os = "linux")]
 pub use namespaces::{DiagSockets, NetNamespace};

@@ -20,8 +20,10 @@ const READING: Duration = Duration::from_millis(900);
 /// looks at every socket, and there may be thousands that do nothing. With these, some reports are without it.
 const READING_SHARE: u32 = 4000;
 
-/// How long a report waits at most for what the kernel has told of owners.
+/// How long a report waits at most for what the kernel has told of owners, and has counted at sockets …
 const CATCHING_UP: Duration = Duration::from_millis(100);
+/// … and how long the last one waits for the latter.
+const LAST_ACCOUNTS: Duration = Duration::from_millis(1500);
 
 /// Sources of owners and translations; each is there or is not.
 #[derive(Default)]
@@ -87,8 +89,8 @@ impl Attribution {
         self.read.is_some()
     }
 
-    /// Tells `collector` what sockets have done by now, unless that was just told and is not the `last` time; gives whether
-    /// it was.
+    /// Tells `collector` what sockets have done by now, unless that was just told and is not the `last` time, or cannot be had
+    /// in time; gives whether it was.
     pub(crate) fn tell_sockets(&mut self, collector: &mut Collector, last: bool) -> bool {
         let (Some(client), Some(read)) = (&mut self.owners, self.read) else {
             collector.lose_sockets();
@@ -99,18 +101,22 @@ impl Attribution {
         }
         let begun = Instant::now();
         let asked = &mut self.asked;
-        let told = client.take_accounts(CATCHING_UP, |id, answer| {
+        let patience = if last { LAST_ACCOUNTS } else { CATCHING_UP };
+        let told = client.take_accounts(patience, |id, answer| {
             if let Some(ticket) = asked.take(id) {
                 collector.answer(ticket, answer);
             }
         });
         self.read = Some(Reading { begun, took: begun.elapsed() });
-        // That he has ended is said when he is asked for owners.
-        let Ok(told) = told else {
-            collector.lose_sockets();
-            return false;
-        };
-        collector.tell_sockets(told);
+        match told {
+            Ok(Some(told)) => collector.tell_sockets(told),
+            Ok(None) if !last => return false,
+            // What was counted before is not what there is now; that he has ended is said when he is asked for owners.
+            Ok(None) | Err(_) => {
+                collector.lose_sockets();
+                return false;
+            }
+        }
         true
     }
 

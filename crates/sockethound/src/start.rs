@@ -74,7 +74,7 @@ pub(crate) fn open(
     let conntrack = host::Conntrack::open().ok();
     let rings = RingSource::open_group(&options, interfaces.workers, wants).map_err(refusal)?;
     // Both accounts begin now: what waits in the rings meanwhile is in both.
-    let begun = Instant::now();
+    let (begun, started) = (Instant::now(), now());
     let begin = || owners.as_mut()?.begin_accounts(LOADING).ok().map(|()| begun);
     let counts = greeting.counts.then(begin).flatten();
     // Only now: where nothing can be captured, that is all there is to say.
@@ -90,7 +90,7 @@ pub(crate) fn open(
     job.config.selection.own = resolver.as_ref().map(|r| r.local_endpoints().to_vec()).unwrap_or_default();
     job.config.live = Some(LiveConfig {
         seed: job.options.seed,
-        started: now(),
+        started,
         own: LocalAddresses::here().map(|here| here.own().collect()).unwrap_or_default(),
         owners_from: match &owners {
             Some(_) if greeting.told => "bpf",
@@ -108,6 +108,7 @@ pub(crate) fn open(
     let named = !interfaces.names.is_empty();
     Ok(Live {
         rings,
+        begun,
         attribution: Attribution::new(owners, greeting.told, counts, conntrack),
         resolver,
         named,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flow::{Answer, Attributed, End as At, Event, Evidence, Owner, Reason};
+use flow::{Answer, Attributed, Elsewhere, End as At, Event, Evidence, Owner, Reason};
 
 use crate::wire::{A, B, BEYOND, Capture, End, SECOND, Sent, packets, path, segment};
 
@@ -27,7 +27,13 @@ fn owner(pid: u32, end: At, peer: Option<u32>) -> Answer {
             net_namespace: None,
         })
     };
-    Answer::Owner(Attributed { owner: process(pid), end, evidence: Evidence::Told, peer: peer.map(process) })
+    Answer::Owner(Attributed {
+        owner: process(pid),
+        end,
+        evidence: Evidence::Told,
+        peer: peer.map(process),
+        elsewhere: Elsewhere::Nobody,
+    })
 }
 
 /// From A to B and back, translated between veth1 and eth0.

@@ -33,7 +33,7 @@ use self::ends::Ends;
 use self::facts::Facts;
 use self::table::{Held, Side, Table};
 use crate::owner::OwnerReader;
-use crate::{Answer, Attributed, Change, End, Evidence, Owner, Protocol, Question, Reason};
+use crate::{Answer, Attributed, Change, Elsewhere, End, Evidence, Owner, Protocol, Question, Reason};
 
 /// So long it is waited for the process that uses a socket which it has not made, before who made it is told.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -235,16 +235,19 @@ impl Told {
         let home = self.kernel.home();
         let (source, destination) = self.sides(question);
         let (from, to) = (self.table.look(home, &source), self.table.look(home, &destination));
-        let (end, held, peer) = match (from.here, to.here) {
-            (Some(held), peer) => {
-                (End::Source, held, peer.or_else(|| to.away.filter(|_| !local.destination)))
+        let (end, held, peer, elsewhere) = match (from.here, to.here) {
+            (Some(held), Some(peer)) => (End::Source, held, Some(peer), Elsewhere::Nobody),
+            (Some(held), None) => {
+                (End::Source, held, to.away.filter(|_| !local.destination), Elsewhere::Peer)
             }
-            (None, Some(held)) => (End::Destination, held, from.away.filter(|_| !local.source)),
+            (None, Some(held)) => {
+                (End::Destination, held, from.away.filter(|_| !local.source), Elsewhere::Peer)
+            }
             // Whoever has the address here is not told: what is at the other end does not stand in for it.
             (None, None) if local.source || local.destination => return None,
             (None, None) => match (from.away, to.away) {
-                (Some(held), peer) => (End::Source, held, peer),
-                (None, Some(held)) => (End::Destination, held, None),
+                (Some(held), peer) => (End::Source, held, peer, Elsewhere::All),
+                (None, Some(held)) => (End::Destination, held, None, Elsewhere::All),
                 (None, None) => return None,
             },
         };
@@ -252,7 +255,8 @@ impl Told {
             End::Source => source.ends,
             End::Destination => destination.ends,
         };
-        self.settle(end, ends, held, peer.filter(|peer| peer.cookie != held.cookie), reader, now)
+        let peer = peer.filter(|peer| peer.cookie != held.cookie);
+        self.settle((end, ends), (held, peer, elsewhere), reader, now)
     }
 
     /// Whether every socket was told of.
@@ -270,7 +274,13 @@ impl Told {
         let held = self.table.look(self.kernel.home(), &source).away?;
         let owner = self.owner(held.task, reader)?;
         self.table.mark_answered(&held, source.ends);
-        Some(Attributed { owner, end: End::Source, evidence: Evidence::Told, peer: None })
+        Some(Attributed {
+            owner,
+            end: End::Source,
+            evidence: Evidence::Told,
+            peer: None,
+            elsewhere: Elsewhere::All,
+        })
     }
 
     /// A flow's sender, and its receiver.
@@ -286,10 +296,8 @@ impl Told {
     /// Makes an answer of the socket at one end, and of the one at the other.
     fn settle(
         &mut self,
-        end: End,
-        ends: Ends,
-        held: Held,
-        peer: Option<Held>,
+        (end, ends): (End, Ends),
+        (held, peer, elsewhere): (Held, Option<Held>, Elsewhere),
         reader: &mut OwnerReader,
         now: Instant,
     ) -> Option<Answer> {
@@ -306,7 +314,7 @@ impl Told {
         let owner = self.owner(held.task, reader)?;
         self.table.mark_answered(&held, ends);
         let peer = peer.and_then(|peer| self.owner(peer.task, reader));
-        Some(Answer::Owner(Attributed { owner, end, evidence, peer }))
+        Some(Answer::Owner(Attributed { owner, end, evidence, peer, elsewhere }))
     }
 
     /// Leaves out of accounts what was counted until now.

@@ -162,6 +162,12 @@ impl Lab {
     }
 }
 
+/// Which sockets of a flow are elsewhere.
+fn elsewhere(answer: Option<Answer>) -> Elsewhere {
+    let Some(Answer::Owner(found)) = answer else { panic!("no owner: {answer:?}") };
+    found.elsewhere
+}
+
 const SOURCE: Local = Local { source: true, destination: false };
 const DESTINATION: Local = Local { source: false, destination: true };
 const NEITHER: Local = Local { source: false, destination: false };
@@ -198,6 +204,7 @@ fn both_ends_of_a_flow_on_this_host() {
     ]);
     let both = Local { source: true, destination: true };
     assert_eq!(lab.owner("10.0.0.1:4000", "10.0.0.1:53", both), Some((10, End::Source, Some(20))));
+    assert_eq!(elsewhere(lab.ask("10.0.0.1:4000", "10.0.0.1:53", both)), Elsewhere::Nobody);
 }
 
 #[test]
@@ -208,11 +215,28 @@ fn another_namespace_counts_where_no_address_is_ours() {
         event(6, 3, 20, Known::Used, tuple("10.0.0.2:53", "10.0.0.1:4000")),
     ]);
     assert_eq!(lab.owner("10.0.0.1:4000", "10.0.0.2:53", NEITHER), Some((10, End::Source, Some(20))));
+    assert_eq!(elsewhere(lab.ask("10.0.0.1:4000", "10.0.0.2:53", NEITHER)), Elsewhere::All);
     // Whoever has our address is asked otherwise: the other end does not stand in for it.
     assert_eq!(lab.ask("10.0.0.1:4000", "10.0.0.2:53", DESTINATION), None);
     // In two namespaces it may be either.
     lab.say([event(7, 4, 30, Known::Used, tuple("10.0.0.1:4000", "10.0.0.2:53"))]);
     assert_eq!(lab.owner("10.0.0.1:4000", "10.0.0.2:53", NEITHER), Some((20, End::Destination, None)));
+}
+
+#[test]
+fn the_peer_of_who_is_here_may_be_elsewhere() {
+    let mut lab = Lab::new(true);
+    lab.say([
+        event(5, HOME, 10, Known::Used, tuple("10.0.0.1:4000", "10.0.0.2:53")),
+        event(6, AWAY, 20, Known::Used, tuple("10.0.0.2:53", "10.0.0.1:4000")),
+    ]);
+    assert_eq!(lab.owner("10.0.0.1:4000", "10.0.0.2:53", SOURCE), Some((10, End::Source, Some(20))));
+    assert_eq!(elsewhere(lab.ask("10.0.0.1:4000", "10.0.0.2:53", SOURCE)), Elsewhere::Peer);
+    assert_eq!(
+        lab.owner("10.0.0.2:53", "10.0.0.1:4000", DESTINATION),
+        Some((10, End::Destination, Some(20)))
+    );
+    assert_eq!(elsewhere(lab.ask("10.0.0.2:53", "10.0.0.1:4000", DESTINATION)), Elsewhere::Peer);
 }
 
 #[test]

@@ -34,7 +34,7 @@ use crate::namespaces::DiagSockets;
 use crate::owner::OwnerReader;
 use crate::proc::Proc;
 use crate::sockets::plain;
-use crate::{Answer, Attributed, Budget, Change, End, Owner, Question, Reason};
+use crate::{Answer, Attributed, Budget, Change, Elsewhere, End, Owner, Question, Reason};
 
 /// How long a question is not looked up again after it had no owner.
 const NEGATIVE: Duration = Duration::from_secs(2);
@@ -328,9 +328,15 @@ impl Owners {
             let outcome = end.outcome.and_then(|(pid, evidence)| Ok((self.facts(pid, read)?, evidence)));
             match (outcome, &mut answer) {
                 (Ok((owner, evidence)), None) if !(at_home && end.place != Place::Home) => {
-                    answer = Some(Attributed { owner, end: end.end, evidence, peer: None });
+                    let elsewhere = if end.place == Place::Home { Elsewhere::Nobody } else { Elsewhere::All };
+                    answer = Some(Attributed { owner, end: end.end, evidence, peer: None, elsewhere });
                 }
-                (Ok((owner, _)), Some(answer)) if answer.end != end.end => answer.peer = Some(owner),
+                (Ok((owner, _)), Some(answer)) if answer.end != end.end => {
+                    answer.peer = Some(owner);
+                    if answer.elsewhere == Elsewhere::Nobody && end.place != Place::Home {
+                        answer.elsewhere = Elsewhere::Peer;
+                    }
+                }
                 (Err(failed), _) if !(at_home && end.place != Place::Home) => {
                     reason =
                         [reason, Some(failed)].into_iter().flatten().max_by_key(|reason| telling(*reason));

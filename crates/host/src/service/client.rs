@@ -120,19 +120,20 @@ impl Client {
         // One that was given up before still counts.
         self.received.barriers += 1;
         wire::write_barrier(&mut self.output);
-        self.wait_for(patience, each, |client| client.received.barriers == 0)
+        self.wait_for(patience, each, |client| client.received.barriers == 0).map(drop)
     }
 
     /// Has what sockets do counted from now on, waiting for that at most for `patience`.
     ///
     /// # Errors
-    /// As [`Self::receive`].
+    /// As [`Self::receive`], and `TimedOut`.
     pub fn begin_accounts(&mut self, patience: Duration) -> io::Result<()> {
-        self.ask_accounts(true, patience, |_, _| {})
+        let begun = self.ask_accounts(true, patience, |_, _| {})?;
+        if begun { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) }
     }
 
-    /// What processes' sockets have done by now, of those that did anything since the last call; what does not come within
-    /// `patience` comes the next time. Answers that come are given to `each`.
+    /// What processes' sockets have done by now, of those that did anything since the last call; `None` if it does not come
+    /// within `patience`: then it comes the next time. Answers that come are given to `each`.
     ///
     /// # Errors
     /// As [`Self::receive`].
@@ -140,34 +141,36 @@ impl Client {
         &mut self,
         patience: Duration,
         each: impl FnMut(u64, Answer),
-    ) -> io::Result<Vec<ProcessSockets>> {
-        self.ask_accounts(false, patience, each)?;
-        Ok(std::mem::take(&mut self.received.sockets))
+    ) -> io::Result<Option<Vec<ProcessSockets>>> {
+        let told = self.ask_accounts(false, patience, each)?;
+        Ok(told.then(|| std::mem::take(&mut self.received.sockets)))
     }
 
+    /// Gives whether the answer came in time.
     fn ask_accounts(
         &mut self,
         begin: bool,
         patience: Duration,
         each: impl FnMut(u64, Answer),
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         self.received.accounts += 1;
         wire::write_accounts(&mut self.output, begin);
         self.wait_for(patience, each, |client| client.received.accounts == 0)
     }
 
+    /// Gives whether it is done.
     fn wait_for(
         &mut self,
         patience: Duration,
         mut each: impl FnMut(u64, Answer),
         is_done: impl Fn(&Self) -> bool,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let end = Instant::now() + patience;
         loop {
             self.receive(&mut each)?;
             let left = end.saturating_duration_since(Instant::now());
             if is_done(self) || left.is_zero() {
-                return Ok(());
+                return Ok(is_done(self));
             }
             // What does not fit yet is sent as soon as the service has taken something.
             let unsent = if self.output.is_empty() { PollFlags::empty() } else { PollFlags::OUT };

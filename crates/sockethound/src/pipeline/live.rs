@@ -37,6 +37,8 @@ const LAST_LOOKS: Duration = Duration::from_millis(20);
 pub struct Live {
     /// One a worker.
     pub rings: Vec<RingSource>,
+    /// When they were open: intervals and the duration count from here.
+    pub begun: Instant,
     /// Whoever knows owners.
     pub attribution: Attribution,
     /// Looks up names of addresses that have none, if that is wanted.
@@ -87,7 +89,7 @@ impl Live {
                 .collect(),
             owners_from: live.owners_from,
         });
-        let start = Instant::now();
+        let start = self.begun;
         let told = self.attribution.is_told();
         let drops = Drops::new(self.rings.iter().map(RingSource::bytes).sum(), start);
         let mut desk = Desk::new(
@@ -143,8 +145,8 @@ fn collect(
     let mut ended = None;
     loop {
         match incoming.recv_timeout(patience(&desk)) {
-            Ok(news) if news.stopped => {
-                ended = Some(now());
+            Ok(news) if news.stopped.is_some() => {
+                ended = news.stopped;
                 desk.take_sockets(true);
             }
             Ok(news) => desk.take(*news).into_iter().try_for_each(put)?,

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use capture::memory::make_ready;
 use capture::ring::{Error, InterfaceCounters, LinkChange, ON_THE_WAY, RingSource, RingStats};
 use capture::{Interface, Next, PacketSource};
+use dissect::Timestamp;
 use flow::{Delta, FlowTable, LATE, Settle};
 
 use super::live::now;
@@ -61,8 +62,8 @@ pub(super) struct News {
     pub(super) ring: RingStats,
     /// Up to this report, by the workers' count, this tells everything.
     pub(super) report: Option<u64>,
-    /// Nothing is captured from now on.
-    pub(super) stopped: bool,
+    /// Nothing is captured any more, since then.
+    pub(super) stopped: Option<Timestamp>,
     /// It is the worker's last.
     pub(super) last: bool,
     /// What went wrong.
@@ -417,7 +418,7 @@ impl<'a> Worker<'a> {
         let mut fault = fault;
         let [before, counters] = self.stop_ring(&mut fault);
         if self.number == 0 {
-            let news = News { worker: self.number, stopped: true, ..News::default() };
+            let news = News { worker: self.number, stopped: Some(now()), ..News::default() };
             self.to.send(Box::new(news)).map_err(|_| Gone)?;
         }
         fault = fault.or_else(|| self.take_last().err());

@@ -17,8 +17,14 @@ fn main() -> std::process::ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [sockethound::privilege::owners::COMMAND, ..] => {
-            sockethound::privilege::owners::run(sockethound::privilege::owners::Manner::default()).unwrap();
-            std::process::ExitCode::SUCCESS
+            // Whoever asks may have ended by now.
+            match sockethound::privilege::owners::run(sockethound::privilege::owners::Manner::default()) {
+                Ok(()) => std::process::ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("owners: {error}");
+                    std::process::ExitCode::FAILURE
+                }
+            }
         }
         ["role", name] => role::play(name),
         ref filter => tests::run(filter),

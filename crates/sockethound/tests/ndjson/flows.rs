@@ -1,7 +1,7 @@
 //! Flows.
 
 use dissect::Timestamp;
-use flow::{Answer, Attributed, End, Event, Evidence, FlowRecord, Reason};
+use flow::{Answer, Attributed, Elsewhere, End, Event, Evidence, FlowRecord, Reason};
 
 use crate::event;
 use crate::sample::live::{from_container, on_loopback, process, unowned};
@@ -71,7 +71,13 @@ fn every_evidence_has_its_confidence() {
         (Evidence::Protocol, "protocol"),
     ] {
         let owner = std::sync::Arc::new(process(0, "a\u{1b}[31m"));
-        let owner = Answer::Owner(Attributed { owner, end: End::Destination, evidence, peer: None });
+        let owner = Answer::Owner(Attributed {
+            owner,
+            end: End::Destination,
+            evidence,
+            peer: None,
+            elsewhere: Elsewhere::Nobody,
+        });
         let line = event(Event::Flow(FlowRecord { owner: Some(owner), ..ping() }));
         let expected = format!(r#""confidence":"{confidence}","reason":null,"end":"destination"}}"#);
         assert!(line.contains(&expected), "{line}");

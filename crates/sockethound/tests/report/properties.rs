@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flow::{Answer, Attributed, Container, End, Evidence, Owner};
+use flow::{Answer, Attributed, Container, Elsewhere, End, Evidence, Owner};
 use proptest::prelude::*;
 use sample::live::{nginx, process};
 use unicode_width::UnicodeWidthStr;
@@ -28,6 +28,7 @@ fn owner() -> impl Strategy<Value = Option<Answer>> {
             Owner { name: name.clone(), user: Some(user), container: Some(container), ..process(pid, "") };
         Some(Answer::Owner(Attributed {
             peer: peer.then(|| Arc::new(owner.clone())),
+            elsewhere: Elsewhere::Nobody,
             owner: Arc::new(owner),
             end: if pid % 2 == 0 { End::Source } else { End::Destination },
             evidence: Evidence::Exact,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flow::{
-    Answer, Attributed, Container, End, Evidence, FlowRecord, InterfaceLedger, InterfaceName, Ledger, Live,
-    LiveLedger, Owner, Pace, ProcessAccount, ProcessSockets, RECENT, Rate, Reason, RoundTrips, Runtime,
-    Snapshot, SocketCounts, SocketLedger, TcpRecord,
+    Answer, Attributed, Container, Elsewhere, End, Evidence, FlowRecord, InterfaceLedger, InterfaceName,
+    Ledger, Live, LiveLedger, Owner, Pace, ProcessAccount, ProcessSockets, RECENT, Rate, Reason, RoundTrips,
+    Runtime, Snapshot, SocketCounts, SocketLedger, TcpRecord,
 };
 
 use super::{address_record, after, called, counters, dns, end, flow, ping, tcp_flow};
@@ -51,7 +51,13 @@ pub(crate) fn nginx() -> Owner {
 
 pub(crate) fn owned(owner: Owner) -> Option<Answer> {
     let (end, evidence) = (End::Source, Evidence::Exact);
-    Some(Answer::Owner(Attributed { owner: Arc::new(owner), end, evidence, peer: None }))
+    Some(Answer::Owner(Attributed {
+        owner: Arc::new(owner),
+        end,
+        evidence,
+        peer: None,
+        elsewhere: Elsewhere::Nobody,
+    }))
 }
 
 pub(crate) fn unowned(reason: Reason) -> Option<Answer> {
@@ -97,7 +103,13 @@ pub(crate) fn on_loopback() -> FlowRecord {
             rtt: Some(Duration::from_micros(31)),
             retransmits: 0,
         }),
-        owner: Some(Answer::Owner(Attributed { owner, end: End::Source, evidence: Evidence::Exact, peer })),
+        owner: Some(Answer::Owner(Attributed {
+            owner,
+            end: End::Source,
+            evidence: Evidence::Exact,
+            peer,
+            elsewhere: Elsewhere::Nobody,
+        })),
         interface: Some("lo".into()),
         path: vec!["lo".into()],
         pace: pace(5_000.0, &[5, 6, 5, 7, 5, 6, 5, 7, 5, 6, 5, 7, 5, 6, 5, 7, 5, 6]),

@@ -17,7 +17,7 @@ use hashbrown::HashMap;
 use self::field::{Reader, end, frame, number, option, text};
 use self::owner::write_owner;
 use super::{Greeting, KEPT};
-use crate::{Answer, Attributed, Change, End, Evidence, Owner, Protocol, Question, Reason};
+use crate::{Answer, Attributed, Change, Elsewhere, End, Evidence, Owner, Protocol, Question, Reason};
 
 /// A frame above this length is an error: command lines are bounded by the
 /// kernel far below it.
@@ -137,6 +137,11 @@ pub(super) fn write_answer(out: &mut Vec<u8>, id: u64, answer: &Answer, told: &m
                 out.push(1);
                 out.push(u8::from(attributed.end == End::Destination));
                 out.push(index_of(attributed.evidence));
+                out.push(match attributed.elsewhere {
+                    Elsewhere::Nobody => 0,
+                    Elsewhere::Peer => 1,
+                    Elsewhere::All => 2,
+                });
                 told.write(out, &attributed.owner);
                 option(out, attributed.peer.as_ref(), |out, peer| told.write(out, peer));
             }
@@ -288,6 +293,12 @@ fn read_answer(body: &[u8], heard: &mut Heard) -> Option<(u64, Answer)> {
         Answer::Owner(Attributed {
             end: if from.byte()? == 0 { End::Source } else { End::Destination },
             evidence: *EVIDENCE.get(usize::from(from.byte()?))?,
+            elsewhere: match from.byte()? {
+                0 => Elsewhere::Nobody,
+                1 => Elsewhere::Peer,
+                2 => Elsewhere::All,
+                _ => return None,
+            },
             owner: heard.read(&mut from)?,
             peer: from.option(|from| heard.read(from))?,
         })

@@ -31,6 +31,7 @@ fn attributed() -> Answer {
         end: End::Destination,
         evidence: Evidence::Listener,
         peer: Some(Arc::new(Owner { container: None, command_line: Vec::new(), ..owner() })),
+        elsewhere: Elsewhere::Peer,
     })
 }
 
@@ -100,13 +101,25 @@ fn facts_are_sent_once() {
     };
     let of = |pid: u32| {
         let owner = Arc::new(Owner { pid, ..owner() });
-        Answer::Owner(Attributed { owner, end: End::Source, evidence: Evidence::Exact, peer: None })
+        Answer::Owner(Attributed {
+            owner,
+            end: End::Source,
+            evidence: Evidence::Exact,
+            peer: None,
+            elsewhere: Elsewhere::Nobody,
+        })
     };
     let first = sent(&of(1));
     assert!(sent(&of(1)) < first / 4);
     let renamed = Owner { name: "sh".to_owned(), pid: 1, ..owner() };
     let (end, evidence) = (End::Source, Evidence::Exact);
-    sent(&Answer::Owner(Attributed { owner: Arc::new(renamed), end, evidence, peer: None }));
+    sent(&Answer::Owner(Attributed {
+        owner: Arc::new(renamed),
+        end,
+        evidence,
+        peer: None,
+        elsewhere: Elsewhere::Nobody,
+    }));
     for pid in 0..KEPT as u32 + 3 {
         sent(&of(pid));
     }
