@@ -301,9 +301,9 @@ mod tests {
         known.take(sockets(1, false, 9));
         let ledger = |flows: &[_]| {
             let mut in_flows = InFlows::default();
-            flows.iter().for_each(|&(peer, elsewhere, packets)| {
+            for &(peer, elsewhere, packets) in flows {
                 flow_of(&mut in_flows, (1, peer, elsewhere), packets);
-            });
+            }
             let ledger = known.ledger(in_flows, true);
             let of = |account: &ProcessAccount| (account.sockets.here, account.in_flows.0);
             (ledger.sockets.0, ledger.in_flows.0, ledger.processes.iter().map(of).collect::<Vec<_>>())

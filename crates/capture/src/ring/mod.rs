@@ -94,8 +94,6 @@ pub struct RingSource {
     interfaces: Vec<Interface>,
     known: KnownLinks,
     links: Links,
-    /// The last sleep has looked whether there is news of interfaces.
-    watched: bool,
     changes: Vec<LinkChange>,
     bell: Option<Socket>,
     choice: Choice,
@@ -239,11 +237,10 @@ impl RingSource {
         self.rest.is_none() && self.blocks.is_empty(self.at)
     }
 
-    /// Sleeps until something may have happened; gives whether the bell has rung.
+    /// Sleeps until something may have happened, and looks whether there is news of interfaces; gives whether the bell has rung.
     fn sleep(&mut self, timeout: Duration) -> Result<bool, Error> {
         let ready = sys::wait(&self.socket, &self.links.news, self.bell.as_ref(), timeout)
             .map_err(|e| Error::system("wait for packets", e))?;
-        self.watched = true;
         if ready.bell {
             self.hear_bell();
         }
@@ -278,11 +275,13 @@ impl PacketSource for RingSource {
         if self.rest.is_some_and(Rest::is_empty) {
             self.give_back();
         }
-        if self.rest.is_none() && !std::mem::take(&mut self.watched) {
-            self.heed_links()?;
-        }
+        // Whether it was looked for news of interfaces since this call began: what a new block has may be of one that is new.
+        let mut watched = self.rest.is_some();
         let mut deadline = None;
         loop {
+            if self.blocks.get(self.at).is_some() && !std::mem::replace(&mut watched, true) {
+                self.heed_links()?;
+            }
             if self.list()? {
                 if self.records.is_empty() {
                     self.give_back();
@@ -293,9 +292,13 @@ impl PacketSource for RingSource {
             let now = Instant::now();
             let end = *deadline.get_or_insert(now.checked_add(timeout));
             let left = end.map_or(timeout, |end| end.saturating_duration_since(now));
+            if left.is_zero() && !watched {
+                self.heed_links()?;
+            }
             if left.is_zero() || self.sleep(left)? {
                 return Ok(Next::Idle);
             }
+            watched = true;
         }
         self.pauses.clear();
         if let Some(late) = &mut self.late {

@@ -114,7 +114,6 @@ impl RingSource {
             interfaces: Vec::new(),
             known: KnownLinks::default(),
             links,
-            watched: false,
             changes: Vec::new(),
             bell: None,
             choice,

@@ -25,8 +25,10 @@ use crate::{Answer, Owners, Question, Reason};
 
 /// Questions that hit a rate limit are tried again after this time …
 const AGAIN: Duration = Duration::from_millis(300);
-/// … and so often, before they are answered with [`Reason::Deferred`].
+/// … and so often, before they are answered with [`Reason::Deferred`]; …
 const TRIES: u32 = 6;
+/// … in a flood, where so many wait for that, the others are at once.
+const MANY_AGAIN: usize = 65_536;
 /// Processes of which both ends remember that they were told.
 const KEPT: usize = 16_384;
 const CHUNK: usize = 64 * 1024;
@@ -185,14 +187,17 @@ fn answer_due(owners: &mut Owners, pending: &mut Vec<Pending>, told: &mut Told, 
     let due = |pending: &Pending| pending.due <= now;
     let questions: Vec<Question> = pending.iter().filter(|p| due(p)).map(|p| p.question).collect();
     let mut answers = owners.resolve(&questions, now).into_iter();
+    let mut room = MANY_AGAIN;
     pending.retain_mut(|pending| {
         if !due(pending) {
+            room = room.saturating_sub(1);
             return true;
         }
         let answer = answers.next().unwrap_or(Answer::None(Reason::Deferred));
         pending.tries += 1;
         pending.due = now + AGAIN;
-        let again = answer.reason() == Some(Reason::Deferred) && pending.tries < TRIES;
+        let again = answer.reason() == Some(Reason::Deferred) && pending.tries < TRIES && room > 0;
+        room -= usize::from(again);
         if !again {
             wire::write_answer(output, pending.id, &answer, told);
         }
