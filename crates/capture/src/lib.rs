@@ -16,4 +16,5 @@ pub mod ring;
 mod source;
 
 pub use batch::{Batch, InPlace, Reader, Record, Records};
+pub use fetch::bring_near;
 pub use source::{CaptureStats, Interface, Next, PacketSource};

@@ -19,6 +19,9 @@ pub(crate) fn span(first: Timestamp, last: Timestamp) -> Option<(Timestamp, Time
 /// The end that the source of packets knows to be on its own host.
 pub(crate) const LOCAL: [u8; 2] = [1, 2];
 
+/// Cache lines of a flow.
+pub(crate) const LINES: usize = 3;
+
 /// One flow, in three cache lines.
 ///
 /// The first two hold the key and what changes with every packet. The third holds what changes seldom, and is not read for
@@ -166,6 +169,12 @@ impl Flow {
     /// Notes that `side` sent these flags, in segments of which no more is known.
     pub(crate) fn note_tcp_flags(&mut self, side: Side, at: Timestamp, flags: TcpFlags) {
         self.tcp.note_end(&mut self.tcp_events, side, at, flags);
+    }
+
+    /// Where each of its cache lines begins.
+    #[inline]
+    pub(crate) fn lines(&self) -> [*const u8; LINES] {
+        [(&raw const self.key).cast(), (&raw const self.ip_bytes[1]).cast(), (&raw const self.first).cast()]
     }
 
     /// Reads what most packets need of it ahead of its use.

@@ -23,6 +23,18 @@ struct Bucket {
     numbers: [u32; WIDTH],
 }
 
+impl Bucket {
+    /// Number +1 of a hash, or [`EMPTY`]. In which place it stands is chance: a branch on it would be mispredicted every third
+    /// time, and costs more than to look at all.
+    #[inline]
+    fn find(&self, hash: u32) -> u32 {
+        self.hashes.iter().zip(self.numbers).fold(EMPTY, |found, (&h, number)| {
+            let all_if_equal = u32::from(h == hash).wrapping_neg();
+            found | number & all_if_equal
+        })
+    }
+}
+
 /// Hash → number of a flow.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
@@ -44,6 +56,13 @@ impl Index {
         (hash as usize * WIDTH) & self.mask()
     }
 
+    /// Where probing begins, in memory; nowhere, as long as it is empty.
+    #[inline]
+    pub(crate) fn place_of(&self, hash: u32) -> *const u8 {
+        let bucket = self.buckets.get(self.home(hash) / WIDTH);
+        bucket.map_or(std::ptr::null(), |bucket| std::ptr::from_ref(bucket).cast())
+    }
+
     /// Hash and number +1 at a place.
     #[inline]
     fn at(&self, place: usize) -> (u32, u32) {
@@ -58,15 +77,17 @@ impl Index {
 
     /// The number that `hash` most likely leads to, or [`u32::MAX`]; where a bucket holds a hash twice, any number.
     ///
-    /// Looks at the home bucket only, and at all of it. In which of its places a hash stands is chance: a branch on it
-    /// would be mispredicted every third time, and costs more than that.
+    /// Looks at the home bucket and, if that is full of others, at the one behind it, where most of those stand that it had no
+    /// room for.
     #[inline]
     pub(crate) fn guess(&self, hash: u32) -> u32 {
-        let Some(bucket) = self.buckets.get(self.home(hash) / WIDTH) else { return u32::MAX };
-        let found = bucket.hashes.iter().zip(bucket.numbers).fold(EMPTY, |found, (&h, number)| {
-            let all_if_equal = u32::from(h == hash).wrapping_neg();
-            found | number & all_if_equal
-        });
+        let home = self.home(hash) / WIDTH;
+        let Some(bucket) = self.buckets.get(home) else { return u32::MAX };
+        let mut found = bucket.find(hash);
+        if found == EMPTY && !bucket.numbers.contains(&EMPTY) {
+            let next = (home + 1) & (self.buckets.len() - 1);
+            found = self.buckets.get(next).map_or(EMPTY, |bucket| bucket.find(hash));
+        }
         found.wrapping_sub(1)
     }
 

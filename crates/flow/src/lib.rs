@@ -72,4 +72,4 @@ pub use select::{Network, Selection};
 pub use snapshot::{Began, Event, Live, Snapshot};
 pub use sockets::{ProcessAccount, ProcessSockets, RoundTrips, SocketCounts, SocketLedger};
 pub use table::{FlowTable, Options};
-pub use tally::Settle;
+pub use tally::{Fetch, Settle};

@@ -8,7 +8,7 @@ use std::ops::Range;
 pub(crate) use self::more::More;
 use self::more::Rows;
 use crate::arena::Arena;
-use crate::flow::Flow;
+use crate::flow::{Flow, LINES};
 use crate::index::Index;
 use crate::key::FlowKey;
 use crate::parts::Parts;
@@ -56,6 +56,18 @@ impl FlowStore {
     #[inline]
     pub(crate) fn guess(&self, hash: u32) -> u32 {
         self.index.guess(hash)
+    }
+
+    /// Where in the index `hash` leads.
+    #[inline]
+    pub(crate) fn place_of(&self, hash: u32) -> *const u8 {
+        self.index.place_of(hash)
+    }
+
+    /// Where the lines of a flow begin that was guessed by `hash`; of one that is not there, what was read already.
+    #[inline]
+    pub(crate) fn lines_of(&self, guess: u32, hash: u32) -> [*const u8; LINES] {
+        self.flows.get(guess).map_or_else(|| [self.index.place_of(hash); LINES], Flow::lines)
     }
 
     /// Reads a flow ahead of its use.

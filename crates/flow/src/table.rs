@@ -30,7 +30,7 @@ use crate::fragment::{FirstFragments, Packets};
 use crate::ledger::{CaptureRecord, InterfaceId};
 use crate::message::{Messages, Origin};
 use crate::neighbours::Neighbours;
-use crate::tally::{Group, Tally};
+use crate::tally::{Fetch, Group, Tally};
 use crate::totals::{Frames, Totals};
 
 /// One shard of the flows.
@@ -82,15 +82,20 @@ impl FlowTable {
 
     /// Counts `packets`, in order.
     pub fn observe_batch<'a>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
+        self.observe_batch_by::<()>(packets);
+    }
+
+    /// The same where somebody can have memory brought near: on many flows that takes half the time.
+    pub fn observe_batch_by<'a, F: Fetch>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
         if self.options.live.is_some() {
-            self.count::<true>(packets);
+            self.count::<true, F>(packets);
         } else {
-            self.count::<false>(packets);
+            self.count::<false, F>(packets);
         }
     }
 
     /// Counts `packets` for their interfaces, the capture and their flows.
-    fn count<'a, const LIVE: bool>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
+    fn count<'a, const LIVE: bool, F: Fetch>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
         let (since, last) = self.window;
         let mut how = self.how(self.capture.interface(0));
         let mut group = Group::default();
@@ -124,7 +129,7 @@ impl FlowTable {
             if LIVE && packet.wire_len > whole_up_to {
                 self.note_split(&packet, how.interface);
             }
-            let place = self.tally.next(&mut group);
+            let place = self.tally.next::<F>(&mut group);
             let is_spoken = if packet.link_type == LinkType::ETHERNET {
                 observe_plain::<LIVE>(packet.bytes, packet.timestamp, packet.wire_len, &how, place)
             } else {
@@ -144,7 +149,7 @@ impl FlowTable {
         }
         self.capture.frames = frames + run.seen.packets;
         self.close_run(run);
-        self.tally.flush(&mut group);
+        self.tally.flush::<F>(&mut group);
     }
 
     fn how(&self, interface: InterfaceId) -> How {

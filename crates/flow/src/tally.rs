@@ -1,19 +1,18 @@
 //! Adds packets to flows, many at a time.
 //!
-//! All packets of a group are looked at first: the places that they will touch
-//! are read, then the counters are changed. The reads do not depend on each
-//! other, so their cache misses overlap: on a million flows a packet takes a
-//! quarter of the time that it takes alone.
+//! A packet is added in three steps, some others behind the one before: the
+//! place in the index that its hash leads to is asked for, then the flow that
+//! stands there, then that is counted. While memory brings what was asked for,
+//! the next packets are dissected: on a million flows, a packet that waited for
+//! it would take four times as long.
 
 mod group;
 mod settle;
 
-use std::hint::black_box;
-
 use dissect::app::Depth;
 use dissect::{TcpFlags, Timestamp};
 
-use self::group::GROUP;
+use self::group::Stages;
 pub(crate) use self::group::{Group, Observation};
 pub use self::settle::Settle;
 use self::settle::Stretches;
@@ -44,6 +43,18 @@ pub(crate) struct Tally {
     found: u32,
 }
 
+/// Who can have memory brought near that will be wanted; without, packets wait for it.
+pub trait Fetch {
+    /// Has what stands at `place` brought near. A hint: any address may be given.
+    fn fetch(place: *const u8);
+}
+
+/// Nobody can.
+impl Fetch for () {
+    #[inline(always)]
+    fn fetch(_: *const u8) {}
+}
+
 /// Keeps the number of flows within its bound.
 #[derive(Debug)]
 pub(crate) struct Eviction {
@@ -70,31 +81,44 @@ impl Tally {
     /// The place for the next packet's observation, which is written there rather than copied. It waits once it is
     /// [`Group::keep`]'s.
     #[inline]
-    pub(crate) fn next<'a, 'g>(&mut self, group: &'g mut Group<'a>) -> &'g mut Observation<'a> {
-        if group.is_full() {
-            self.flush(group);
+    pub(crate) fn next<'a, 'g, F: Fetch>(&mut self, group: &'g mut Group<'a>) -> &'g mut Observation<'a> {
+        if group.is_due() {
+            self.advance::<F>(group, false);
         }
         group.place()
     }
 
-    /// Adds what waits.
-    pub(crate) fn flush(&mut self, group: &mut Group<'_>) {
-        let waiting = group.waiting();
-        let live = self.begun.is_some();
-        let mut guesses = [0; GROUP];
-        for (guess, o) in guesses.iter_mut().zip(waiting) {
-            *guess = self.flows.guess(o.hash);
+    /// Adds all that wait.
+    pub(crate) fn flush<F: Fetch>(&mut self, group: &mut Group<'_>) {
+        while !group.is_empty() {
+            self.advance::<F>(group, true);
         }
-        black_box(guesses.iter().fold(0, |touched, &number| touched ^ self.flows.warm(number)));
-        for (o, guess) in waiting.iter().zip(guesses) {
-            let (number, is_wanted) = self.apply(o, guess, live);
-            // At once: what is wanted of the next packet depends on it, in whatever groups they come.
+        group.restart();
+    }
+
+    /// Takes those that wait one step further.
+    #[inline(never)]
+    fn advance<F: Fetch>(&mut self, group: &mut Group<'_>, is_last: bool) {
+        let Stages { ask, guess, add } = group.step(is_last);
+        for o in group.some(ask).0 {
+            F::fetch(self.flows.place_of(o.hash));
+        }
+        let (some, guesses) = group.some(guess);
+        for (o, guess) in some.iter().zip(guesses) {
+            *guess = self.flows.guess(o.hash);
+            self.flows.lines_of(*guess, o.hash).into_iter().for_each(F::fetch);
+        }
+        let (some, guesses) = group.some(add.clone());
+        let live = self.begun.is_some();
+        for (o, guess) in some.iter().zip(guesses) {
+            let (number, is_wanted) = self.apply(o, *guess, live);
+            // At once: what is wanted of the next packet depends on it.
             if is_wanted {
                 self.openings.hear(&mut self.flows, number, o);
                 self.may_unsettle(number);
             }
         }
-        group.clear();
+        group.forget(add);
     }
 
     /// Adds one packet to its flow, which it may begin; gives the flow's number, and whether its payload is wanted.

@@ -1,6 +1,7 @@
 //! However the packets are spread over tables, and whenever their deltas are taken and absorbed, the account is the same.
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
+use dissect::Timestamp;
 use dissect::app::Depth;
 use flow::{Collector, Config, Delta, FlowRecord, FlowTable, InterfaceName, Options, Snapshot};
 use proptest::collection::vec;
@@ -63,8 +64,36 @@ fn interleaved(mut shards: Vec<Vec<Delta>>, turns: &[Index]) -> Vec<Delta> {
     order
 }
 
+/// What a table tells that takes the packets in batches of these lengths, in turn. All packets of one have a time, or none has.
+fn batched(packets: &[Kept], options: &Options, lengths: &[usize]) -> Snapshot {
+    let mut table = FlowTable::new(options.clone());
+    let mut lengths = lengths.iter().cycle();
+    let is_timed = |kept: &Kept| kept.packet.timestamp != Timestamp::UNKNOWN;
+    for mut rest in packets.chunk_by(|a, b| is_timed(a) == is_timed(b)) {
+        while !rest.is_empty() {
+            let (batch, behind) = rest.split_at(rest.len().min(*lengths.next().unwrap()));
+            table.observe_batch(batch.iter().map(Kept::packet));
+            rest = behind;
+        }
+    }
+    sum([table.finish()])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    /// Packets of a batch are on their way to their flows together: those that begin a flow, are evicted, or find another's
+    /// place among them.
+    #[test]
+    fn batches_do_not_matter(lengths in vec(1..200_usize, 1..8), max_flows in 1..40_usize) {
+        for packets in captures() {
+            for max_flows in [max_flows, usize::MAX] {
+                let options = Options { max_flows, ..Options::default() };
+                let alone = batched(&packets, &options, &[1]);
+                prop_assert_eq!(batched(&packets, &options, &lengths), alone);
+            }
+        }
+    }
 
     #[test]
     fn shards_and_moments_do_not_matter(

@@ -7,6 +7,8 @@
 
 mod sys;
 
+pub use self::sys::bring_near;
+
 /// What memory comes in.
 const LINE: usize = 64;
 /// Lines that a runner asks for at each packet: most packets and what stands before the next one lie in so many.

@@ -25,7 +25,7 @@ impl FlowTable {
         let (ip, tcp) = (&plain.ip, plain.tcp.as_ref());
         let spoken = if is_spoken { self.messages.read(origin, ip, tcp, plain.payload) } else { None };
         let how = self.how(origin.interface);
-        let observation = self.tally.next(group);
+        let observation = group.place();
         observe_packet::<LIVE>(observation, packet, ip, tcp, FlowKey::of(ip), &how);
         if is_enclosed {
             observation.enclose(packet);

@@ -31,7 +31,7 @@ impl FlowTable {
         // Handing it over would cost every packet more than reading these few again.
         if let Some(plain) = Plain::of(packet, self.registry) {
             let spoken = self.messages.read(origin, &plain.ip, plain.tcp.as_ref(), plain.payload);
-            let observation = self.tally.next(group);
+            let observation = group.place();
             observation.spoken = spoken;
             observation.note_direction(packet.direction);
         }
@@ -80,7 +80,7 @@ impl FlowTable {
             (said.and_then(|said| self.messages.read(origin, inner, d.tcp.as_ref(), said)), None)
         };
         let how = self.how(origin.interface);
-        let observation = self.tally.next(group);
+        let observation = group.place();
         observe_packet::<LIVE>(observation, packet, ip, tcp, flow, &how);
         observation.icmp = d.icmp.filter(|_| told).unwrap_or_default();
         if self.options.decap && !d.tunnels().is_empty() {
@@ -94,7 +94,7 @@ impl FlowTable {
             self.observe_enclosed(packet, d, spoken, origin.interface);
         }
         if let Some(whole) = whole {
-            self.tally.flush(group);
+            self.tally.flush::<()>(group);
             self.hear_whole::<LIVE>(packet, d, &whole, origin.interface);
         }
         self.tell_of_resolvers(origin);

@@ -1,5 +1,7 @@
 //! Packets that wait to be added to their flows together.
 
+use std::ops::Range;
+
 use dissect::{Direction, Icmp, LinkType, Packet, Timestamp};
 
 use crate::flow::LOCAL;
@@ -7,8 +9,12 @@ use crate::key::{FlowKey, Side};
 use crate::path::Unprinted;
 use crate::tcp::Segment;
 
-/// Packets that are taken together: the reads of memory that a processor keeps track of at once, and then some.
-pub(super) const GROUP: usize = 32;
+/// Packets that are taken a step further together: what they read is as much as a processor keeps track of at once.
+const STEP: usize = 4;
+/// So many packets come before a step is followed by the next, so that memory has brought what was asked for.
+const LAG: usize = 16;
+/// More than wait at once; a power of two.
+const ROOM: usize = 64;
 
 /// What one packet adds to its flow.
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,28 +79,52 @@ impl<'a> Observation<'a> {
     }
 }
 
-/// Packets that wait to be added together.
+/// Packets on their way to their flows, the latest last: [`Tally::advance`](super::Tally) takes them there in steps.
 #[derive(Debug)]
 pub(crate) struct Group<'a> {
-    observations: [Observation<'a>; GROUP],
+    observations: [Observation<'a>; ROOM],
+    /// Where their flows may be.
+    guesses: [u32; ROOM],
+    /// So many were written down since it was empty, …
     len: usize,
+    /// … of so many the place in the index was asked for, …
+    asked: usize,
+    /// … of so many the flow, …
+    guessed: usize,
+    /// … and so many were added to it.
+    added: usize,
     /// Those of which more is written down than of every packet, by bit.
-    rare: u32,
+    rare: u64,
 }
 
-const _: () = assert!(GROUP <= u32::BITS as usize);
+const _: () = assert!(ROOM <= u64::BITS as usize);
+
+/// Packets that are taken one step further, in three stages: the latest first.
+pub(super) struct Stages {
+    pub(super) ask: Range<usize>,
+    pub(super) guess: Range<usize>,
+    pub(super) add: Range<usize>,
+}
 
 impl Default for Group<'_> {
     fn default() -> Self {
-        Group { observations: [Observation::default(); GROUP], len: 0, rare: 0 }
+        Group {
+            observations: [Observation::default(); ROOM],
+            guesses: [0; ROOM],
+            len: 0,
+            asked: 0,
+            guessed: 0,
+            added: 0,
+            rare: 0,
+        }
     }
 }
 
 impl<'a> Group<'a> {
     /// The place for the next packet's observation, of which nothing is set that not every packet has.
     #[inline]
-    pub(super) fn place(&mut self) -> &mut Observation<'a> {
-        &mut self.observations[self.len % GROUP]
+    pub(crate) fn place(&mut self) -> &mut Observation<'a> {
+        &mut self.observations[self.len % ROOM]
     }
 
     /// Has the observation that was written last wait.
@@ -106,26 +136,59 @@ impl<'a> Group<'a> {
     /// The same of one of which more is written down than of every packet.
     #[inline]
     pub(crate) fn keep_rare(&mut self) {
-        self.rare |= 1 << (self.len % GROUP);
+        self.rare |= 1 << (self.len % ROOM);
         self.len += 1;
     }
 
+    /// Whether those that were written down last are to be taken further.
     #[inline]
-    pub(super) fn is_full(&self) -> bool {
-        self.len == GROUP
+    pub(super) fn is_due(&self) -> bool {
+        self.len - self.asked == STEP
     }
 
-    /// Those that wait.
-    pub(super) fn waiting(&self) -> &[Observation<'a>] {
-        self.observations.get(..self.len).unwrap_or_default()
+    /// Whether none is on its way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.added == self.len
     }
 
-    /// Forgets them.
-    pub(super) fn clear(&mut self) {
-        self.len = 0;
-        while self.rare != 0 {
-            self.observations[self.rare.trailing_zeros() as usize % GROUP] = Observation::default();
-            self.rare &= self.rare - 1;
+    /// Which packets are taken further next; they are from then on.
+    pub(super) fn step(&mut self, is_last: bool) -> Stages {
+        let lag = if is_last { 0 } else { LAG };
+        let some = |from: usize, to: usize| from..to.min(from + STEP).max(from);
+        let stages = Stages {
+            ask: some(self.asked, self.len),
+            guess: some(self.guessed, self.asked.min(self.len.saturating_sub(lag))),
+            add: some(self.added, self.guessed.min(self.len.saturating_sub(2 * lag))),
+        };
+        (self.asked, self.guessed, self.added) = (stages.ask.end, stages.guess.end, stages.add.end);
+        stages
+    }
+
+    /// Packets, and where their flows may be.
+    #[inline]
+    pub(super) fn some(&mut self, which: Range<usize>) -> (&[Observation<'a>], &mut [u32]) {
+        // Steps never lie across the end.
+        let start = which.start % ROOM;
+        let places = start..start + which.len();
+        let some = self.observations.get(places.clone()).unwrap_or_default();
+        (some, self.guesses.get_mut(places).unwrap_or_default())
+    }
+
+    /// Forgets what was written down of some that were added.
+    #[inline]
+    pub(super) fn forget(&mut self, which: Range<usize>) {
+        let start = which.start % ROOM;
+        let these = (1_u64 << which.len()).wrapping_sub(1) << start;
+        let mut rare = self.rare & these;
+        self.rare &= !these;
+        while rare != 0 {
+            self.observations[rare.trailing_zeros() as usize % ROOM] = Observation::default();
+            rare &= rare - 1;
         }
+    }
+
+    /// Begins anew, when it is empty.
+    pub(super) fn restart(&mut self) {
+        (self.len, self.asked, self.guessed, self.added) = (0, 0, 0, 0);
     }
 }

@@ -31,7 +31,7 @@ use std::time::Duration;
 use capture::Reader;
 use capture::file::Name;
 use dissect::Packet;
-use flow::{Collector, Config, Event, FlowTable, NamedBy, Options, Snapshot};
+use flow::{Collector, Config, Event, Fetch, FlowTable, NamedBy, Options, Snapshot};
 
 pub use self::bell::Bell;
 pub use self::files::Files;
@@ -49,7 +49,17 @@ struct Observe<'t>(&'t mut FlowTable);
 impl<'a> Reader<'a> for Observe<'_> {
     #[inline]
     fn read(self, packets: impl Iterator<Item = Packet<'a>>) {
-        self.0.observe_batch(packets);
+        self.0.observe_batch_by::<Near>(packets);
+    }
+}
+
+/// The processor can have memory brought near.
+struct Near;
+
+impl Fetch for Near {
+    #[inline(always)]
+    fn fetch(place: *const u8) {
+        capture::bring_near(place);
     }
 }
 
