@@ -15,6 +15,11 @@ const LINE: usize = 64;
 const LINES: usize = 6;
 /// How far beyond a packet's beginning a runner asks for more.
 const FURTHEST: usize = 12 * LINE;
+/// Of packets so long, only the beginning is asked for; …
+const LONG: usize = 512;
+/// … where one is as long as that before it, of the one so many behind it, which likely is, too: else each would be waited for,
+/// since only its length tells where the next begins.
+const ALIKE: usize = 8;
 
 /// Asks for what a short packet and what stands before it take, wherever in it `at` is.
 #[inline]
@@ -50,6 +55,8 @@ pub(crate) struct Runner<'a> {
     stride: Stride,
     /// So much of what `rest` begins with has been asked for.
     asked: usize,
+    /// How far it was to the packet before this one.
+    last: usize,
 }
 
 impl<'a> Runner<'a> {
@@ -57,7 +64,7 @@ impl<'a> Runner<'a> {
     #[inline]
     pub(crate) fn new(rest: &'a [u8], stride: Stride) -> Self {
         sys::prefetch(rest, 0);
-        Self { rest, stride, asked: 0 }
+        Self { rest, stride, asked: 0, last: 0 }
     }
 
     /// Goes one packet further. Nothing hangs on what is read here: damage sends the runner nowhere.
@@ -73,9 +80,12 @@ impl<'a> Runner<'a> {
         // ones, which so have the time of several packets to come. What was asked for is not asked for again: a processor
         // waits for few lines at once.
         let from = self.asked.saturating_sub(next).min(FURTHEST);
-        for line in 0..LINES {
+        let more = if next >= LONG && next == self.last { ALIKE * next } else { from + LINES / 2 * LINE };
+        for line in 0..LINES / 2 {
             sys::prefetch(self.rest, from + line * LINE);
+            sys::prefetch(self.rest, more + line * LINE);
         }
         self.asked = from + LINES * LINE;
+        self.last = next;
     }
 }
