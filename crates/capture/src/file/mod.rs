@@ -42,11 +42,9 @@ use crate::batch::{Ahead, Batch};
 use crate::source::{CaptureStats, Interface, Next, PacketSource};
 use input::{Fill, Input};
 use notes::Notes;
-use scan::{Fault, Found, More, Scan, Short};
+use scan::{Fault, Found, More, Room, Scan, Short};
 use window::Window;
 
-/// Packets in a batch at most.
-const BATCH: usize = 512;
 /// Longer than any pipe is waited for at once.
 const FOREVER: Duration = Duration::from_secs(3600);
 
@@ -294,8 +292,9 @@ impl FileSource {
     /// Parses from the window until a batch is full or something is in the way.
     fn scan(&mut self) -> Scan {
         let (bytes, start) = (self.window.bytes(), self.window.start());
+        let room = Room::from(start);
         match &mut self.format {
-            Format::Pcap(pcap) => pcap.scan(bytes, start, &mut self.found, BATCH),
+            Format::Pcap(pcap) => pcap.scan(bytes, start, &mut self.found, room),
             Format::Pcapng(pcapng) => {
                 let mut finds = pcapng::Finds {
                     records: &mut self.found.records,
@@ -303,7 +302,7 @@ impl FileSource {
                     notes: &mut self.notes,
                     before: self.received,
                 };
-                pcapng.scan(bytes, start, &mut finds, BATCH)
+                pcapng.scan(bytes, start, &mut finds, room)
             }
             Format::Unknown => Scan { position: start, end: Err(Short::More(More::header(0))) },
         }

@@ -14,7 +14,7 @@ use dissect::LinkType;
 
 use super::linktype::{self, Lead};
 use super::record::{HEADER, Header};
-use super::scan::{Fault, Found, More, Scan, Short};
+use super::scan::{Fault, Found, More, Room, Scan, Short};
 use crate::batch::{InPlace, Record};
 use crate::fetch::Stride;
 use crate::source::Interface;
@@ -196,27 +196,27 @@ impl Pcap {
         Stride { length_at: 8, more: self.header, big_endian: self.big_endian }
     }
 
-    /// Finds the packets that lie wholly in `bytes` from `position` on, up to `most` of them.
-    pub(super) fn scan(&self, bytes: &[u8], position: usize, found: &mut Found, most: usize) -> Scan {
+    /// Finds the packets that lie wholly in `bytes` from `position` on, as many as there is `room` for.
+    pub(super) fn scan(&self, bytes: &[u8], position: usize, found: &mut Found, room: Room) -> Scan {
         let is_usual = !self.big_endian && self.lengths == Lengths::CapturedFirst && self.header == HEADER;
         if is_usual && self.lead == Lead::None {
-            return self.pass(bytes, position, found, most);
+            return self.pass(bytes, position, found, room);
         }
         let records = &mut found.records;
         let scan = if self.big_endian {
-            self.list::<true>(bytes, position, records, most)
+            self.list::<true>(bytes, position, records, room)
         } else {
-            self.list::<false>(bytes, position, records, most)
+            self.list::<false>(bytes, position, records, room)
         };
         if self.lead == Lead::None { scan } else { self.settle(bytes, records, scan) }
     }
 
     /// Passes over packets that can be read where they lie.
-    fn pass(&self, bytes: &[u8], start: usize, found: &mut Found, most: usize) -> Scan {
+    fn pass(&self, bytes: &[u8], start: usize, found: &mut Found, room: Room) -> Scan {
         let mut rest = bytes.get(start..).unwrap_or_default();
         let mut count = 0;
         let end = loop {
-            if count >= most {
+            if room.is_full(count, bytes.len() - rest.len()) {
                 break Ok(());
             }
             let Some((header, _)) = rest.split_first_chunk() else {
@@ -262,12 +262,12 @@ impl Pcap {
         bytes: &[u8],
         position: usize,
         records: &mut Vec<Record>,
-        most: usize,
+        room: Room,
     ) -> Scan {
         let size = self.header;
         let mut rest = bytes.get(position..).unwrap_or_default();
         let end = loop {
-            if records.len() >= most {
+            if room.is_full(records.len(), bytes.len() - rest.len()) {
                 break Ok(());
             }
             let header = if rest.len() < size { None } else { self.header_in::<BIG>(rest) };

@@ -22,7 +22,7 @@ use super::clock::Clock;
 use super::error::Unit;
 use super::linktype::Lead;
 use super::notes::{Notes, Subject};
-use super::scan::{Fault, More, Scan, Short};
+use super::scan::{Fault, More, Room, Scan, Short};
 use crate::batch::Record;
 use crate::fetch::Stride;
 use crate::source::Interface;
@@ -139,15 +139,15 @@ impl Pcapng {
         Stride { length_at: 4, more: 0, big_endian: self.big_endian }
     }
 
-    /// Appends the packets of the blocks that lie wholly in `bytes`, until there are `most`.
+    /// Appends the packets of the blocks that lie wholly in `bytes`, as long as there is `room`.
     pub(super) fn scan(
         &mut self,
         bytes: &[u8],
         mut position: usize,
         finds: &mut Finds<'_>,
-        most: usize,
+        room: Room,
     ) -> Scan {
-        while finds.records.len() < most {
+        while !room.is_full(finds.records.len(), position) {
             let rest = bytes.get(position..).unwrap_or_default();
             if self.ends_batch(rest, finds) {
                 break;

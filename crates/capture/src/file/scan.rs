@@ -28,6 +28,32 @@ impl Found {
     }
 }
 
+/// How much a batch takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    packets: usize,
+    until: usize,
+}
+
+impl Room {
+    /// Packets in a batch at most.
+    const PACKETS: usize = 512;
+    /// None begins further behind its beginning: what is asked for while the batch before is counted is to be in the first-level cache
+    /// yet when it is passed over, and its addresses translated.
+    const BYTES: usize = 192 << 10;
+
+    /// That of a batch that begins at `start`.
+    pub(super) fn from(start: usize) -> Self {
+        Self { packets: Self::PACKETS, until: start + Self::BYTES }
+    }
+
+    /// Whether a batch of so many packets that ends at `position` is full; it is not if there are none.
+    #[inline]
+    pub(super) fn is_full(self, packets: usize, position: usize) -> bool {
+        packets >= self.packets || (position >= self.until && packets > 0)
+    }
+}
+
 /// Where parsing stopped, and why.
 pub(super) struct Scan {
     /// First byte that was not parsed.
