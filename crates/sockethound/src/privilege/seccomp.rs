@@ -68,6 +68,7 @@ const ALL: &[c_long] = &[
     libc::SYS_newfstatat,
     libc::SYS_ppoll,
     libc::SYS_pread64,
+    libc::SYS_preadv2,
     libc::SYS_read,
     libc::SYS_readlinkat,
     libc::SYS_readv,

@@ -97,9 +97,21 @@ impl Drop for Mapping {
     }
 }
 
-/// Has the kernel begin to read so many bytes; failing, they are read when they are wanted.
+/// Has the kernel begin to read so many bytes, unless the first and the last of them are there: it would look for every page, and most
+/// captures that are read were written or read before. Failing, they are read when they are wanted.
 pub(super) fn read_ahead(file: &File, offset: u64, len: usize) {
     let (Ok(offset), Ok(len)) = (i64::try_from(offset), i64::try_from(len)) else { return };
+    if is_there(file, offset) && is_there(file, offset + len - 1) {
+        return;
+    }
     // SAFETY: advice about a descriptor; no memory is touched.
     unsafe { libc::posix_fadvise(file.as_raw_fd(), offset, len, libc::POSIX_FADV_WILLNEED) };
+}
+
+/// Whether a byte is in the page cache, or lies behind the end of the file.
+fn is_there(file: &File, offset: i64) -> bool {
+    let mut byte = 0_u8;
+    let part = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    // SAFETY: it may write the one byte that `part` tells of.
+    unsafe { libc::preadv2(file.as_raw_fd(), &raw const part, 1, offset, libc::RWF_NOWAIT) >= 0 }
 }
