@@ -15,11 +15,13 @@ const LINE: usize = 64;
 const LINES: usize = 6;
 /// How far beyond a packet's beginning a runner asks for more.
 const FURTHEST: usize = 12 * LINE;
-/// Of packets so long, only the beginning is asked for; …
+/// Where a packet is so long, and as long as that before it, …
 const LONG: usize = 512;
-/// … where one is as long as that before it, of the one so many behind it, which likely is, too: else each would be waited for,
-/// since only its length tells where the next begins.
+/// … those behind it likely are, too, and the one so many behind it is asked for: else each would be waited for, since only its
+/// length tells where the next begins.
 const ALIKE: usize = 8;
+/// Lines of it: so many mostly have its headers.
+const HEADERS: usize = 2;
 
 /// Asks for what a short packet and what stands before it take, wherever in it `at` is.
 #[inline]
@@ -80,10 +82,10 @@ impl<'a> Runner<'a> {
         // ones, which so have the time of several packets to come. What was asked for is not asked for again: a processor
         // waits for few lines at once.
         let from = self.asked.saturating_sub(next).min(FURTHEST);
-        let more = if next >= LONG && next == self.last { ALIKE * next } else { from + LINES / 2 * LINE };
-        for line in 0..LINES / 2 {
-            sys::prefetch(self.rest, from + line * LINE);
-            sys::prefetch(self.rest, more + line * LINE);
+        let is_alike = next >= LONG && next == self.last;
+        let (at, lines) = if is_alike { (ALIKE.wrapping_mul(next), HEADERS) } else { (from, LINES) };
+        for line in 0..lines {
+            sys::prefetch(self.rest, at.wrapping_add(line * LINE));
         }
         self.asked = from + LINES * LINE;
         self.last = next;
