@@ -85,7 +85,7 @@ impl FlowTable {
         self.observe_batch_by::<()>(packets);
     }
 
-    /// The same where somebody can have memory brought near: on many flows that takes half the time.
+    /// The same where somebody can have memory brought near: where flows are many, packets wait for most of it else.
     pub fn observe_batch_by<'a, F: Fetch>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
         if self.options.live.is_some() {
             self.count::<true, F>(packets);

@@ -15,27 +15,17 @@ use capture::memory::make_ready;
 use capture::ring::{Error, InterfaceCounters, LinkChange, ON_THE_WAY, RingSource, RingStats};
 use capture::{Interface, Next, PacketSource};
 use dissect::Timestamp;
-use flow::{Delta, FlowTable, LATE, Settle};
+use flow::{Delta, FlowTable, Settle};
 
+use super::clocks::Clocks;
 use super::live::now;
 use super::others::Others;
 use super::{EVENTS_AT_ONCE, Gone, Job, Observe, PATIENCE, Watch};
 
 /// Messages and ended flows that a worker keeps at most while nobody takes them.
 const MAX_KEPT: usize = 2 * EVENTS_AT_ONCE;
-/// How often flows that began are told of, at most: soon, so that their owners are found while they live, …
-const NEWS: Duration = Duration::from_millis(50);
-/// … but less often where so many begin at once that each telling costs more than it finds.
-const MUCH_NEWS: Duration = Duration::from_millis(200);
-const MUCH: usize = 64;
-/// The same where the kernel tells owners, also of what has ended since.
-const NEWS_TOLD: Duration = Duration::from_millis(450);
-/// How often flows are looked at that may have ended.
-const EXPIRY: Duration = Duration::from_secs(1);
 /// How long the only worker waits for packets while it has nothing to tell: it is woken when it is asked for anything.
 const CALM: Duration = Duration::from_secs(2);
-/// How often counts of settled flows are taken, besides at reports.
-const COUNTS: Duration = LATE.saturating_sub(PATIENCE);
 /// How long packets that passed are waited for at the end, at most: longer than the ring keeps them.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// The same before a report that is asked for.
@@ -108,17 +98,7 @@ pub(super) struct Worker<'a> {
     reported: u64,
     /// When a report was asked for that is to come as soon as what passed before has been read.
     asked: Option<Instant>,
-    interval: Option<Duration>,
-    next_report: Option<Instant>,
-    last_news: Instant,
-    /// How long nothing is told of flows that began: of few, and of [`MUCH`].
-    pauses: [Duration; 2],
-    /// How long it may wait beyond that for packets, to be told with them.
-    slack: Duration,
-    next_expiry: Instant,
-    /// When counts of settled flows are to be taken, besides at reports.
-    next_counts: Instant,
-    end: Option<Instant>,
+    clocks: Clocks,
 }
 
 impl<'a> Worker<'a> {
@@ -146,14 +126,7 @@ impl<'a> Worker<'a> {
             known: 0,
             reported: 0,
             asked: None,
-            interval: job.interval,
-            next_report: job.interval.filter(|_| number == 0).map(|i| start + i),
-            last_news: start,
-            pauses: if told { [NEWS_TOLD; 2] } else { [NEWS, MUCH_NEWS] },
-            slack: if told { PATIENCE } else { Duration::ZERO },
-            next_expiry: start + EXPIRY,
-            next_counts: start,
-            end: job.duration.map(|d| start + d),
+            clocks: Clocks::new(job, start, number == 0, told),
         }
     }
 
@@ -173,27 +146,21 @@ impl<'a> Worker<'a> {
     }
 
     fn stopped(&self) -> bool {
-        self.watch.stop.load(Ordering::Relaxed) || self.end.is_some_and(|end| Instant::now() >= end)
+        self.watch.stop.load(Ordering::Relaxed) || self.clocks.is_over()
     }
 
     /// How long packets are waited for: not beyond what the clock asks for next.
     fn patience(&self) -> Duration {
         let is_free = self.waiting.is_none();
-        let news = (is_free && self.has_news()).then(|| self.last_news + self.pause() + self.slack);
-        let next = [self.next_report, self.end, news, Some(self.next_counts)].into_iter().flatten().min();
+        let begun = (is_free && self.has_news()).then(|| self.table.begun());
         let is_woken = self.watch.bell.is_some() && self.shared.workers == 1;
         let longest = if is_free && is_woken && self.asked.is_none() { CALM } else { PATIENCE };
-        next.map_or(longest, |at| longest.min(at.saturating_duration_since(Instant::now())))
+        self.clocks.rest(begun, longest)
     }
 
     /// Whether there is anything to tell before the next report.
     fn has_news(&self) -> bool {
         self.table.begun() > 0 || self.table.has_ended() || self.table.events() > 0
-    }
-
-    /// How long nothing is told of flows that began.
-    fn pause(&self) -> Duration {
-        self.pauses[usize::from(self.table.begun() >= MUCH)]
     }
 
     /// Counts the next block of packets; gives whether there was one.
@@ -217,7 +184,7 @@ impl<'a> Worker<'a> {
         if !any || report || self.ring.is_counting_much() {
             self.take_counts()?;
         }
-        if report || Instant::now() >= self.next_counts {
+        if report || self.clocks.are_counts_due() {
             self.take_settled();
         }
         Ok(any)
@@ -233,8 +200,7 @@ impl<'a> Worker<'a> {
             self.asked = None;
             self.shared.reports.fetch_add(1, Ordering::Relaxed);
         }
-        self.shared.reports.load(Ordering::Relaxed) > self.reported
-            || self.next_report.is_some_and(|at| now >= at)
+        self.shared.reports.load(Ordering::Relaxed) > self.reported || self.clocks.is_report_due(now)
     }
 
     /// Tells the ring which flows' packets it need not have.
@@ -262,7 +228,7 @@ impl<'a> Worker<'a> {
             }
         });
         self.table.observe_all_settled(&some);
-        self.next_counts = Instant::now() + COUNTS;
+        self.clocks.note_counts();
     }
 
     /// Counts what the kernel has counted for want of room. Packets that are still in the ring mostly came earlier, so this comes
@@ -284,16 +250,11 @@ impl<'a> Worker<'a> {
     fn heed_clock(&mut self) -> Result<(), Gone> {
         let now = Instant::now();
         // While nothing is taken, flows that ended would only pile up.
-        if now >= self.next_expiry && self.waiting.is_none() {
-            self.next_expiry = now + EXPIRY;
+        if self.waiting.is_none() && self.clocks.take_expiry(now) {
             self.table.expire(self::now());
         }
-        if let Some(at) = self.next_report.filter(|at| now >= *at) {
-            self.next_report = self.interval.map(|i| (at + i).max(now));
-            // The final report is about to say the same.
-            if self.end.is_none_or(|end| end > at + PATIENCE) {
-                self.shared.reports.fetch_add(1, Ordering::Relaxed);
-            }
+        if self.clocks.take_report(now) {
+            self.shared.reports.fetch_add(1, Ordering::Relaxed);
         }
         if let Some(news) = self.waiting.take() {
             if self.table.events() > MAX_KEPT {
@@ -317,9 +278,9 @@ impl<'a> Worker<'a> {
         }
         let changes = self.take_changes();
         let piled = self.table.events() >= EVENTS_AT_ONCE;
-        let due = self.has_news() && now >= self.last_news + self.pause();
+        let due = self.has_news() && self.clocks.is_news_due(now, self.table.begun());
         if piled || due || !changes.is_empty() {
-            self.last_news = now;
+            self.clocks.note_news(now);
             let delta = self.table.take_events();
             let mut news = self.news(Some(delta), None);
             news.changes = changes;
