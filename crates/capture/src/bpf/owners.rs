@@ -13,7 +13,7 @@ use super::cgroup;
 use super::event::{EVENT, Event, parse, read_records};
 use super::load::{self, Object, Place, Refusal};
 use super::sys::{self, Words};
-use crate::ring::fetch;
+use crate::fetch;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("owners.bpf.o");
 
@@ -166,7 +166,7 @@ impl Hooks {
         /// So far ahead of the event that is read others are fetched: other processors have just written them.
         const AHEAD: usize = 8 * RECORD;
         while let Some(bytes) = self.events.next() {
-            fetch(&bytes, AHEAD, RECORD);
+            fetch::lines(&bytes, AHEAD, RECORD);
             if let Some(event) = parse(&bytes) {
                 each(event);
             }

@@ -23,19 +23,33 @@ const ALIKE: usize = 8;
 /// Lines of it: so many mostly have its headers.
 const HEADERS: usize = 2;
 
+/// Asks for the line in which byte `at` is, wherever that is.
+#[inline(always)]
+fn second_level(bytes: &[u8], at: usize) {
+    sys::bring_to_second_level(bytes.as_ptr().wrapping_add(at));
+}
+
+/// Asks for the lines of the `len` bytes that begin at `at`, to be read soon.
+#[inline]
+pub(crate) fn lines(bytes: &[u8], at: usize, len: usize) {
+    for line in 0..len.div_ceil(LINE) {
+        bring_near(bytes.as_ptr().wrapping_add(at + line * LINE));
+    }
+}
+
 /// Asks for what a short packet and what stands before it take, wherever in it `at` is.
 #[inline]
 pub(crate) fn packet(bytes: &[u8], at: usize) {
-    sys::prefetch(bytes, at);
-    sys::prefetch(bytes, at + LINE);
-    sys::prefetch(bytes, at + 2 * LINE);
+    second_level(bytes, at);
+    second_level(bytes, at + LINE);
+    second_level(bytes, at + 2 * LINE);
 }
 
 /// Asks for all of what `bytes` begin with, as much as a batch takes.
 pub(crate) fn beginning(bytes: &[u8]) {
     const BATCH: usize = 128 << 10;
     for at in (0..bytes.len().min(BATCH)).step_by(LINE) {
-        sys::prefetch(bytes, at);
+        second_level(bytes, at);
     }
 }
 
@@ -65,7 +79,7 @@ impl<'a> Runner<'a> {
     /// Begins where a batch ends.
     #[inline]
     pub(crate) fn new(rest: &'a [u8], stride: Stride) -> Self {
-        sys::prefetch(rest, 0);
+        second_level(rest, 0);
         Self { rest, stride, asked: 0, last: 0 }
     }
 
@@ -85,7 +99,7 @@ impl<'a> Runner<'a> {
         let is_alike = next >= LONG && next == self.last;
         let (at, lines) = if is_alike { (ALIKE.wrapping_mul(next), HEADERS) } else { (from, LINES) };
         for line in 0..lines {
-            sys::prefetch(self.rest, at.wrapping_add(line * LINE));
+            second_level(self.rest, at.wrapping_add(line * LINE));
         }
         self.asked = from + LINES * LINE;
         self.last = next;

@@ -38,8 +38,8 @@ pub(super) struct Room {
 impl Room {
     /// Packets in a batch at most.
     const PACKETS: usize = 512;
-    /// None begins further behind its beginning: what is asked for while the batch before is counted is to be in the first-level cache
-    /// yet when it is passed over, and its addresses translated.
+    /// None begins further behind its beginning: what is asked for while the batch before is counted is to be near yet when it is
+    /// passed over, and its addresses translated.
     const BYTES: usize = 192 << 10;
 
     /// That of a batch that begins at `start`.

@@ -41,9 +41,8 @@ use self::late::Late;
 use self::link::Links;
 use self::sys::{Blocks, Socket};
 use crate::bpf::Refusal;
+use crate::fetch;
 use crate::{Batch, CaptureStats, Interface, Next, PacketSource, Record, Records};
-
-pub(crate) use self::sys::fetch;
 
 pub use self::counts::{KernelCounts, Unplaced};
 pub use self::error::Error;
@@ -182,7 +181,7 @@ impl RingSource {
             let mut slots = if let Some(rest) = self.rest {
                 Slots::from(block, rest)
             } else {
-                fetch(block, 0, AHEAD);
+                fetch::lines(block, 0, AHEAD);
                 Slots::of(block)
             };
             let mut last: Option<Known> = None;

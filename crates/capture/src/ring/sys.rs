@@ -324,23 +324,6 @@ pub(super) fn within<T: Send>(
         .unwrap_or_else(|_| Err(io::Error::other("the opening thread panicked")))
 }
 
-/// Has the cache lines of the `len` bytes that begin at `at` come nearer, while other work is done.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-pub(crate) fn fetch(bytes: &[u8], at: usize, len: usize) {
-    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-    const LINE: usize = 64;
-    for line in 0..len.div_ceil(LINE) {
-        // SAFETY: the instruction changes nothing that a program could notice, also where nothing is at the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(at + line * LINE).cast()) };
-    }
-}
-
-/// Other processors have no such instruction in stable Rust.
-#[cfg(not(target_arch = "x86_64"))]
-#[inline]
-pub(crate) fn fetch(_bytes: &[u8], _at: usize, _len: usize) {}
-
 /// The blocks of a ring, mapped. The kernel and we write to them by turns, block by block.
 #[derive(Debug)]
 pub(super) struct Blocks {
