@@ -49,16 +49,16 @@ impl Clocks {
     }
 
     /// Whether the run has lasted as long as it was to.
-    pub(super) fn is_over(&self) -> bool {
-        self.end.is_some_and(|end| Instant::now() >= end)
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.end.is_some_and(|end| now >= end)
     }
 
-    /// How long there is nothing to do, at most `longest`; `begun`: how many flows began of which nothing was told, if there is
+    /// How long there is nothing to do from `now` on, at most `longest`; `begun`: how many flows began of which nothing was told, if there is
     /// anything to tell.
-    pub(super) fn rest(&self, begun: Option<usize>, longest: Duration) -> Duration {
+    pub(super) fn rest(&self, now: Instant, begun: Option<usize>, longest: Duration) -> Duration {
         let news = begun.map(|begun| self.last_news + self.pause(begun) + self.slack);
         let next = [self.next_report, self.end, news, Some(self.next_counts)].into_iter().flatten().min();
-        next.map_or(longest, |at| longest.min(at.saturating_duration_since(Instant::now())))
+        next.map_or(longest, |at| longest.min(at.saturating_duration_since(now)))
     }
 
     /// How long nothing is told while so many flows began.
@@ -99,13 +99,13 @@ impl Clocks {
     }
 
     /// Whether counts of settled flows are to be taken besides at reports.
-    pub(super) fn are_counts_due(&self) -> bool {
-        Instant::now() >= self.next_counts
+    pub(super) fn are_counts_due(&self, now: Instant) -> bool {
+        now >= self.next_counts
     }
 
     /// They were taken.
-    pub(super) fn note_counts(&mut self) {
-        self.next_counts = Instant::now() + COUNTS;
+    pub(super) fn note_counts(&mut self, now: Instant) {
+        self.next_counts = now + COUNTS;
     }
 }
 
@@ -156,8 +156,19 @@ mod tests {
         let soon = start + NEWS;
         assert!(clocks.is_news_due(soon, 1) && !clocks.is_news_due(soon, MUCH));
         assert!(clocks.is_news_due(start + MUCH_NEWS, MUCH));
-        clocks.note_counts();
-        assert!(clocks.rest(Some(1), SECOND) <= NEWS);
-        assert!(clocks.rest(None, SECOND) > MUCH_NEWS);
+        clocks.note_counts(start);
+        let rest = |begun| clocks.rest(start, begun, SECOND);
+        assert_eq!([Some(1), Some(MUCH), None].map(rest), [NEWS, MUCH_NEWS, SECOND]);
+    }
+
+    /// Where the kernel tells owners, nobody waits for the news: they come with the packets.
+    #[test]
+    fn what_is_told_anyway_may_wait() {
+        let (mut clocks, start) = clocks(None, Some(SECOND), true);
+        clocks.note_counts(start);
+        assert!(!clocks.is_news_due(start + MUCH_NEWS, 1) && clocks.is_news_due(start + NEWS_TOLD, 1));
+        assert_eq!(clocks.rest(start, Some(1), 2 * SECOND), NEWS_TOLD + PATIENCE);
+        assert_eq!(clocks.rest(start, None, 2 * SECOND), SECOND, "until the end");
+        assert!(!clocks.is_over(start) && clocks.is_over(start + SECOND));
     }
 }

@@ -146,7 +146,7 @@ impl<'a> Worker<'a> {
     }
 
     fn stopped(&self) -> bool {
-        self.watch.stop.load(Ordering::Relaxed) || self.clocks.is_over()
+        self.watch.stop.load(Ordering::Relaxed) || self.clocks.is_over(Instant::now())
     }
 
     /// How long packets are waited for: not beyond what the clock asks for next.
@@ -155,7 +155,7 @@ impl<'a> Worker<'a> {
         let begun = (is_free && self.has_news()).then(|| self.table.begun());
         let is_woken = self.watch.bell.is_some() && self.shared.workers == 1;
         let longest = if is_free && is_woken && self.asked.is_none() { CALM } else { PATIENCE };
-        self.clocks.rest(begun, longest)
+        self.clocks.rest(Instant::now(), begun, longest)
     }
 
     /// Whether there is anything to tell before the next report.
@@ -184,7 +184,7 @@ impl<'a> Worker<'a> {
         if !any || report || self.ring.is_counting_much() {
             self.take_counts()?;
         }
-        if report || self.clocks.are_counts_due() {
+        if report || self.clocks.are_counts_due(Instant::now()) {
             self.take_settled();
         }
         Ok(any)
@@ -228,7 +228,7 @@ impl<'a> Worker<'a> {
             }
         });
         self.table.observe_all_settled(&some);
-        self.clocks.note_counts();
+        self.clocks.note_counts(Instant::now());
     }
 
     /// Counts what the kernel has counted for want of room. Packets that are still in the ring mostly came earlier, so this comes

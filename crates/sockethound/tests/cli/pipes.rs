@@ -44,7 +44,8 @@ impl Piped {
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
-    /// Waits until the program has a handler for this signal.
+    /// Waits until the program has a handler for the signal of this number.
+    #[cfg(target_os = "linux")]
     fn wait_until_it_heeds(&self, signal: u32) {
         let end = Instant::now() + Duration::from_secs(20);
         let caught = || {
@@ -122,10 +123,12 @@ fn signals_end_a_run_with_its_report() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn a_signal_asks_for_a_report() {
+    const SIGUSR1: u32 = 10;
     let bytes = std::fs::read(fixture("plain.pcap")).unwrap();
     let mut piped = Piped::start(&bytes, &["-t", "3600"]);
-    piped.wait_until_it_heeds(10);
+    piped.wait_until_it_heeds(SIGUSR1);
     piped.signal("USR1");
     piped.report();
     drop(piped.stdin.take());
